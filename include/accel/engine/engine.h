@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * An engine runs one processor's instructions until there is a reason to stop.
+ * All engines share struct x86_cpu, so a processor may change its engine at
+ * any instruction boundary.
+ */
+#ifndef ACCEL_ENGINE_ENGINE_H
+#define ACCEL_ENGINE_ENGINE_H
+
+#include "target/i386/cpu.h"
+
+struct engine {
+	const char *name;
+	/* Caches of one processor in c->engine; false: no memory. */
+	bool (*attach)(struct x86_cpu *c);
+	void (*detach)(struct x86_cpu *c);
+	/*
+	 * Runs until X86_RUN_*.  Looks at c->pending at each block; takes NMI,
+	 * INIT and interrupts itself (ops->interrupt).  If c->activity is not
+	 * X86_ACTIVE it returns X86_RUN_HALTED at once unless something pending
+	 * wakes it.
+	 */
+	enum x86_run (*run)(struct x86_cpu *c);
+	/* Executes exactly one instruction (events included). */
+	enum x86_run (*step)(struct x86_cpu *c);
+	/* Forgets all decoded code of this processor (not while it runs). */
+	void (*forget)(struct x86_cpu *c);
+};
+
+extern const struct engine engine_interp;
+
+/* By name; NULL if there is none.  engine_names: NULL-terminated. */
+const struct engine *engine_find(const char *name);
+extern const char *const engine_names[];
+
+#endif

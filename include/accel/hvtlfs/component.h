@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * VP components: local APIC, and later SynIC, timers, ports.  The core does
+ * not know them by name.  A component contributes rows to the MSR table,
+ * per-VP state with reset, and the verbs below.  One line in
+ * accel/hvtlfs/components.c registers it.
+ */
+#ifndef ACCEL_HVTLFS_COMPONENT_H
+#define ACCEL_HVTLFS_COMPONENT_H
+
+#include "accel/hvtlfs/hv.h"
+
+enum msr_scope { MSR_VP, MSR_PARTITION };
+
+/* One row per MSR (or run of MSRs) outside the processor's own. */
+struct msr_row {
+	uint32_t first, last;
+	const char *name;
+	uint64_t privilege;       /* partition privilege needed, 0 none */
+	enum msr_scope scope;
+	uint64_t reserved;        /* bits that must be zero in a write (#GP) */
+	/* NULL: not readable / writable (#GP).  On the VP's thread or with it stopped. */
+	enum x86_result (*read)(struct vp *vp, uint32_t msr, uint64_t *value);
+	enum x86_result (*write)(struct vp *vp, uint32_t msr, uint64_t value);
+};
+
+struct vp_component {
+	const char *name;
+	size_t size;                        /* per-VP state, zeroed at creation */
+	bool (*init)(struct vp *vp, void *state);
+	void (*reset)(struct vp *vp, void *state, enum x86_reset how);
+	void (*fini)(struct vp *vp, void *state);
+	const struct msr_row *msrs;         /* ends with name NULL */
+	/* Interrupt controller verbs; one component of the list has them. */
+	int (*interrupt)(struct vp *vp, void *state);         /* take the highest: vector or -1 */
+	bool (*interrupt_pending)(struct vp *vp, void *state);/* would interrupt() give one now? */
+	uint64_t (*tpr_read)(struct vp *vp, void *state);
+	void (*tpr_write)(struct vp *vp, void *state, uint64_t tpr);
+	void (*msi)(struct partition *p, uint64_t address, uint32_t data);
+	void (*extint)(struct partition *p, bool level);
+	void (*nmi)(struct partition *p);
+	/* Device memory window of the component (xAPIC page); false: not here. */
+	bool (*mmio_read)(struct vp *vp, void *state, gpa_t gpa, unsigned size, uint64_t *value);
+	bool (*mmio_write)(struct vp *vp, void *state, gpa_t gpa, unsigned size, uint64_t value);
+	/* Host time (CLOCK_MONOTONIC ns) at which `expire` wants to be called; INT64_MAX none. */
+	int64_t (*next_deadline)(struct vp *vp, void *state);
+	void (*expire)(struct vp *vp, void *state, int64_t now);
+	/* VP stops or goes on (partition suspend, resume): keep timers in step. */
+	void (*suspend)(struct vp *vp, void *state);
+	void (*resume)(struct vp *vp, void *state);
+};
+
+/* All components, in order; NULL-terminated. */
+extern const struct vp_component *const vp_components[];
+/* State of component @k for @vp. */
+void *vp_component_state(struct vp *vp, const struct vp_component *k);
+/*
+ * The component's deadline changed (earlier or later).  Any thread.  The core
+ * sees to it that expire() runs on the VP's thread, or kicks the running VP at the
+ * deadline so that it does.
+ */
+void vp_deadline_changed(struct vp *vp);
+/* Guest TSC of the partition now; the TSC's frequency; partition reference time (100 ns units). */
+uint64_t partition_tsc(struct partition *p);
+uint64_t hv_tsc_hz(struct hv *hv);
+uint64_t partition_reference_time(struct partition *p);
+
+#endif

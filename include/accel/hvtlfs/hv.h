@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The hypervisor: frames, partitions, virtual processors, their stacks.
+ *
+ * One struct hv is one physical machine: its memory and its tree of partitions.
+ * Several may live in one process.  Everything here may be called from any
+ * thread that holds no hypervisor lock unless a function says otherwise.
+ */
+#ifndef ACCEL_HVTLFS_HV_H
+#define ACCEL_HVTLFS_HV_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "object/object.h"
+#include "target/i386/model.h"
+
+struct hv;
+struct partition;
+struct vp;
+
+/* Addresses that cannot be mixed. */
+typedef struct { uint64_t v; } gpa_t;  /* guest physical, one space per partition */
+typedef struct { uint64_t v; } gpn_t;  /* guest physical page number */
+typedef struct { uint64_t v; } spn_t;  /* page number of the machine's memory: a frame */
+
+#define HV_PAGE_SHIFT 12
+#define HV_PAGE_SIZE 4096u
+
+/* ---- machine ---- */
+
+struct hv_config {
+	uint64_t memory;        /* bytes of frames in all: RAM of all partitions and hypervisor pages */
+	const char *engine;     /* "interp" */
+};
+
+struct hv *hv_new(const struct hv_config *config, GError **error);
+void hv_free(struct hv *hv);             /* deletes all partitions first */
+uint64_t hv_memory_free(struct hv *hv);  /* bytes of frames not owned by anyone */
+
+/* ---- stack: what answers a partition's exits ---- */
+
+enum exit_reason {
+	EXIT_SHUTDOWN,       /* triple fault */
+	EXIT_INVALID,        /* engine or state trouble that the guest caused */
+	EXIT_BAD_FETCH,      /* execution where there is no memory: gpa */
+	EXIT_DEBUG,          /* gdb breakpoint or step */
+	EXIT_RESET_MSR,      /* HV_X64_MSR_RESET */
+	EXIT_CRASH,          /* crash MSR notify */
+};
+
+struct stack_ops {
+	/*
+	 * Accesses outside the partition's RAM; on the VP's thread, no lock held.
+	 * X86_STOP suspends the VP with the instruction not executed.
+	 */
+	enum x86_result (*io_read)(void *o, struct vp *vp, uint16_t port, unsigned size, uint32_t *value);
+	enum x86_result (*io_write)(void *o, struct vp *vp, uint16_t port, unsigned size, uint32_t value);
+	enum x86_result (*mmio_read)(void *o, struct vp *vp, gpa_t gpa, unsigned size, uint64_t *value);
+	enum x86_result (*mmio_write)(void *o, struct vp *vp, gpa_t gpa, unsigned size, uint64_t value);
+	/* The VP stopped for a reason that is no access; it stays suspended until the stack acts. */
+	void (*exit)(void *o, struct vp *vp, enum exit_reason reason);
+	/* 8259: an ExtINT pin is active; acknowledge and give the vector, -1 spurious. */
+	int (*pic_acknowledge)(void *o);
+	/* The local APIC ended interrupt @vector, level triggered: tell the I/O APIC. */
+	void (*eoi)(void *o, uint8_t vector);
+	/* State of a partition changed (started, suspended, ...).  Any thread; must not call back. */
+	void (*state_changed)(void *o, struct partition *p);
+};
+
+/* ---- partitions ---- */
+
+enum partition_state {
+	PARTITION_CREATED,    /* set up, VPs not started */
+	PARTITION_RUNNING,
+	PARTITION_SUSPENDED,  /* explicit suspend of all VPs */
+	PARTITION_CRASHED,    /* triple fault or crash: VPs stopped */
+	PARTITION_SHUT_DOWN,  /* powered off by itself */
+	PARTITION_DELETED,
+};
+const char *partition_state_name(enum partition_state s);  /* "created", "running", ... */
+
+struct partition_config {
+	const char *name;
+	struct partition *parent;       /* NULL: first partition */
+	uint32_t vps;                   /* 1..64 */
+	const struct x86_model *model;  /* copied by reference; must outlive the partition */
+	const struct stack_ops *stack;
+	void *stack_opaque;
+};
+
+/* A reference is held by the caller; partition_unref() when done. */
+struct partition *partition_new(struct hv *hv, const struct partition_config *config, GError **error);
+struct partition *partition_ref(struct partition *p);
+void partition_unref(struct partition *p);
+/* Gives @bytes of fresh zeroed frames to @p at @at (page aligned).  Error if the machine has not enough left. */
+bool partition_add_ram(struct partition *p, gpa_t at, uint64_t bytes, GError **error);
+/* Read-only memory (firmware): filled from @data. */
+bool partition_add_rom(struct partition *p, gpa_t at, const void *data, uint64_t bytes, GError **error);
+/* Starts all VPs: VP 0 active at the state it has, others wait for SIPI. */
+void partition_start(struct partition *p);
+/* Returns when no VP of @p runs. */
+void partition_suspend(struct partition *p);
+void partition_resume(struct partition *p);
+/* Suspends, and marks why; wakes nobody. */
+void partition_set_stopped(struct partition *p, enum partition_state state);
+/* All VPs to power-on state, synthetic state to reset values, overlays gone; must be suspended. */
+void partition_reset(struct partition *p);
+/* Stops VPs, joins their threads, frees frames and children.  The struct lives until the last unref. */
+void partition_delete(struct partition *p);
+
+struct hv *partition_hv(struct partition *p);
+uint64_t partition_id(const struct partition *p);
+uint64_t partition_parent_id(const struct partition *p);   /* 0 for the first */
+const char *partition_name(const struct partition *p);
+enum partition_state partition_state(struct partition *p);
+uint32_t partition_vp_count(const struct partition *p);
+struct vp *partition_vp(struct partition *p, uint32_t index);  /* NULL if there is none */
+uint64_t partition_memory(struct partition *p);            /* bytes of frames it owns */
+uint64_t partition_run_time_ns(struct partition *p);       /* of all its VPs */
+HvtObject *partition_object(struct partition *p);
+/* Calls f for each live partition, parents first; the tree lock is held, f must not create or delete. */
+void hv_foreach_partition(struct hv *hv, void (*f)(struct partition *p, void *o), void *o);
+/* A reference, or NULL. */
+struct partition *hv_partition_by_name(struct hv *hv, const char *name);
+struct partition *hv_partition_by_id(struct hv *hv, uint64_t id);
+
+/* Guest physical memory.  False if any byte is not RAM (nothing is transferred then). */
+bool partition_read(struct partition *p, gpa_t at, void *to, size_t n);
+bool partition_write(struct partition *p, gpa_t at, const void *from, size_t n);
+
+/* ---- virtual processors ---- */
+
+uint32_t vp_index(const struct vp *vp);
+struct partition *vp_partition(struct vp *vp);
+/* The processor's state; only while the VP does not run (created, suspended) or on its own thread. */
+struct x86_cpu *vp_cpu(struct vp *vp);
+uint64_t vp_run_time_ns(struct vp *vp);
+bool vp_halted(struct vp *vp);
+int vp_thread_id(struct vp *vp);
+/* Runs @f on @vp's state while it does not run guest code (own thread at a boundary, or this one if suspended); returns when done. */
+void vp_call(struct vp *vp, void (*f)(struct vp *vp, void *o), void *o);
+/* Sets X86_PEND_* bits and wakes the VP if it sleeps.  Any thread, any lock below LOCK_FRAMES. */
+void vp_pend(struct vp *vp, uint32_t bits);
+HvtObject *vp_object(struct vp *vp);
+
+/* ---- interrupts ---- */
+
+/* An MSI or I/O APIC message: address 0xfee00000.., data as on the bus. */
+void partition_msi(struct partition *p, uint64_t address, uint32_t data);
+/* The 8259's INTR line to VP 0's LINT0 (and all in virtual wire mode). */
+void partition_extint(struct partition *p, bool level);
+/* External NMI to VP 0's LINT1. */
+void partition_nmi(struct partition *p);
+
+/* ---- one call from outside (qtest: hvcall, rdmsr, wrmsr, cpuid) ---- */
+
+/* Like the instruction executed by @vp; must be suspended or created. */
+uint64_t vp_hypercall(struct vp *vp, uint64_t control, uint64_t in, uint64_t out);
+bool vp_rdmsr(struct vp *vp, uint32_t msr, uint64_t *value);   /* false: #GP */
+bool vp_wrmsr(struct vp *vp, uint32_t msr, uint64_t value);
+void vp_cpuid(struct vp *vp, uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);
+
+/* Enlightenment options: "hv-time" and the like from -cpu.  True if @key is known. */
+bool hv_cpu_option(void *o, const char *key, const char *value, GError **error);
+
+#endif

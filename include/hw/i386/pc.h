@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The PC: the devices around a partition, its ACPI tables, and direct boot of
+ * kernels.  It is the *machine* kind of stack.
+ */
+#ifndef HW_I386_PC_H
+#define HW_I386_PC_H
+
+#include "accel/hvtlfs/hv.h"
+#include "backends/chardev.h"
+#include "hw/core/machine.h"
+
+struct pc;
+
+enum { PC_SERIAL_MAX = 4 };
+
+struct pc_config {
+	const char *name;             /* partition's name */
+	struct hv *hv;                /* NULL: -accel qtest, no processor */
+	struct partition *parent;     /* NULL: first */
+	const struct x86_model *model;
+	uint64_t memory;              /* bytes, 1 MiB at least, multiple of 4 KiB */
+	uint32_t vps, max_vps;
+	const char *kernel, *initrd, *cmdline;  /* paths; NULL none */
+	const char *firmware;         /* -bios */
+	struct chardev *serial[PC_SERIAL_MAX];
+	/* Called on any thread; must only record and wake (system/ posts to its loop). */
+	void (*request)(void *o, struct pc *pc, const char *what);  /* "reset", "shutdown", "exit", "crash", "debug" */
+	void *opaque;
+};
+
+/* Builds machine, partition and devices, loads the kernel.  Not started. */
+struct pc *pc_new(const struct pc_config *config, GError **error);
+/* Deletes partition and machine. */
+void pc_free(struct pc *pc);
+void pc_start(struct pc *pc);          /* first start, and after suspend: clock and VPs */
+void pc_stop(struct pc *pc);           /* VPs and clock stand still on return */
+/* Devices and VPs to their reset state, kernel loaded again; must be stopped. */
+bool pc_reset(struct pc *pc, GError **error);
+void pc_power_button(struct pc *pc);   /* ACPI power button: system_powerdown */
+int pc_exit_code(struct pc *pc);       /* isa-debug-exit */
+struct machine *pc_machine(struct pc *pc);
+struct partition *pc_partition(struct pc *pc);   /* NULL without hv */
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Locks with levels.  A thread takes locks in ascending order of level;
+ * debug builds stop with both levels on a wrong order.
+ */
+#ifndef SYNC_LOCK_H
+#define SYNC_LOCK_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+enum lock_level {
+	LOCK_CONTROL = 5,     /* QMP and command line: one control action at a time */
+	LOCK_MACHINE = 10,    /* partition tree, list of machines */
+	LOCK_PARTITION = 20,  /* parent before child; same level only along that line */
+	LOCK_GPA_MAP = 30,
+	LOCK_VP = 40,
+	LOCK_DEVICE = 50,     /* one machine's devices share one lock: see hw/core */
+	LOCK_APIC = 60,       /* interrupt delivery: taken from devices and VPs */
+	LOCK_FRAMES = 70,     /* frame table's free lists */
+	LOCK_CLOCK = 80,      /* timer heap */
+	LOCK_BACKEND = 90,    /* character devices */
+};
+
+struct lock {
+	pthread_mutex_t mutex;
+	enum lock_level level;
+	const char *name;      /* for the message on a wrong order */
+};
+
+void lock_init(struct lock *l, enum lock_level level, const char *name);
+void lock_destroy(struct lock *l);
+void lock_acquire(struct lock *l);
+void lock_release(struct lock *l);
+/* Also allowed while a lock of the same level is held (parent, then child). */
+void lock_acquire_nested(struct lock *l);
+/* Is @l held by this thread?  Always true in builds without checks. */
+bool lock_held(const struct lock *l);
+#define lock_assert_held(l) assert(lock_held(l))
+
+#endif

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The x64 processor: its state and its border.
+ *
+ * struct x86_cpu is one processor's whole architectural state plus the caches
+ * (TLB) that engines share.  It knows nothing of partitions, devices or
+ * threads: all of that is behind struct x86_ops.
+ *
+ * Precision.  Code that can fault calls the noreturn functions x86_raise*();
+ * they record the event and longjmp to the engine, which delivers it with RIP
+ * at the current instruction.  So nothing the guest can see may be changed
+ * before the last point of an instruction that can fault.
+ *
+ * Threads.  A struct x86_cpu belongs to the thread that runs it, but for
+ * `pending` (any thread, atomic).  It may move between threads while it does
+ * not run; nothing of it lives in thread-local storage.
+ */
+#ifndef TARGET_I386_CPU_H
+#define TARGET_I386_CPU_H
+
+#include <assert.h>
+#include <setjmp.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdnoreturn.h>
+
+/* ---- names -------------------------------------------------------------- */
+
+enum { X86_RAX, X86_RCX, X86_RDX, X86_RBX, X86_RSP, X86_RBP, X86_RSI, X86_RDI,
+       X86_R8, X86_R9, X86_R10, X86_R11, X86_R12, X86_R13, X86_R14, X86_R15,
+       X86_ZERO,      /* pseudo register: always 0; "no base", "no index" */
+       X86_RIPBASE,   /* pseudo register: RIP of the current block's first byte */
+       X86_GPR_SLOTS };
+
+enum x86_segno { X86_ES, X86_CS, X86_SS, X86_DS, X86_FS, X86_GS, X86_SEG_COUNT };
+
+enum {
+	X86_CF = 1 << 0, X86_PF = 1 << 2, X86_AF = 1 << 4, X86_ZF = 1 << 6, X86_SF = 1 << 7,
+	X86_TF = 1 << 8, X86_IF = 1 << 9, X86_DF = 1 << 10, X86_OF = 1 << 11,
+	X86_IOPL = 3 << 12, X86_NT = 1 << 14, X86_RF = 1 << 16, X86_VM = 1 << 17,
+	X86_AC = 1 << 18, X86_VIF = 1 << 19, X86_VIP = 1 << 20, X86_ID = 1 << 21,
+	X86_ARITH = X86_CF | X86_PF | X86_AF | X86_ZF | X86_SF | X86_OF,
+};
+
+enum {
+	X86_DE = 0, X86_DB = 1, X86_NMI = 2, X86_BP = 3, X86_OVF = 4, X86_BR = 5, X86_UD = 6,
+	X86_NM = 7, X86_DF_FAULT = 8, X86_TS = 10, X86_NP = 11, X86_SS_FAULT = 12, X86_GP = 13,
+	X86_PFAULT = 14, X86_MF = 16, X86_AC_FAULT = 17, X86_MC = 18, X86_XM = 19,
+};
+
+enum {
+	CR0_PE = 1 << 0, CR0_MP = 1 << 1, CR0_EM = 1 << 2, CR0_TS = 1 << 3, CR0_ET = 1 << 4,
+	CR0_NE = 1 << 5, CR0_WP = 1 << 16, CR0_AM = 1 << 18, CR0_NW = 1 << 29, CR0_CD = 1 << 30,
+};
+#define CR0_PG (1u << 31)
+enum {
+	CR4_VME = 1 << 0, CR4_PVI = 1 << 1, CR4_TSD = 1 << 2, CR4_DE = 1 << 3, CR4_PSE = 1 << 4,
+	CR4_PAE = 1 << 5, CR4_MCE = 1 << 6, CR4_PGE = 1 << 7, CR4_PCE = 1 << 8,
+	CR4_OSFXSR = 1 << 9, CR4_OSXMMEXCPT = 1 << 10, CR4_UMIP = 1 << 11, CR4_LA57 = 1 << 12,
+	CR4_FSGSBASE = 1 << 16, CR4_PCIDE = 1 << 17, CR4_OSXSAVE = 1 << 18, CR4_SMEP = 1 << 20,
+	CR4_SMAP = 1 << 21,
+};
+enum { EFER_SCE = 1 << 0, EFER_LME = 1 << 8, EFER_LMA = 1 << 10, EFER_NXE = 1 << 11,
+       EFER_FFXSR = 1 << 14 };
+
+/* ---- segments ----------------------------------------------------------- */
+
+/*
+ * attr has bits 8..23 of the descriptor's upper half at bits 0..15:
+ * type 3:0, S 4, DPL 6:5, P 7, (limit 11:8 kept zero), AVL 12, L 13, D/B 14, G 15.
+ * SEG_UNUSABLE marks a null selector.
+ */
+enum {
+	SEG_TYPE = 0xf, SEG_ACCESSED = 1, SEG_WRITABLE = 2, SEG_READABLE = 2, SEG_EXPAND_DOWN = 4,
+	SEG_CONFORMING = 4, SEG_CODE = 8, SEG_S = 1 << 4, SEG_DPL = 3 << 5, SEG_DPL_SHIFT = 5,
+	SEG_P = 1 << 7, SEG_AVL = 1 << 12, SEG_L = 1 << 13, SEG_DB = 1 << 14, SEG_G = 1 << 15,
+	SEG_UNUSABLE = 1 << 16,
+};
+
+struct x86_seg {
+	uint64_t base;
+	uint32_t limit;  /* in bytes, granularity applied */
+	uint32_t attr;
+	uint16_t sel;
+};
+
+struct x86_table {  /* GDTR, IDTR */
+	uint64_t base;
+	uint16_t limit;
+};
+
+/* ---- vector and x87 state ------------------------------------------------ */
+
+union x86_vec {  /* one YMM register */
+	uint8_t b[32];
+	uint16_t w[16];
+	uint32_t d[8];
+	uint64_t q[4];
+	int8_t sb[32];
+	int16_t sw[16];
+	int32_t sd[8];
+	int64_t sq[4];
+} __attribute__((aligned(32)));
+
+struct x86_f80 {  /* x87 extended value; MMX register is .frac with se = 0xffff */
+	uint64_t frac;
+	uint16_t se;  /* sign 15, exponent 14:0 */
+};
+
+struct x86_fpu {
+	struct x86_f80 r[8];  /* physical registers R0..R7; ST(i) is r[(top + i) & 7] */
+	uint16_t fcw;
+	uint16_t fsw;         /* without TOP, which is `top` */
+	uint8_t top;
+	uint8_t empty;        /* bit i: physical register i is empty */
+	uint16_t fop;
+	uint16_t fcs, fds;
+	uint64_t fip, fdp;
+};
+
+/* ---- TLB ----------------------------------------------------------------- */
+
+enum { X86_TLB_BITS = 10, X86_TLB_SIZE = 1 << X86_TLB_BITS };
+#define X86_TLB_INVALID UINT64_MAX
+
+/*
+ * Which rights a translation is looked up with; index of x86_cpu.tlb.
+ * KERNEL: supervisor access that SMAP forbids to touch user pages;
+ * KERNEL_AC: supervisor access that may (SMAP off, or EFLAGS.AC set).
+ */
+enum x86_mmu { X86_MMU_KERNEL, X86_MMU_USER, X86_MMU_KERNEL_AC, X86_MMU_COUNT };
+
+enum x86_access { X86_READ, X86_WRITE, X86_EXEC };
+
+struct x86_tlb_entry {
+	uint64_t read, write, exec;  /* linear page address, or X86_TLB_INVALID */
+	uint64_t add;                /* host address - linear address */
+};
+
+/* ---- what is outside ------------------------------------------------------ */
+
+/*
+ * Code in one frame of guest RAM, kept by whoever owns the frames.  Bit g of
+ * granules: bytes 64g..64g+63 hold decoded code.  gen changes whenever decoded
+ * code of the frame may be stale; a block is valid while gen is what it was.
+ */
+struct x86_code_page {
+	_Atomic uint64_t granules;
+	_Atomic uint32_t gen;
+};
+
+enum { X86_PAGE_READ = 1, X86_PAGE_WRITE = 2, X86_PAGE_EXEC = 4 };
+
+struct x86_page {
+	uint8_t *host;               /* the 4 KiB page in this process */
+	uint32_t rights;             /* X86_PAGE_* the partition has on it */
+	struct x86_code_page *code;  /* never NULL */
+};
+
+enum x86_result {
+	X86_OK,
+	X86_STOP,      /* leave the engine with the instruction not executed */
+	X86_FAULT_GP,  /* raise #GP(0) */
+	X86_FAULT_UD,
+};
+
+struct x86_cpu;
+
+/*
+ * Callbacks run on the thread that runs the processor, with no lock held.
+ * @o is x86_cpu.opaque throughout.
+ */
+struct x86_ops {
+	/*
+	 * The RAM page at guest physical @gpa (page aligned).  False: not RAM, or
+	 * no right at all; the access then goes to mmio_read/mmio_write.  Takes
+	 * no lock; called for each TLB fill.
+	 */
+	bool (*page)(void *o, uint64_t gpa, struct x86_page *page);
+	/* Accesses of 1, 2, 4 or 8 bytes outside RAM, or to RAM without the right. */
+	enum x86_result (*mmio_read)(void *o, uint64_t gpa, unsigned size, uint64_t *value);
+	enum x86_result (*mmio_write)(void *o, uint64_t gpa, unsigned size, uint64_t value);
+	/* Instruction fetch from where there is no RAM, or no right to execute it. */
+	enum x86_result (*bad_fetch)(void *o, uint64_t gpa);
+	enum x86_result (*io_read)(void *o, uint16_t port, unsigned size, uint32_t *value);
+	enum x86_result (*io_write)(void *o, uint16_t port, unsigned size, uint32_t value);
+	/* MSRs that are not the processor's own (target/i386/msr.c has those). */
+	enum x86_result (*msr_read)(void *o, uint32_t msr, uint64_t *value);
+	enum x86_result (*msr_write)(void *o, uint32_t msr, uint64_t value);
+	/*
+	 * CPUID: regs[] (EAX, EBX, ECX, EDX) come in with the processor's answer
+	 * and may be changed; leaves 0x4000xxxx come in as zeros.
+	 */
+	enum x86_result (*cpuid)(void *o, uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);
+	/* VMCALL or VMMCALL.  RIP is moved past it when this answers X86_OK. */
+	enum x86_result (*hypercall)(void *o);
+	/* Takes the highest external interrupt.  Its vector, or -1 if none is left. */
+	int (*interrupt)(void *o);
+	uint64_t (*tpr_read)(void *o);              /* CR8 */
+	void (*tpr_write)(void *o, uint64_t tpr);
+	uint64_t (*tsc)(void *o);                   /* guest TSC now, before IA32_TSC_ADJUST */
+	/*
+	 * The frame of @code has decoded code from now on: no processor may keep a
+	 * TLB entry that lets it write there without x86_code_written().  Returns
+	 * when that is so for all processors but the caller.
+	 */
+	void (*code_marked)(void *o, struct x86_code_page *code);
+	/* No other processor of the machine runs guest code between these two. */
+	void (*exclusive_begin)(void *o);
+	void (*exclusive_end)(void *o);
+	/* Work for X86_PEND_WORK; called at an instruction boundary. */
+	void (*work)(void *o);
+	/* INIT and SIPI taken at a boundary.  The processor state is already changed. */
+	void (*init_taken)(void *o);
+};
+
+/* Bits of x86_cpu.pending: why the engine must look up at the next block. */
+enum {
+	X86_PEND_INTR = 1 << 0,   /* the interrupt controller has something for us */
+	X86_PEND_NMI = 1 << 1,
+	X86_PEND_SMI = 1 << 2,    /* reserved */
+	X86_PEND_INIT = 1 << 3,
+	X86_PEND_STOP = 1 << 4,   /* leave the engine: X86_RUN_KICKED */
+	X86_PEND_WORK = 1 << 5,   /* call ops->work */
+	X86_PEND_TLB = 1 << 6,    /* flush the whole TLB */
+	X86_PEND_TLB_WRITE = 1 << 7,  /* drop write rights of all TLB entries */
+	X86_PEND_CODE = 1 << 8,   /* own code changed: re-look-up the next instruction */
+	X86_PEND_STEP = 1 << 9,   /* TF or debug registers: #DB after this instruction */
+	X86_PEND_INTR_WINDOW = 1 << 10,  /* IF may have become 1: look at PEND_INTR again */
+};
+
+/* Why a processor left its engine. */
+enum x86_run {
+	X86_RUN_KICKED,     /* X86_PEND_STOP (cleared) */
+	X86_RUN_STOPPED,    /* a callback answered X86_STOP; RIP at the instruction */
+	X86_RUN_HALTED,     /* HLT or MWAIT; RIP behind it; activity says which */
+	X86_RUN_SHUTDOWN,   /* triple fault */
+	X86_RUN_DEBUG,      /* gdb breakpoint or single step; RIP at the next instruction */
+};
+
+enum x86_activity { X86_ACTIVE, X86_HALTED, X86_WAIT_SIPI, X86_SHUT_DOWN };
+
+/* ---- mode key -------------------------------------------------------------- */
+
+/*
+ * All that decides how bytes decode and how their operands are reached.  Part
+ * of a block's key.  x86_mode_update() derives it; whoever changes CS, SS, CR0,
+ * CR4, EFER, EFLAGS.VM/TF/AC or XCR0 calls that.
+ */
+enum {
+	X86_MODE_CPL = 3,              /* bits 1:0 */
+	X86_MODE_CS64 = 1 << 2,        /* 64-bit code */
+	X86_MODE_CS32 = 1 << 3,        /* default operand and address size 32 */
+	X86_MODE_SS32 = 1 << 4,        /* stack pointer is ESP (set in 64-bit mode too) */
+	X86_MODE_PE = 1 << 5,
+	X86_MODE_LMA = 1 << 6,
+	X86_MODE_VM = 1 << 7,          /* virtual-8086 */
+	X86_MODE_FLAT = 1 << 8,        /* CS, DS, ES, SS: base 0, limit 4 GiB, writable data */
+	X86_MODE_NO_X87 = 1 << 9,      /* CR0.EM or CR0.TS: x87/MMX raise #NM (or #UD) */
+	X86_MODE_NO_SSE = 1 << 10,     /* SSE raises #UD or #NM */
+	X86_MODE_NO_AVX = 1 << 11,     /* VEX raises #UD or #NM */
+	X86_MODE_STEP = 1 << 12,       /* one instruction a block: TF, DR7 or gdb */
+	X86_MODE_IOPL = 1 << 13,       /* CPL <= IOPL: IN, OUT, CLI, STI are free */
+	X86_MODE_AC = 1 << 14,         /* alignment checks on (CPL 3, CR0.AM, EFLAGS.AC) */
+};
+
+/* ---- event being raised ----------------------------------------------------- */
+
+enum x86_event_kind { X86_EV_NONE, X86_EV_EXTERNAL, X86_EV_NMI, X86_EV_FAULT, X86_EV_SOFT,
+                      X86_EV_ICEBP };
+
+struct x86_event {
+	enum x86_event_kind kind;
+	uint8_t vector;
+	bool has_error;
+	uint32_t error;
+	uint64_t cr2;      /* with vector 14 */
+	/* #GP for a non-canonical address: the engine makes it #SS if the operand's segment is SS. */
+	bool noncanonical;
+};
+
+/* ---- the processor ------------------------------------------------------------ */
+
+struct uop;         /* the interpreter's decoded instruction */
+struct x86_model;   /* CPUID model: target/i386/model.h */
+struct interp;      /* the interpreter's caches, owned by the engine */
+
+struct x86_cpu {
+	/*
+	 * Hot.  gpr[X86_ZERO] stays 0.  Arithmetic flags are kept lazily; use
+	 * flags.h.  eflags has all other bits (bit 1 included).
+	 */
+	uint64_t gpr[X86_GPR_SLOTS];
+	uint64_t fl_res;              /* see flags.h */
+	uint32_t fl_aux;
+	uint32_t eflags;
+	_Atomic uint32_t pending;
+	uint32_t mode;                /* X86_MODE_* */
+	uint8_t mmu;                  /* enum x86_mmu of data accesses at this CPL */
+	uint8_t interrupt_shadow;     /* after STI, MOV SS, POP SS: one instruction */
+	uint8_t activity;             /* enum x86_activity */
+	uint8_t nmi_blocked;
+	/*
+	 * IP (offset in CS) of the next instruction.  Inside a block the engine
+	 * keeps it lazily: cur tells the instruction (see interp.h).
+	 */
+	uint64_t rip;
+	const struct uop *cur;
+
+	struct x86_seg seg[X86_SEG_COUNT];
+	struct x86_seg ldt, tr;
+	struct x86_table gdt, idt;
+
+	uint64_t cr0, cr2, cr3, cr4, efer, xcr0;
+	uint64_t dr[8];
+	uint64_t pdpte[4];            /* PAE paging: loaded with CR3 */
+
+	/* MSRs that are plain storage with a meaning here */
+	uint64_t star, lstar, cstar, sfmask, kernel_gs_base, tsc_aux, tsc_adjust;
+	uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
+	uint64_t pat, misc_enable, xss, spec_ctrl, mtrr_def_type;
+	uint64_t mtrr_fixed[11], mtrr_var[16];
+	uint64_t mcg_status, mcg_ctl, mc_bank[4 * 8];
+	uint64_t apic_base;           /* IA32_APIC_BASE; owned by the APIC component */
+	uint64_t monitor_gpa;
+	bool monitor_armed;
+
+	union x86_vec ymm[16];
+	uint32_t mxcsr;
+	struct x86_fpu fpu;
+
+	struct x86_event event;       /* being raised by x86_raise*() */
+	struct x86_event delivering;  /* for double faults */
+	sigjmp_buf *on_raise;         /* set by the engine while it runs */
+	enum x86_result stop_cause;   /* with x86_stop() */
+
+	struct x86_tlb_entry tlb[X86_MMU_COUNT][X86_TLB_SIZE];
+	uint32_t tlb_epoch;           /* changes with each flush: validates engines' caches */
+
+	const struct x86_ops *ops;
+	void *opaque;
+	const struct x86_model *model;  /* not owned */
+	uint32_t apic_id, index;
+	uint32_t threads;             /* processors of the machine, for topology leaves */
+	void *engine;                 /* owned by the engine */
+	/* gdb's wishes: single step, and instruction breakpoints (linear addresses) */
+	bool debug_step;
+	uint32_t debug_break_count;
+	uint64_t *debug_break;        /* sorted, owned by the debugger, may be NULL */
+};
+
+/* ---- life --------------------------------------------------------------------- */
+
+/* Prepares a zeroed @c; x86_reset() must follow.  All pointers stay the caller's. */
+void x86_init(struct x86_cpu *c, const struct x86_ops *ops, void *opaque,
+	      const struct x86_model *model, uint32_t index, uint32_t apic_id, uint32_t threads);
+enum x86_reset { X86_RESET_POWER_ON, X86_RESET_INIT };
+void x86_reset(struct x86_cpu *c, enum x86_reset how);
+/* Starts a processor that waits for SIPI at @vector << 12. */
+void x86_sipi(struct x86_cpu *c, uint8_t vector);
+/* Sets pending bits from any thread. */
+static inline void x86_pend(struct x86_cpu *c, uint32_t bits)
+{
+	atomic_fetch_or(&c->pending, bits);
+}
+
+void x86_mode_update(struct x86_cpu *c);
+static inline unsigned x86_cpl(const struct x86_cpu *c) { return c->mode & X86_MODE_CPL; }
+
+/* ---- raising (noreturn) ---------------------------------------------------------- */
+
+noreturn void x86_raise(struct x86_cpu *c, unsigned vector);                    /* no error code */
+noreturn void x86_raise_error(struct x86_cpu *c, unsigned vector, uint32_t error);
+noreturn void x86_raise_pf(struct x86_cpu *c, uint64_t lin, uint32_t error);
+/* INT n, INT3, INTO (kind SOFT) and ICEBP: delivered with RIP behind the instruction. */
+noreturn void x86_raise_soft(struct x86_cpu *c, unsigned vector, enum x86_event_kind kind);
+/* A callback answered something other than X86_OK: acts on it. */
+noreturn void x86_result_raise(struct x86_cpu *c, enum x86_result r);
+
+#endif

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Memory as instructions see it.  All addresses here are linear; segment.h
+ * turns seg:offset into linear.  Every function raises the exact fault and
+ * does not return if the access is not allowed.
+ *
+ * Aligned accesses of 1 to 8 bytes are single-copy atomic.
+ */
+#ifndef TARGET_I386_MEM_H
+#define TARGET_I386_MEM_H
+
+#include <string.h>
+
+#include "target/i386/cpu.h"
+
+#define X86_PAGE_MASK (~(uint64_t)4095)
+
+static inline unsigned x86_tlb_index(uint64_t lin)
+{
+	return (lin >> 12) & (X86_TLB_SIZE - 1);
+}
+
+/* Slow paths (mmu.c): TLB fill, page crossing, devices, code pages. */
+uint64_t x86_ld_slow(struct x86_cpu *c, uint64_t lin, unsigned size, enum x86_mmu mmu);
+void x86_st_slow(struct x86_cpu *c, uint64_t lin, uint64_t v, unsigned size, enum x86_mmu mmu);
+
+/*
+ * One tag compare covers hit, page crossing and canonical form: an access that
+ * crosses a page has other page bits at its last byte.
+ */
+#define X86_MEM_ACCESS(n, bits)                                                                 \
+	static inline uint##bits##_t x86_ld##bits##_as(struct x86_cpu *c, uint64_t lin,         \
+						       enum x86_mmu mmu)                        \
+	{                                                                                       \
+		const struct x86_tlb_entry *e = &c->tlb[mmu][x86_tlb_index(lin)];               \
+                                                                                                \
+		if (__builtin_expect(e->read == (lin & X86_PAGE_MASK) &&                        \
+				     (lin & 4095) <= 4096 - (n), 1)) {                          \
+			uint##bits##_t *p = (uint##bits##_t *)(uintptr_t)(lin + e->add);        \
+                                                                                                \
+			return x86_host_ld##bits(p);                                            \
+		}                                                                               \
+		return (uint##bits##_t)x86_ld_slow(c, lin, n, mmu);                             \
+	}                                                                                       \
+	static inline void x86_st##bits##_as(struct x86_cpu *c, uint64_t lin,                   \
+					     uint##bits##_t v, enum x86_mmu mmu)                \
+	{                                                                                       \
+		const struct x86_tlb_entry *e = &c->tlb[mmu][x86_tlb_index(lin)];               \
+                                                                                                \
+		if (__builtin_expect(e->write == (lin & X86_PAGE_MASK) &&                       \
+				     (lin & 4095) <= 4096 - (n), 1)) {                          \
+			x86_host_st##bits((uint##bits##_t *)(uintptr_t)(lin + e->add), v);      \
+			return;                                                                 \
+		}                                                                               \
+		x86_st_slow(c, lin, v, n, mmu);                                                 \
+	}                                                                                       \
+	static inline uint##bits##_t x86_ld##bits(struct x86_cpu *c, uint64_t lin)              \
+	{                                                                                       \
+		return x86_ld##bits##_as(c, lin, c->mmu);                                       \
+	}                                                                                       \
+	static inline void x86_st##bits(struct x86_cpu *c, uint64_t lin, uint##bits##_t v)      \
+	{                                                                                       \
+		x86_st##bits##_as(c, lin, v, c->mmu);                                           \
+	}
+
+/* Host accesses that are atomic when aligned and never undefined behaviour when not. */
+#define X86_HOST_ACCESS(bits)                                                                   \
+	static inline uint##bits##_t x86_host_ld##bits(const uint##bits##_t *p)                 \
+	{                                                                                       \
+		uint##bits##_t v;                                                               \
+                                                                                                \
+		if (__builtin_expect(!((uintptr_t)p & (sizeof v - 1)), 1))                      \
+			return __atomic_load_n(p, __ATOMIC_ACQUIRE);                            \
+		memcpy(&v, (const void *)p, sizeof v);                                          \
+		return v;                                                                       \
+	}                                                                                       \
+	static inline void x86_host_st##bits(uint##bits##_t *p, uint##bits##_t v)               \
+	{                                                                                       \
+		if (__builtin_expect(!((uintptr_t)p & (sizeof v - 1)), 1))                      \
+			__atomic_store_n(p, v, __ATOMIC_RELEASE);                               \
+		else                                                                            \
+			memcpy((void *)p, &v, sizeof v);                                        \
+	}
+
+X86_HOST_ACCESS(8)
+X86_HOST_ACCESS(16)
+X86_HOST_ACCESS(32)
+X86_HOST_ACCESS(64)
+X86_MEM_ACCESS(1, 8)
+X86_MEM_ACCESS(2, 16)
+X86_MEM_ACCESS(4, 32)
+X86_MEM_ACCESS(8, 64)
+
+/*
+ * Any number of bytes (10, 16, 28, 32, 512, ...), ascending.  Writes check all
+ * pages for writability first, so a fault leaves memory unchanged.
+ */
+void x86_read(struct x86_cpu *c, uint64_t lin, void *to, size_t n);
+void x86_write(struct x86_cpu *c, uint64_t lin, const void *from, size_t n);
+/* Raises what a write of @n bytes would raise; writes nothing. */
+void x86_probe_write(struct x86_cpu *c, uint64_t lin, size_t n);
+
+/*
+ * Host address of @n bytes at @lin if they are RAM in one page, readable and
+ * writable (dirty bit set) and without decoded code; else NULL, and the caller
+ * uses x86_ld*, x86_st* (inside exclusive_begin/end for a locked operation).
+ * Raises the write fault if writing is not allowed.  For read-modify-write.
+ */
+void *x86_host_rw(struct x86_cpu *c, uint64_t lin, size_t n);
+/* Host address of up to *n bytes for reading or writing, *n cut at the page end; NULL: go slow. */
+void *x86_host_span(struct x86_cpu *c, uint64_t lin, size_t *n, enum x86_access access);
+
+/* As the supervisor whatever the CPL: descriptor tables, TSS. */
+static inline uint64_t x86_sys_ld64(struct x86_cpu *c, uint64_t lin) { return x86_ld64_as(c, lin, X86_MMU_KERNEL); }
+static inline uint32_t x86_sys_ld32(struct x86_cpu *c, uint64_t lin) { return x86_ld32_as(c, lin, X86_MMU_KERNEL); }
+static inline uint16_t x86_sys_ld16(struct x86_cpu *c, uint64_t lin) { return x86_ld16_as(c, lin, X86_MMU_KERNEL); }
+static inline uint8_t x86_sys_ld8(struct x86_cpu *c, uint64_t lin) { return x86_ld8_as(c, lin, X86_MMU_KERNEL); }
+
+/* TLB care. */
+enum { X86_FLUSH_ALL, X86_FLUSH_NON_GLOBAL };
+void x86_tlb_flush(struct x86_cpu *c, int what);
+void x86_tlb_flush_page(struct x86_cpu *c, uint64_t lin);
+/* Drops the write right of every entry (a frame got code, or dirty logging). */
+void x86_tlb_flush_writes(struct x86_cpu *c);
+/* Somebody stores @n bytes at @offset of a frame: stales decoded code they touch. */
+void x86_code_written(struct x86_code_page *code, unsigned offset, size_t n);
+
+/*
+ * Fetch side: the RAM page that holds the code at @lin, with the walk's faults
+ * raised as instruction fetches.  Used by engines to look blocks up.
+ */
+struct x86_page x86_fetch_page(struct x86_cpu *c, uint64_t lin);
+
+/*
+ * Translation without side effects or faults (debuggers, hypercalls): guest
+ * physical address of @lin, or UINT64_MAX.
+ */
+uint64_t x86_debug_translate(struct x86_cpu *c, uint64_t lin);
+/* Reads memory as the guest would, without faults: bytes read before the first hole. */
+size_t x86_debug_read(struct x86_cpu *c, uint64_t lin, void *to, size_t n);
+size_t x86_debug_write(struct x86_cpu *c, uint64_t lin, const void *from, size_t n);
+
+#endif
