@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The decoder: bytes to struct x86_insn, by the table in target/i386/*.tbl.
+ * The decoder: bytes to struct x86_insn, by the table in target/i386/insns tables.
  * The interpreter, the translator, disassembly listings and the tests all
  * start from its output.
  */
