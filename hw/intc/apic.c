@@ -1,0 +1,925 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Local APIC.  Intel SDM volume 3, chapter "Advanced Programmable Interrupt
+ * Controller".  Left out on purpose: SMI (there is no SMM), CMCI, suppression of
+ * EOI broadcasts, arbitration registers of the 82489 bus.
+ *
+ * Threads.  Registers are changed by the VP's own thread.  What other threads
+ * need to deliver a message is atomic: IRR and TMR (they write), mode, id and
+ * filters (they read).  So an IPI is an atomic OR and vp_pend(), without a lock.
+ * A message that races with a change of a filter takes the old or the new one,
+ * as on the bus.
+ */
+#include "hw/intc/apic.h"
+
+#include <stdatomic.h>
+#include <string.h>
+#include <time.h>
+
+#include "trace/log.h"
+
+/* Register numbers: MMIO offset / 16, and MSR - 0x800. */
+enum {
+	REG_ID = 0x02, REG_VERSION = 0x03, REG_TPR = 0x08, REG_APR = 0x09, REG_PPR = 0x0a,
+	REG_EOI = 0x0b, REG_RRD = 0x0c, REG_LDR = 0x0d, REG_DFR = 0x0e, REG_SVR = 0x0f,
+	REG_ISR = 0x10, REG_TMR = 0x18, REG_IRR = 0x20, REG_ESR = 0x28, REG_ICR = 0x30,
+	REG_ICR2 = 0x31, REG_LVT = 0x32, REG_LVT_LAST = 0x37, REG_INITIAL = 0x38,
+	REG_CURRENT = 0x39, REG_DIVIDE = 0x3e, REG_SELF_IPI = 0x3f, REG_COUNT = 0x40,
+};
+enum { LVT_TIMER, LVT_THERMAL, LVT_PERF, LVT_LINT0, LVT_LINT1, LVT_ERROR, LVT_COUNT };
+
+enum {
+	MSR_APIC_BASE = 0x1b, MSR_TSC_DEADLINE = 0x6e0, MSR_X2APIC = 0x800, MSR_X2APIC_LAST = 0x83f,
+};
+enum { BASE_BSP = 1 << 8, BASE_EXTD = 1 << 10, BASE_EN = 1 << 11, BASE_FLAGS = 0xfff };
+enum { SVR_ENABLE = 1 << 8, SVR_WRITABLE = 0x3ff, SVR_RESET = 0xff };
+enum { LVT_VECTOR = 0xff, LVT_MODE = 7 << 8, LVT_MODE_SHIFT = 8, LVT_LEVEL = 1 << 15, LVT_MASKED = 1 << 16,
+       LVT_PERIODIC = 1 << 17, LVT_DEADLINE = 2 << 17, LVT_TIMER_MODE = 3 << 17 };
+enum { MODE_FIXED, MODE_LOWEST, MODE_SMI, MODE_RESERVED, MODE_NMI, MODE_INIT, MODE_SIPI, MODE_EXTINT };
+enum { ICR_LOGICAL = 1 << 11, ICR_BUSY = 1 << 12, ICR_ASSERT = 1 << 14, ICR_LEVEL = 1 << 15,
+       ICR_SHORT_SHIFT = 18, ICR_WRITABLE = 0xccfff & ~ICR_BUSY };
+enum { SHORT_NONE, SHORT_SELF, SHORT_ALL, SHORT_OTHERS };
+enum { ESR_REDIRECT = 1 << 4, ESR_SEND_VECTOR = 1 << 5, ESR_RECEIVE_VECTOR = 1 << 6, ESR_REGISTER = 1 << 7 };
+enum { VERSION = 0x15 | (LVT_COUNT - 1) << 16 };
+enum { BROADCAST8 = 0xff };
+#define BROADCAST32 UINT32_MAX
+
+static const uint32_t lvt_writable[LVT_COUNT] = {
+	[LVT_TIMER] = 0x700ff, [LVT_THERMAL] = 0x107ff, [LVT_PERF] = 0x107ff,
+	[LVT_LINT0] = 0x1a7ff, [LVT_LINT1] = 0x1a7ff, [LVT_ERROR] = 0x100ff,
+};
+
+struct apic {
+	struct vp *vp;                   /* set once */
+	uint32_t id;                     /* set at init */
+	/* Read by other threads, written by the VP's own. */
+	_Atomic uint32_t base_flags;     /* low bits of IA32_APIC_BASE */
+	_Atomic uint32_t svr, ldr, dfr, tpr;
+	_Atomic uint32_t lvt[LVT_COUNT];
+	_Atomic uint32_t isr[8];
+	/* Written by any thread. */
+	_Atomic uint32_t irr[8], tmr[8];
+	_Atomic uint32_t esr_new;        /* errors since the last write of ESR */
+	_Atomic uint32_t extint;         /* EXTINT_* */
+	/* The VP's thread only. */
+	uint32_t esr, initial, divide;
+	uint64_t icr;
+	uint64_t tsc_deadline;
+	int64_t deadline;                /* host ns, INT64_MAX: not running */
+	int64_t frozen;                  /* ns left, while suspended; INT64_MAX: not running */
+	bool suspended;
+};
+/* LINE: level of the 8259's output.  MESSAGE: an ExtINT message (edge) waits to be taken. */
+enum { EXTINT_LINE = 1, EXTINT_MESSAGE = 2 };
+
+struct message {
+	uint32_t dest;
+	uint8_t vector, mode;
+	bool logical, level, wide;       /* wide: 32-bit destination of an x2APIC */
+};
+
+static const struct vp_component *const self = &apic_component;
+
+static struct apic *apic_of(struct vp *vp)
+{
+	return vp_component_state(vp, self);
+}
+
+static bool hw_enabled(struct apic *a)
+{
+	return a->base_flags & BASE_EN;
+}
+
+static bool is_x2(struct apic *a)
+{
+	return a->base_flags & BASE_EXTD;
+}
+
+static bool sw_enabled(struct apic *a)
+{
+	return hw_enabled(a) && (a->svr & SVR_ENABLE);
+}
+
+/* ---- 256-bit registers ---- */
+
+static int highest(const _Atomic uint32_t *set)
+{
+	for (int i = 7; i >= 0; i--) {
+		uint32_t v = atomic_load_explicit(&set[i], memory_order_relaxed);
+
+		if (v)
+			return i * 32 + 31 - __builtin_clz(v);
+	}
+	return -1;
+}
+
+static void bit_set(_Atomic uint32_t *set, uint8_t n)
+{
+	atomic_fetch_or(&set[n / 32], 1u << (n % 32));
+}
+
+static void bit_clear(_Atomic uint32_t *set, uint8_t n)
+{
+	atomic_fetch_and(&set[n / 32], ~(1u << (n % 32)));
+}
+
+static bool bit_test(const _Atomic uint32_t *set, uint8_t n)
+{
+	return set[n / 32] >> (n % 32) & 1;
+}
+
+/* ---- priorities and delivery to the processor ---- */
+
+static uint8_t ppr(struct apic *a)
+{
+	int in_service = highest(a->isr);
+	uint8_t tpr = a->tpr, isv = in_service < 0 ? 0 : in_service & 0xf0;
+
+	return (tpr & 0xf0) >= isv ? tpr : isv;
+}
+
+/* Vector that beats the priority of what runs, or -1. */
+static int deliverable(struct apic *a)
+{
+	int v = sw_enabled(a) ? highest(a->irr) : -1;
+
+	return v >= 0 && (v & 0xf0) > (ppr(a) & 0xf0) ? v : -1;
+}
+
+/* Is the processor open to the 8259?  A disabled APIC is a wire from INTR to the first processor. */
+static bool extint_open(struct apic *a)
+{
+	uint32_t lint0 = a->lvt[LVT_LINT0];
+
+	if (!hw_enabled(a))
+		return vp_index(a->vp) == 0;
+	return !(lint0 & LVT_MASKED) && (lint0 & LVT_MODE) == MODE_EXTINT << LVT_MODE_SHIFT;
+}
+
+static bool extint_pending(struct apic *a)
+{
+	uint32_t e = a->extint;
+
+	return (e & EXTINT_MESSAGE) || ((e & EXTINT_LINE) && extint_open(a));
+}
+
+static bool apic_pending(struct vp *vp, void *state)
+{
+	struct apic *a = state;
+
+	return extint_pending(a) || deliverable(a) >= 0;
+}
+
+/* The priority may have fallen or a filter opened: have the engine look again. */
+static void refresh(struct apic *a)
+{
+	if (apic_pending(a->vp, a))
+		vp_pend(a->vp, X86_PEND_INTR);
+}
+
+static int take_extint(struct apic *a)
+{
+	atomic_fetch_and(&a->extint, ~(uint32_t)EXTINT_MESSAGE);
+	return partition_pic_acknowledge(vp_partition(a->vp));
+}
+
+static int apic_interrupt(struct vp *vp, void *state)
+{
+	struct apic *a = state;
+	int v;
+
+	if (extint_pending(a)) {
+		v = take_extint(a);
+		if (v >= 0) {
+			refresh(a);
+			return v;
+		}
+	}
+	v = deliverable(a);
+	if (v < 0)
+		return -1;
+	bit_clear(a->irr, v);
+	bit_set(a->isr, v);
+	return v;
+}
+
+static void accept(struct apic *a, uint8_t vector, bool level)
+{
+	if (!sw_enabled(a))
+		return;
+	if (vector < 16) {
+		atomic_fetch_or(&a->esr_new, ESR_RECEIVE_VECTOR);
+		return;
+	}
+	if (level)
+		bit_set(a->tmr, vector);
+	else if (bit_test(a->tmr, vector))
+		bit_clear(a->tmr, vector);
+	bit_set(a->irr, vector);
+	vp_pend(a->vp, X86_PEND_INTR);
+}
+
+/* A message that reached this APIC. */
+static void receive(struct apic *a, const struct message *m)
+{
+	switch (m->mode) {
+	case MODE_FIXED:
+	case MODE_LOWEST:
+		accept(a, m->vector, m->level);
+		break;
+	case MODE_NMI:
+		vp_pend(a->vp, X86_PEND_NMI);
+		break;
+	case MODE_INIT:
+		vp_pend(a->vp, X86_PEND_INIT);
+		break;
+	case MODE_SIPI:
+		vp_sipi(a->vp, m->vector);
+		break;
+	case MODE_EXTINT:
+		atomic_fetch_or(&a->extint, EXTINT_MESSAGE);
+		vp_pend(a->vp, X86_PEND_INTR);
+		break;
+	default:
+		log_print(LOG_GUEST_ERRORS, "apic %u: message of kind %u dropped\n", a->id, m->mode);
+	}
+}
+
+/* ---- destinations ---- */
+
+static bool match_logical(struct apic *a, const struct message *m)
+{
+	uint32_t ldr = a->ldr, dest = m->dest;
+
+	if (is_x2(a))
+		return (m->wide && dest == BROADCAST32) ||
+		       (dest >> 16 == ldr >> 16 && (dest & ldr & 0xffff));
+	ldr >>= 24;
+	if (dest > 0xff)
+		return dest == BROADCAST32;
+	if (dest == BROADCAST8)
+		return true;
+	if (a->dfr >> 28 == 0xf)
+		return ldr & dest;
+	return ldr >> 4 == dest >> 4 && (ldr & dest & 0xf);
+}
+
+static bool match_physical(struct apic *a, const struct message *m)
+{
+	if (m->dest == a->id || m->dest == BROADCAST32)
+		return true;
+	return m->dest == BROADCAST8 && !m->wide;
+}
+
+static bool match(struct apic *a, const struct message *m)
+{
+	if (!hw_enabled(a))
+		return false;
+	return m->logical ? match_logical(a, m) : match_physical(a, m);
+}
+
+/*
+ * Lowest priority of those that match; ties go round by vector, so that devices with
+ * different vectors spread over the processors.
+ */
+static void deliver_lowest(struct partition *p, const struct message *m)
+{
+	uint32_t n = partition_vp_count(p);
+	struct apic *best = NULL;
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct apic *a = apic_of(partition_vp(p, (i + m->vector) % n));
+
+		if (sw_enabled(a) && match(a, m) && (!best || ppr(a) < ppr(best)))
+			best = a;
+	}
+	if (best)
+		receive(best, m);
+}
+
+static void deliver(struct partition *p, const struct message *m)
+{
+	uint32_t n = partition_vp_count(p);
+
+	if (log_on(LOG_IRQ))
+		log_print(LOG_IRQ, "apic: message mode %u vector 0x%02x to %s 0x%x\n", m->mode, m->vector,
+			  m->logical ? "logical" : "physical", m->dest);
+	if (m->mode == MODE_LOWEST) {
+		deliver_lowest(p, m);
+		return;
+	}
+	/* APIC ids are VP indexes as a rule: one look instead of a walk. */
+	if (!m->logical && m->dest < n && apic_of(partition_vp(p, m->dest))->id == m->dest) {
+		struct apic *a = apic_of(partition_vp(p, m->dest));
+
+		if (hw_enabled(a))
+			receive(a, m);
+		return;
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		struct apic *a = apic_of(partition_vp(p, i));
+
+		if (match(a, m))
+			receive(a, m);
+	}
+}
+
+static void apic_msi(struct partition *p, uint64_t address, uint32_t data)
+{
+	struct message m = {
+		.dest = address >> 12 & 0xff, .logical = address >> 2 & 1,
+		.vector = data & 0xff, .mode = data >> 8 & 7, .level = data >> 15 & 1,
+	};
+
+	deliver(p, &m);
+}
+
+/* ---- own errors, IPIs ---- */
+
+static void error(struct apic *a, uint32_t bit)
+{
+	uint32_t lvt = a->lvt[LVT_ERROR];
+
+	if (!(atomic_fetch_or(&a->esr_new, bit) & bit) && !(lvt & LVT_MASKED))
+		accept(a, lvt & LVT_VECTOR, false);
+}
+
+static void send_others(struct apic *a, const struct message *m)
+{
+	struct partition *p = vp_partition(a->vp);
+
+	for (uint32_t i = 0; i < partition_vp_count(p); i++) {
+		struct apic *b = apic_of(partition_vp(p, i));
+
+		if (b != a && hw_enabled(b))
+			receive(b, m);
+	}
+}
+
+static void send_ipi(struct apic *a)
+{
+	uint32_t low = (uint32_t)a->icr;
+	struct message m = {
+		.dest = is_x2(a) ? a->icr >> 32 : a->icr >> 56, .wide = is_x2(a),
+		.logical = low & ICR_LOGICAL, .vector = low & 0xff, .mode = low >> 8 & 7,
+	};
+	unsigned shorthand = low >> ICR_SHORT_SHIFT & 3;
+
+	/* INIT level de-assert only set arbitration ids of the old bus. */
+	if (m.mode == MODE_INIT && (low & ICR_LEVEL) && !(low & ICR_ASSERT))
+		return;
+	if (m.mode <= MODE_LOWEST && m.vector < 16) {
+		error(a, ESR_SEND_VECTOR);
+		return;
+	}
+	if (m.mode == MODE_EXTINT || m.mode == MODE_RESERVED || m.mode == MODE_SMI)
+		return;
+	if (shorthand == SHORT_NONE) {
+		deliver(vp_partition(a->vp), &m);
+		return;
+	}
+	if (shorthand != SHORT_OTHERS && m.mode <= MODE_LOWEST)
+		receive(a, &m);
+	else if (shorthand == SHORT_SELF)
+		return;     /* NMI, INIT and SIPI to oneself are not allowed */
+	else if (shorthand == SHORT_ALL && m.mode == MODE_NMI)
+		receive(a, &m);
+	if (shorthand != SHORT_SELF)
+		send_others(a, &m);
+}
+
+static void end_of_interrupt(struct apic *a)
+{
+	int v = highest(a->isr);
+
+	if (v < 0)
+		return;
+	bit_clear(a->isr, v);
+	if (bit_test(a->tmr, v))
+		partition_eoi(vp_partition(a->vp), v);
+	refresh(a);
+}
+
+static void set_tpr(struct apic *a, uint8_t tpr)
+{
+	a->tpr = tpr;
+	refresh(a);
+}
+
+/* ---- timer ---- */
+
+static int64_t host_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+}
+
+static unsigned divide_shift(struct apic *a)
+{
+	unsigned n = (a->divide & 3) | (a->divide >> 1 & 4);
+
+	return (n + 1) & 7;     /* 0: by 2 ... 6: by 128, 7: by 1 */
+}
+
+static bool deadline_mode(struct apic *a)
+{
+	return (a->lvt[LVT_TIMER] & LVT_TIMER_MODE) == LVT_DEADLINE;
+}
+
+static int64_t period(struct apic *a)
+{
+	return (int64_t)a->initial << divide_shift(a);
+}
+
+/* Nanoseconds until expiry, INT64_MAX if stopped. */
+static int64_t time_left(struct apic *a)
+{
+	if (a->suspended)
+		return a->frozen;
+	return a->deadline == INT64_MAX ? INT64_MAX : MAX(a->deadline - host_now(), 0);
+}
+
+static void timer_set(struct apic *a, int64_t left)
+{
+	if (a->suspended)
+		a->frozen = left;
+	else
+		a->deadline = left == INT64_MAX ? INT64_MAX : host_now() + left;
+	vp_deadline_changed(a->vp);
+}
+
+/* Host nanoseconds until the guest's TSC reaches the deadline. */
+static int64_t deadline_left(struct apic *a)
+{
+	struct partition *p = vp_partition(a->vp);
+	uint64_t now = partition_tsc(p) + vp_cpu(a->vp)->tsc_adjust;
+	uint64_t hz = hv_tsc_hz(partition_hv(p));
+	unsigned __int128 ns;
+
+	if (a->tsc_deadline <= now)
+		return 0;
+	/* Rounded up: never early by the guest's own clock. */
+	ns = ((unsigned __int128)(a->tsc_deadline - now) * 1000000000 + hz - 1) / hz;
+	return ns > INT64_MAX / 4 ? INT64_MAX / 4 : (int64_t)ns;
+}
+
+static void timer_restart(struct apic *a)
+{
+	if (deadline_mode(a))
+		timer_set(a, a->tsc_deadline ? deadline_left(a) : INT64_MAX);
+	else
+		timer_set(a, a->initial ? period(a) : INT64_MAX);
+}
+
+static uint32_t timer_count(struct apic *a)
+{
+	int64_t left = time_left(a);
+
+	if (deadline_mode(a) || left == INT64_MAX)
+		return 0;
+	return (uint32_t)MIN(left >> divide_shift(a), UINT32_MAX);
+}
+
+static void timer_set_divide(struct apic *a, uint32_t v)
+{
+	int64_t left = time_left(a);
+	unsigned before = divide_shift(a);
+
+	a->divide = v & 0xb;
+	if (!deadline_mode(a) && left != INT64_MAX && before != divide_shift(a))
+		timer_set(a, left >> before << divide_shift(a));
+}
+
+static void timer_lvt(struct apic *a, uint32_t v)
+{
+	bool was = deadline_mode(a);
+
+	a->lvt[LVT_TIMER] = v;
+	if (was == deadline_mode(a))
+		return;
+	/* Going to or from deadline mode disarms. */
+	a->tsc_deadline = 0;
+	a->initial = 0;
+	timer_set(a, INT64_MAX);
+}
+
+static int64_t apic_next_deadline(struct vp *vp, void *state)
+{
+	struct apic *a = state;
+
+	return a->suspended ? INT64_MAX : a->deadline;
+}
+
+static void apic_expire(struct vp *vp, void *state, int64_t now)
+{
+	struct apic *a = state;
+	uint32_t lvt = a->lvt[LVT_TIMER];
+
+	if (a->suspended || now < a->deadline)
+		return;
+	if ((lvt & LVT_TIMER_MODE) == LVT_PERIODIC && a->initial) {
+		/* Ticks that were missed are lost, as with any interrupt that is not taken in time. */
+		a->deadline += ((now - a->deadline) / period(a) + 1) * period(a);
+	} else {
+		a->deadline = INT64_MAX;
+		a->tsc_deadline = 0;
+	}
+	if (!(lvt & LVT_MASKED))
+		accept(a, lvt & LVT_VECTOR, false);
+}
+
+static void apic_suspend(struct vp *vp, void *state)
+{
+	struct apic *a = state;
+
+	if (a->suspended)
+		return;
+	a->frozen = time_left(a);
+	a->suspended = true;
+}
+
+static void apic_resume(struct vp *vp, void *state)
+{
+	struct apic *a = state;
+	int64_t left = a->frozen;
+
+	if (!a->suspended)
+		return;
+	a->suspended = false;
+	/* The guest's TSC may or may not have stood still: ask it again. */
+	if (left != INT64_MAX && deadline_mode(a))
+		left = deadline_left(a);
+	timer_set(a, left);
+}
+
+/* ---- registers ---- */
+
+static uint32_t id_register(struct apic *a)
+{
+	return is_x2(a) ? a->id : a->id << 24;
+}
+
+static uint32_t x2_ldr(struct apic *a)
+{
+	return a->id >> 4 << 16 | 1u << (a->id & 0xf);
+}
+
+/* False: no such register. */
+static bool reg_read(struct apic *a, unsigned reg, uint64_t *v)
+{
+	switch (reg) {
+	case REG_ID: *v = id_register(a); break;
+	case REG_VERSION: *v = VERSION; break;
+	case REG_TPR: *v = a->tpr; break;
+	case REG_APR: *v = 0; break;
+	case REG_PPR: *v = ppr(a); break;
+	case REG_RRD: *v = 0; break;
+	case REG_LDR: *v = a->ldr; break;
+	case REG_DFR: *v = a->dfr; break;
+	case REG_SVR: *v = a->svr; break;
+	case REG_ISR ... REG_ISR + 7: *v = a->isr[reg - REG_ISR]; break;
+	case REG_TMR ... REG_TMR + 7: *v = a->tmr[reg - REG_TMR]; break;
+	case REG_IRR ... REG_IRR + 7: *v = a->irr[reg - REG_IRR]; break;
+	case REG_ESR: *v = a->esr; break;
+	case REG_ICR: *v = is_x2(a) ? a->icr : (uint32_t)a->icr; break;
+	case REG_ICR2: *v = a->icr >> 32; break;
+	case REG_LVT ... REG_LVT_LAST: *v = a->lvt[reg - REG_LVT]; break;
+	case REG_INITIAL: *v = a->initial; break;
+	case REG_CURRENT: *v = timer_count(a); break;
+	case REG_DIVIDE: *v = a->divide; break;
+	default: return false;
+	}
+	return true;
+}
+
+static void write_lvt(struct apic *a, unsigned n, uint32_t v)
+{
+	v &= lvt_writable[n];
+	if (!(a->svr & SVR_ENABLE))
+		v |= LVT_MASKED;
+	if (n == LVT_TIMER) {
+		timer_lvt(a, v);
+		return;
+	}
+	a->lvt[n] = v;
+	if (n == LVT_LINT0)
+		refresh(a);
+}
+
+static void write_svr(struct apic *a, uint32_t v)
+{
+	a->svr = v & SVR_WRITABLE;
+	if (!(v & SVR_ENABLE)) {
+		for (unsigned i = 0; i < LVT_COUNT; i++)
+			a->lvt[i] |= LVT_MASKED;
+	}
+	refresh(a);
+}
+
+static void write_initial(struct apic *a, uint32_t v)
+{
+	if (deadline_mode(a))
+		return;
+	a->initial = v;
+	timer_restart(a);
+}
+
+static void write_icr(struct apic *a, uint64_t v)
+{
+	a->icr = (v & ~(uint64_t)UINT32_MAX) | (v & ICR_WRITABLE);
+	send_ipi(a);
+}
+
+/* False: no such register, or it cannot be written. */
+static bool reg_write(struct apic *a, unsigned reg, uint64_t v)
+{
+	switch (reg) {
+	case REG_TPR: set_tpr(a, v & 0xff); break;
+	case REG_EOI: end_of_interrupt(a); break;
+	case REG_LDR: a->ldr = v & 0xff000000; break;
+	case REG_DFR: a->dfr = v | 0x0fffffff; break;
+	case REG_SVR: write_svr(a, v); break;
+	case REG_ESR: a->esr = atomic_exchange(&a->esr_new, 0); break;
+	case REG_ICR: write_icr(a, is_x2(a) ? v : (a->icr & ~(uint64_t)UINT32_MAX) | (uint32_t)v); break;
+	case REG_ICR2: a->icr = (uint32_t)a->icr | (v & 0xff000000) << 32; break;
+	case REG_LVT ... REG_LVT_LAST: write_lvt(a, reg - REG_LVT, v); break;
+	case REG_INITIAL: write_initial(a, v); break;
+	case REG_DIVIDE: timer_set_divide(a, v); break;
+	default: return false;
+	}
+	return true;
+}
+
+/* ---- xAPIC page ---- */
+
+static bool in_page(struct apic *a, gpa_t gpa)
+{
+	uint64_t base = vp_cpu(a->vp)->apic_base & ~(uint64_t)BASE_FLAGS;
+
+	return hw_enabled(a) && !is_x2(a) && gpa.v - base < HV_PAGE_SIZE;
+}
+
+static bool apic_mmio_read(struct vp *vp, void *state, gpa_t gpa, unsigned size, uint64_t *value)
+{
+	struct apic *a = state;
+	unsigned offset = gpa.v & 0xfff;
+	uint64_t v = 0;
+
+	if (!in_page(a, gpa))
+		return false;
+	if (offset >> 4 >= REG_COUNT || !reg_read(a, offset >> 4, &v)) {
+		/* Write-only EOI reads as zero; the rest is an error that the guest can see. */
+		if (offset >> 4 != REG_EOI)
+			error(a, ESR_REGISTER);
+	}
+	/* Only the first four bytes of each sixteen exist; narrow reads see their part. */
+	*value = (offset & 0xf) < 4 ? (uint32_t)v >> (offset & 3) * 8 : 0;
+	if (size < 4)
+		*value &= (1u << size * 8) - 1;
+	return true;
+}
+
+static bool apic_mmio_write(struct vp *vp, void *state, gpa_t gpa, unsigned size, uint64_t value)
+{
+	struct apic *a = state;
+	unsigned offset = gpa.v & 0xfff;
+
+	if (!in_page(a, gpa))
+		return false;
+	if ((offset & 0xf) || size < 4) {
+		log_print(LOG_GUEST_ERRORS, "apic %u: write of %u bytes at 0x%x ignored\n", a->id, size, offset);
+		return true;
+	}
+	if (offset >> 4 >= REG_COUNT || !reg_write(a, offset >> 4, (uint32_t)value))
+		error(a, ESR_REGISTER);
+	return true;
+}
+
+/* ---- MSRs ---- */
+
+static enum x86_result x2_read(struct vp *vp, uint32_t msr, uint64_t *value)
+{
+	struct apic *a = apic_of(vp);
+	unsigned reg = msr - MSR_X2APIC;
+
+	if (!is_x2(a) || reg == REG_ICR2 || reg == REG_DFR || reg == REG_APR || reg == REG_RRD ||
+	    reg == REG_EOI || !reg_read(a, reg, value))
+		return X86_FAULT_GP;
+	return X86_OK;
+}
+
+/* Bits that x2APIC registers have; all others must be written as zero. */
+static uint64_t x2_writable(unsigned reg)
+{
+	switch (reg) {
+	case REG_TPR: case REG_SELF_IPI: return 0xff;
+	case REG_SVR: return SVR_WRITABLE;
+	case REG_ICR: return ~(uint64_t)UINT32_MAX | ICR_WRITABLE;
+	/* Read-only bits of an LVT may be written back. */
+	case REG_LVT ... REG_LVT_LAST: return lvt_writable[reg - REG_LVT] | 0x1000 | 0x4000;
+	case REG_INITIAL: return UINT32_MAX;
+	case REG_DIVIDE: return 0xb;
+	default: return 0;   /* EOI and ESR take only zero */
+	}
+}
+
+static enum x86_result x2_write(struct vp *vp, uint32_t msr, uint64_t value)
+{
+	struct apic *a = apic_of(vp);
+	unsigned reg = msr - MSR_X2APIC;
+
+	if (!is_x2(a) || (value & ~x2_writable(reg)))
+		return X86_FAULT_GP;
+	if (reg == REG_SELF_IPI) {
+		if (value < 16)
+			error(a, ESR_SEND_VECTOR);
+		else
+			accept(a, value, false);
+		return X86_OK;
+	}
+	if (reg == REG_LDR || reg == REG_DFR || reg == REG_ICR2 || !reg_write(a, reg, value))
+		return X86_FAULT_GP;
+	return X86_OK;
+}
+
+static enum x86_result base_read(struct vp *vp, uint32_t msr, uint64_t *value)
+{
+	*value = vp_cpu(vp)->apic_base;
+	return X86_OK;
+}
+
+static void reset_registers(struct apic *a)
+{
+	a->svr = SVR_RESET;
+	a->dfr = UINT32_MAX;
+	a->ldr = 0;
+	a->tpr = 0;
+	for (unsigned i = 0; i < LVT_COUNT; i++)
+		a->lvt[i] = LVT_MASKED;
+	for (unsigned i = 0; i < 8; i++)
+		a->isr[i] = a->irr[i] = a->tmr[i] = 0;
+	a->esr_new = 0;
+	atomic_fetch_and(&a->extint, ~(uint32_t)EXTINT_MESSAGE);
+	a->esr = a->initial = a->divide = 0;
+	a->icr = 0;
+	a->tsc_deadline = 0;
+	timer_set(a, INT64_MAX);
+}
+
+static void set_base(struct apic *a, uint64_t base)
+{
+	vp_cpu(a->vp)->apic_base = base;
+	a->base_flags = base & BASE_FLAGS;
+}
+
+static enum x86_result base_write(struct vp *vp, uint32_t msr, uint64_t value)
+{
+	struct apic *a = apic_of(vp);
+	struct x86_cpu *c = vp_cpu(vp);
+	uint32_t from = a->base_flags & (BASE_EN | BASE_EXTD), to = value & (BASE_EN | BASE_EXTD);
+	unsigned phys_bits = c->model ? c->model->phys_bits : 46;
+
+	if (value >> phys_bits || (value & BASE_FLAGS & ~(BASE_BSP | BASE_EXTD | BASE_EN)))
+		return X86_FAULT_GP;
+	if (to == BASE_EXTD || ((to & BASE_EXTD) && c->model && !x86_has(c, F_X2APIC)))
+		return X86_FAULT_GP;
+	/* x2APIC is entered from xAPIC, and left only by switching off. */
+	if (from != to && ((from & BASE_EXTD && to == BASE_EN) || (from == 0 && (to & BASE_EXTD))))
+		return X86_FAULT_GP;
+	set_base(a, value);
+	if (!to && from)
+		reset_registers(a);
+	if ((to & BASE_EXTD) && !(from & BASE_EXTD)) {
+		a->ldr = x2_ldr(a);
+		a->icr = 0;
+	}
+	refresh(a);
+	return X86_OK;
+}
+
+static enum x86_result deadline_read(struct vp *vp, uint32_t msr, uint64_t *value)
+{
+	struct apic *a = apic_of(vp);
+
+	*value = deadline_mode(a) ? a->tsc_deadline : 0;
+	return X86_OK;
+}
+
+static enum x86_result deadline_write(struct vp *vp, uint32_t msr, uint64_t value)
+{
+	struct apic *a = apic_of(vp);
+
+	if (!deadline_mode(a))
+		return X86_OK;
+	a->tsc_deadline = value;
+	timer_restart(a);
+	return X86_OK;
+}
+
+static const struct msr_row apic_msrs[] = {
+	{ MSR_APIC_BASE, MSR_APIC_BASE, "IA32_APIC_BASE", .scope = MSR_VP, .read = base_read, .write = base_write },
+	{ MSR_TSC_DEADLINE, MSR_TSC_DEADLINE, "IA32_TSC_DEADLINE", .scope = MSR_VP,
+	  .read = deadline_read, .write = deadline_write },
+	{ MSR_X2APIC, MSR_X2APIC_LAST, "IA32_X2APIC", .scope = MSR_VP, .read = x2_read, .write = x2_write },
+	{ 0 }
+};
+
+/* ---- component ---- */
+
+static uint64_t apic_tpr_read(struct vp *vp, void *state)
+{
+	struct apic *a = state;
+
+	return a->tpr >> 4;
+}
+
+static void apic_tpr_write(struct vp *vp, void *state, uint64_t tpr)
+{
+	set_tpr(state, (tpr & 0xf) << 4);
+}
+
+static void lint_edge(struct apic *a, unsigned lint)
+{
+	uint32_t lvt = a->lvt[lint];
+	struct message m = { .vector = lvt & LVT_VECTOR, .mode = lvt >> LVT_MODE_SHIFT & 7,
+			     .level = lint == LVT_LINT0 && (lvt & LVT_LEVEL) };
+
+	if (lvt & LVT_MASKED)
+		return;
+	/* The 8259's line is looked at through extint_open(); here are the other uses of the pin. */
+	if (m.mode == MODE_FIXED || m.mode == MODE_NMI || m.mode == MODE_INIT)
+		receive(a, &m);
+}
+
+static void apic_extint(struct partition *p, bool level)
+{
+	for (uint32_t i = 0; i < partition_vp_count(p); i++) {
+		struct apic *a = apic_of(partition_vp(p, i));
+
+		if (!level) {
+			atomic_fetch_and(&a->extint, ~(uint32_t)EXTINT_LINE);
+			continue;
+		}
+		if (atomic_fetch_or(&a->extint, EXTINT_LINE) & EXTINT_LINE)
+			continue;
+		if (extint_open(a))
+			vp_pend(a->vp, X86_PEND_INTR);
+		else if (hw_enabled(a))
+			lint_edge(a, LVT_LINT0);
+	}
+}
+
+static void apic_nmi(struct partition *p)
+{
+	for (uint32_t i = 0; i < partition_vp_count(p); i++) {
+		struct apic *a = apic_of(partition_vp(p, i));
+
+		/* Before the guest set its APIC up the pin is the first processor's NMI pin. */
+		if (sw_enabled(a))
+			lint_edge(a, LVT_LINT1);
+		else if (i == 0)
+			vp_pend(a->vp, X86_PEND_NMI);
+	}
+}
+
+static void apic_reset(struct vp *vp, void *state, enum x86_reset how)
+{
+	struct apic *a = state;
+	uint64_t base = APIC_DEFAULT_BASE | BASE_EN | (vp_index(vp) == 0 ? BASE_BSP : 0);
+
+	a->id = vp_cpu(vp)->apic_id;
+	/* INIT leaves IA32_APIC_BASE, and with it x2APIC mode, alone. */
+	if (how == X86_RESET_POWER_ON) {
+		a->extint &= EXTINT_LINE;
+		set_base(a, base);
+	}
+	reset_registers(a);
+	if (is_x2(a))
+		a->ldr = x2_ldr(a);
+	/* Virtual wire, as firmware leaves it: the 8259 reaches the first processor. */
+	if (how == X86_RESET_POWER_ON && vp_index(vp) == 0)
+		a->lvt[LVT_LINT0] = MODE_EXTINT << LVT_MODE_SHIFT;
+}
+
+static bool apic_init(struct vp *vp, void *state)
+{
+	struct apic *a = state;
+
+	a->vp = vp;
+	a->deadline = a->frozen = INT64_MAX;
+	a->id = vp_cpu(vp)->apic_id;
+	return true;
+}
+
+const struct vp_component apic_component = {
+	.name = "apic", .size = sizeof(struct apic),
+	.init = apic_init, .reset = apic_reset, .msrs = apic_msrs,
+	.interrupt = apic_interrupt, .interrupt_pending = apic_pending,
+	.tpr_read = apic_tpr_read, .tpr_write = apic_tpr_write,
+	.msi = apic_msi, .extint = apic_extint, .nmi = apic_nmi,
+	.mmio_read = apic_mmio_read, .mmio_write = apic_mmio_write,
+	.next_deadline = apic_next_deadline, .expire = apic_expire,
+	.suspend = apic_suspend, .resume = apic_resume,
+};
