@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# A front door to configure, ninja and meson.  `make help` lists the targets.
+
+BUILD ?= build
+KERNEL ?= cloud
+CHECK_ARGS ?=
+
+all: $(BUILD)/build.ninja
+	@ninja -C $(BUILD)
+
+help:
+	@echo 'make             build everything in $(BUILD)/'
+	@echo 'make run         boot Debian in a partition and in a child partition, show both, power off'
+	@echo 'make run SHELL=1 the same kernel with a shell on this terminal (Ctrl-a x leaves)'
+	@echo 'make check       all tests (set-up included)'
+	@echo 'make check-cpu-long   every instruction form, many more cases'
+	@echo 'make check-sanitize   the tests under AddressSanitizer and UndefinedBehaviorSanitizer'
+	@echo 'make check-thread     a boot with 2 VPs under ThreadSanitizer'
+	@echo 'make guest       download a Debian kernel (KERNEL=cloud|generic) and pack an initramfs'
+	@echo 'make bench       the benchmark kit against our binary (tests/bench)'
+	@echo 'make clean       remove $(BUILD)*/'
+
+$(BUILD)/build.ninja: configure meson.options
+	@./configure --build $(BUILD)
+
+guest: scripts/make-guest
+	@scripts/make-guest -k $(KERNEL)
+
+# SHELL=1 is an option of `run` for the user; make itself keeps /bin/sh.
+ifeq ($(origin SHELL),command line)
+run_mode := --shell
+endif
+override SHELL := /bin/sh
+
+run: all guest
+	@scripts/run-demo --build $(BUILD) -k $(KERNEL) $(run_mode)
+
+check: all guest
+	@tests/run-check --build $(BUILD) $(CHECK_ARGS)
+
+check-cpu-long: all
+	@meson test -C $(BUILD) --suite cpu --test-args='-m slow' --timeout-multiplier 60 --print-errorlogs
+
+check-sanitize:
+	@./configure --build $(BUILD)-asan --sanitize
+	@ninja -C $(BUILD)-asan
+	@$(MAKE) --no-print-directory guest
+	@tests/run-check --build $(BUILD)-asan $(CHECK_ARGS)
+
+check-thread:
+	@./configure --build $(BUILD)-tsan --sanitize=thread
+	@ninja -C $(BUILD)-tsan
+	@$(MAKE) --no-print-directory guest
+	@tests/run-check --build $(BUILD)-tsan --suite functional $(CHECK_ARGS)
+
+bench: all
+	@tests/bench/make-guest
+	@tests/bench/run-peer -- $(BUILD)/qemu-system-x86_64 -accel hvtlfs
+
+clean:
+	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan
+
+.PHONY: all help guest run check check-cpu-long check-sanitize check-thread bench clean
