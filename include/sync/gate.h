@@ -12,6 +12,7 @@
 
 struct gate {
 	_Atomic uint32_t state;
+	uint32_t spin;          /* the sleeper's own: rounds of its next spin */
 };
 
 void gate_init(struct gate *g);

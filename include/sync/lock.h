@@ -6,6 +6,7 @@
 #ifndef SYNC_LOCK_H
 #define SYNC_LOCK_H
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdbool.h>
 

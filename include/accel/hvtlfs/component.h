@@ -45,13 +45,17 @@ struct vp_component {
 	/* Host time (CLOCK_MONOTONIC ns) at which `expire` wants to be called; INT64_MAX none. */
 	int64_t (*next_deadline)(struct vp *vp, void *state);
 	void (*expire)(struct vp *vp, void *state, int64_t now);
-	/* VP stops or goes on (partition suspend, resume): keep timers in step. */
+	/*
+	 * VP stops or goes on (partition suspend, resume): keep timers in step.  In
+	 * pairs, on the VP's thread; a new VP is suspended first.
+	 */
 	void (*suspend)(struct vp *vp, void *state);
 	void (*resume)(struct vp *vp, void *state);
 };
 
-/* All components, in order; NULL-terminated. */
+/* All components, in order; NULL-terminated.  The list is in components.c. */
 extern const struct vp_component *const vp_components[];
+extern const struct vp_component apic_component;   /* hw/intc/apic.c */
 /* State of component @k for @vp. */
 void *vp_component_state(struct vp *vp, const struct vp_component *k);
 /*
@@ -60,6 +64,17 @@ void *vp_component_state(struct vp *vp, const struct vp_component *k);
  * deadline so that it does.
  */
 void vp_deadline_changed(struct vp *vp);
+/*
+ * A start-up IPI: a VP that waits for SIPI (or has an INIT pending) starts at
+ * @vector << 12 at its next boundary; any other VP ignores it.  Any thread, any
+ * lock below LOCK_FRAMES.  INIT is vp_pend(vp, X86_PEND_INIT).
+ */
+void vp_sipi(struct vp *vp, uint8_t vector);
+/*
+ * Input clock of the APIC timer before its divider, as HV_X64_MSR_APIC_FREQUENCY
+ * tells it.
+ */
+#define HV_APIC_HZ 1000000000ull
 /* Guest TSC of the partition now; the TSC's frequency; partition reference time (100 ns units). */
 uint64_t partition_tsc(struct partition *p);
 uint64_t hv_tsc_hz(struct hv *hv);
