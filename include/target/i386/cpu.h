@@ -139,6 +139,21 @@ struct x86_tlb_entry {
 	uint64_t add;                /* host address - linear address */
 };
 
+/*
+ * What mmu.c knows about the translation in the same slot of the TLB: the
+ * slow path's own TLB, which also holds pages whose tags above must stay
+ * invalid (frames with code, watched pages, alignment checks on).
+ */
+struct x86_tlb_back {
+	uint64_t page;               /* linear page address, or X86_TLB_INVALID */
+	uint64_t gpa;                /* guest physical page */
+	uint8_t *host;               /* NULL: not RAM */
+	struct x86_code_page *code;  /* with host */
+	uint8_t may;                 /* 1 << enum x86_access that paging allows (write: dirty bit set) */
+	uint8_t rights;              /* X86_PAGE_* */
+	uint8_t shift;               /* log2 of the mapping's size */
+};
+
 /* ---- what is outside ------------------------------------------------------ */
 
 /*
@@ -279,6 +294,8 @@ struct x86_event {
 	uint64_t cr2;      /* with vector 14 */
 	/* #GP for a non-canonical address: the engine makes it #SS if the operand's segment is SS. */
 	bool noncanonical;
+	/* SOFT and ICEBP: instruction bytes, so that a fault while delivering points at the instruction. */
+	uint8_t length;
 };
 
 /* ---- the processor ------------------------------------------------------------ */
@@ -337,6 +354,12 @@ struct x86_cpu {
 	enum x86_result stop_cause;   /* with x86_stop() */
 
 	struct x86_tlb_entry tlb[X86_MMU_COUNT][X86_TLB_SIZE];
+	struct x86_tlb_back tlb_back[X86_MMU_COUNT][X86_TLB_SIZE];
+	/* A bit for each slot: filled; filled by a global translation; by a large page. */
+	uint64_t tlb_used[X86_MMU_COUNT][X86_TLB_SIZE / 64];
+	uint64_t tlb_global[X86_MMU_COUNT][X86_TLB_SIZE / 64];
+	uint64_t tlb_large[X86_MMU_COUNT][X86_TLB_SIZE / 64];
+	bool tlb_large_seen[2];       /* large pages filled in the lower, upper half of addresses */
 	uint32_t tlb_epoch;           /* changes with each flush: validates engines' caches */
 
 	const struct x86_ops *ops;
@@ -374,7 +397,12 @@ static inline unsigned x86_cpl(const struct x86_cpu *c) { return c->mode & X86_M
 noreturn void x86_raise(struct x86_cpu *c, unsigned vector);                    /* no error code */
 noreturn void x86_raise_error(struct x86_cpu *c, unsigned vector, uint32_t error);
 noreturn void x86_raise_pf(struct x86_cpu *c, uint64_t lin, uint32_t error);
-/* INT n, INT3, INTO (kind SOFT) and ICEBP: delivered with RIP behind the instruction. */
+/* #GP(0) with event.noncanonical. */
+noreturn void x86_raise_noncanonical(struct x86_cpu *c);
+/*
+ * INT n, INT3, INTO (kind SOFT) and ICEBP: delivered with RIP behind the instruction.
+ * The caller has put the instruction's length into c->event.length.
+ */
 noreturn void x86_raise_soft(struct x86_cpu *c, unsigned vector, enum x86_event_kind kind);
 /* A callback answered something other than X86_OK: acts on it. */
 noreturn void x86_result_raise(struct x86_cpu *c, enum x86_result r);
