@@ -159,10 +159,11 @@ static inline struct sf_packed sf_underflow(const struct sf_fmt *f, unsigned pre
 	m = sf_shift_sticky(sfn_mant(n), f->emin - n->exp);
 	d = sf_round_bits(e->round, n->sign, (uint64_t)(m >> 64), (uint64_t)m, prec);
 	e->rounded_up = d.up;
-	if (d.inexact)
+	/* Unmasked, a result within the precision counts as exact even where no denormal could hold it. */
+	if (!masked)
+		sf_flag(e, SF_UE | (r->inexact ? SF_PE : 0));
+	else if (d.inexact)
 		sf_flag(e, SF_UE | SF_PE);
-	else if (!masked)
-		sf_flag(e, SF_UE);
 	return (struct sf_packed){ d.frac, d.frac >> 63 };
 }
 
