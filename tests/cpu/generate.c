@@ -1,0 +1,524 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Makes cases: bytes from the decoder's own table with random fields, then
+ * registers and memory such that the operand lies in the test's memory.  What
+ * the decoder says of the bytes decides; bytes that decode to another row are
+ * thrown away.
+ */
+#include <glib.h>
+#include <string.h>
+
+#include "case.h"
+#include "decode-tables.h"
+
+struct generator {
+	GRand *r;
+};
+
+struct generator *generator_new(uint64_t seed)
+{
+	struct generator *g = g_new0(struct generator, 1);
+	guint32 s[2] = { (guint32)seed, (guint32)(seed >> 32) };
+
+	g->r = g_rand_new_with_seed_array(s, 2);
+	return g;
+}
+
+void generator_free(struct generator *g)
+{
+	g_rand_free(g->r);
+	g_free(g);
+}
+
+/* ---- numbers ---- */
+
+static uint32_t below(struct generator *g, uint32_t n) { return (uint32_t)g_rand_int_range(g->r, 0, (gint32)n); }
+static bool one_in(struct generator *g, uint32_t n) { return below(g, n) == 0; }
+static uint64_t bits64(struct generator *g) { return (uint64_t)g_rand_int(g->r) << 32 | g_rand_int(g->r); }
+
+/* Heavy at the edges: uniform numbers almost never set ZF or carry at a boundary. */
+static uint64_t integer(struct generator *g)
+{
+	static const uint64_t edges[] = { 0, 0, 1, 2, UINT64_MAX, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000,
+					  0xffffffff, 0x7fffffffffffffff, 0x8000000000000000, 0x5555555555555555 };
+
+	switch (below(g, 6)) {
+	case 0: case 1: return edges[below(g, G_N_ELEMENTS(edges))];
+	case 2: return 1ull << below(g, 64);
+	case 3: return below(g, 256);
+	case 4: return (uint64_t)-(int64_t)below(g, 256);
+	default: return bits64(g);
+	}
+}
+
+static uint64_t double_bits(struct generator *g)
+{
+	static const uint64_t edges[] = { 0, 0x8000000000000000, 0x3ff0000000000000, 0xbff0000000000000, 0x7ff0000000000000,
+					  0xfff0000000000000, 0x7ff8000000000000, 0xfff8000000000001, 0x7ff0000000000001, 0x0000000000000001,
+					  0x800fffffffffffff, 0x0010000000000000, 0x7fefffffffffffff, 0x43e0000000000000, 0x41e0000000000000,
+					  0x3fe0000000000000, 0x4000000000000000, 0xc3e0000000000000 };
+
+	if (one_in(g, 2))
+		return edges[below(g, G_N_ELEMENTS(edges))];
+	/* Exponents near each other, so that sums cancel and round. */
+	return (bits64(g) & 0x800fffffffffffff) | (uint64_t)(1003 + below(g, 40)) << 52;
+}
+
+static uint32_t float_bits(struct generator *g)
+{
+	static const uint32_t edges[] = { 0, 0x80000000, 0x3f800000, 0xbf800000, 0x7f800000, 0xff800000, 0x7fc00000, 0xffc00001, 0x7f800001,
+					  1, 0x807fffff, 0x00800000, 0x7f7fffff, 0x4f000000, 0xcf000000, 0x3f000000, 0x40000000 };
+
+	if (one_in(g, 2))
+		return edges[below(g, G_N_ELEMENTS(edges))];
+	return (g_rand_int(g->r) & 0x807fffff) | (uint32_t)(107 + below(g, 40)) << 23;
+}
+
+static void extended(struct generator *g, uint8_t *to)
+{
+	static const struct { uint16_t se; uint64_t frac; } edges[] = {
+		{ 0, 0 }, { 0x8000, 0 }, { 0x3fff, 1ull << 63 }, { 0xbfff, 1ull << 63 }, { 0x7fff, 1ull << 63 }, { 0xffff, 1ull << 63 },
+		{ 0x7fff, 3ull << 62 }, { 0x7fff, (1ull << 63) + 5 }, { 0xffff, 3ull << 62 }, { 0, 1 }, { 0, 1ull << 62 }, { 0, 1ull << 63 },
+		{ 0x7ffe, UINT64_MAX }, { 1, 1ull << 63 }, { 0x3ffe, 1ull << 63 }, { 0x4000, 1ull << 63 }, { 0x403e, UINT64_MAX },
+		{ 0x3fff, 1 }, { 0x7fff, 0 }, { 0x401d, 0xfffffffe00000000 },
+	};
+	uint64_t frac = bits64(g) | 1ull << 63;
+	uint16_t se = (uint16_t)((0x3fff - 20 + below(g, 40)) | (g_rand_int(g->r) & 0x8000));
+
+	if (one_in(g, 2)) {
+		unsigned n = below(g, G_N_ELEMENTS(edges));
+
+		frac = edges[n].frac;
+		se = edges[n].se;
+	}
+	memcpy(to, &frac, 8);
+	memcpy(to + 8, &se, 2);
+}
+
+static void vector(struct generator *g, union x86_vec *v)
+{
+	unsigned kind = below(g, 5);
+
+	for (unsigned i = 0; i < 4; i++) {
+		switch (kind) {
+		case 0: v->q[i] = integer(g); break;
+		case 1: v->q[i] = double_bits(g); break;
+		case 2: v->q[i] = (uint64_t)float_bits(g) << 32 | float_bits(g); break;
+		case 3: v->q[i] = integer(g) << 32 | (uint32_t)integer(g); break;
+		default: v->q[i] = bits64(g); break;
+		}
+	}
+}
+
+/* ---- state ---- */
+
+static void x87_state(struct generator *g, uint8_t *fx)
+{
+	uint16_t fcw = (uint16_t)(0x40 | below(g, 4) << 10 | (below(g, 4) << 8));
+	uint16_t fsw = (uint16_t)(below(g, 8) << 11 | (g_rand_int(g->r) & 0x4700));
+	uint32_t mxcsr = below(g, 4) << 13 | (g_rand_int(g->r) & 0x3f);
+
+	fcw |= one_in(g, 8) ? g_rand_int(g->r) & 0x3f : 0x3f;
+	if ((fcw >> 8 & 3) == 1)
+		fcw |= 0x300;                     /* precision 1 is reserved */
+	fsw |= g_rand_int(g->r) & fcw & 0x3f;     /* nothing unmasked pends */
+	mxcsr |= one_in(g, 8) ? (g_rand_int(g->r) & 0x3f) << 7 : 0x1f80;
+	mxcsr |= one_in(g, 4) ? 0x40 : 0;
+	mxcsr |= one_in(g, 4) ? 0x8000 : 0;
+	memset(fx, 0, 512);
+	memcpy(fx, &fcw, 2);
+	memcpy(fx + 2, &fsw, 2);
+	fx[4] = one_in(g, 4) ? (uint8_t)g_rand_int(g->r) : 0xff;
+	memcpy(fx + 24, &mxcsr, 4);
+	for (unsigned i = 0; i < 8; i++)
+		extended(g, fx + 32 + 16 * i);
+}
+
+static void random_state(struct generator *g, struct test_case *t)
+{
+	struct state *s = &t->in;
+
+	for (unsigned i = 0; i < 16; i++) {
+		s->gpr[i] = integer(g);
+		vector(g, &s->ymm[i]);
+		if (t->mode == CASE_32)
+			s->gpr[i] = i < 8 ? (uint32_t)s->gpr[i] : 0;
+	}
+	s->rflags = 0x202 | (g_rand_int(g->r) & X86_ARITH);
+	for (unsigned i = 0; i < WINDOW; i += 16) {
+		union x86_vec v;
+
+		vector(g, &v);
+		memcpy(s->memory + i, v.b, 16);
+	}
+	x87_state(g, s->fx);
+	s->rip = CODE_AT;
+}
+
+/* ---- bytes ---- */
+
+static bool has_kind(const struct x86_row *row, unsigned a, unsigned b)
+{
+	for (unsigned n = 0; n < 4 && row->operands[n]; n++) {
+		unsigned k = x86_opspecs[row->operands[n]].kind;
+
+		if (k == a || k == b)
+			return true;
+	}
+	return false;
+}
+
+static void put_vex(struct generator *g, uint8_t *b, unsigned *n, unsigned map, const struct rowform *f, const struct x86_row *row,
+		    unsigned mode)
+{
+	static const uint8_t pp[] = { 0, 0, 1, 3, 2 };
+	unsigned rxb = mode == CASE_64 ? below(g, 8) : 0, w = f->w >= 0 ? (unsigned)f->w : below(g, 2);
+	unsigned l = f->l >= 0 ? (unsigned)f->l : below(g, 2);
+	unsigned v = has_kind(row, K_H, K_B) ? below(g, mode == CASE_64 ? 16 : 8) : 0;
+	uint8_t last = (uint8_t)((~v & 15) << 3 | l << 2 | pp[f->prefix]);
+
+	if (mode == CASE_32 && has_kind(row, K_E, K_G))
+		w = f->w >= 0 ? (unsigned)f->w : 0;
+	if (map == 4 && !w && !(rxb & 3)) {
+		b[(*n)++] = 0xc5;
+		b[(*n)++] = (uint8_t)(last | (rxb & 4 ? 0 : 0x80));
+		return;
+	}
+	b[(*n)++] = 0xc4;
+	b[(*n)++] = (uint8_t)((~rxb & 7) << 5 | (map - 3));
+	b[(*n)++] = (uint8_t)(w << 7 | last);
+}
+
+static void put_prefixes(struct generator *g, uint8_t *b, unsigned *n, const struct rowform *f, const struct x86_row *row, bool memory,
+			 unsigned mode)
+{
+	bool branch = row->attrs & (ROW_F64 | ROW_BRANCH);
+
+	if (f->prefix == 2 || (f->osize & 2) || (f->prefix == 0 && !branch && one_in(g, 5)) ||
+	    (f->prefix >= 3 && !(row->attrs & (ROW_SSE | ROW_MMX)) && one_in(g, 5)))
+		b[(*n)++] = 0x66;
+	if (f->prefix == 0 && (row->attrs & (ROW_REP | ROW_REPZ)) && one_in(g, 2))
+		b[(*n)++] = one_in(g, 2) ? 0xf2 : 0xf3;
+	if (f->prefix >= 3)
+		b[(*n)++] = f->prefix == 3 ? 0xf2 : 0xf3;
+	if (memory && (row->attrs & ROW_LOCK) && one_in(g, 3))
+		b[(*n)++] = 0xf0;
+	if (!branch && one_in(g, 16) && mode == CASE_64)
+		b[(*n)++] = 0x67;
+}
+
+static void put_rex(struct generator *g, uint8_t *b, unsigned *n, const struct rowform *f)
+{
+	uint8_t rex = (uint8_t)(0x40 | below(g, 16));
+
+	if (f->w >= 0)
+		rex = (uint8_t)((rex & ~8) | f->w << 3);
+	if (f->osize & 8)
+		rex |= 8;
+	else if (f->osize)
+		rex &= ~8;
+	if (f->rexb >= 0)
+		rex = (uint8_t)((rex & ~1) | f->rexb);
+	if (rex != 0x40 || one_in(g, 8)) {
+		if (one_in(g, 2) || f->w == 1 || f->osize == 8 || f->rexb == 1)
+			b[(*n)++] = rex;
+	}
+}
+
+static void put_bytes(struct generator *g, struct test_case *t, unsigned map, unsigned opcode, const struct rowform *f,
+		      const struct x86_row *row, bool modrm)
+{
+	uint8_t b[48];
+	unsigned n = 0;
+	bool memory = f->mod == 1 || (f->mod == 0 && one_in(g, 2));
+
+	if (map >= 4) {
+		put_vex(g, b, &n, map, f, row, t->mode);
+	} else {
+		put_prefixes(g, b, &n, f, row, memory, t->mode);
+		if (t->mode == CASE_64)
+			put_rex(g, b, &n, f);
+		if (map)
+			b[n++] = 0x0f;
+		if (map >= 2)
+			b[n++] = map == 2 ? 0x38 : 0x3a;
+	}
+	b[n++] = (uint8_t)opcode;
+	if (modrm) {
+		unsigned mod = memory ? below(g, 3) : 3, reg = f->reg >= 0 ? (unsigned)f->reg : below(g, 8);
+		unsigned rm = f->rm >= 0 ? (unsigned)f->rm : below(g, 8);
+
+		b[n++] = (uint8_t)(mod << 6 | reg << 3 | rm);
+	}
+	for (unsigned i = 0; i < 16; i++)
+		b[n + i] = (uint8_t)(one_in(g, 3) ? integer(g) : g_rand_int(g->r));
+	memcpy(t->code, b, 15);
+}
+
+/* ---- operands ---- */
+
+static uint64_t pick_target(struct generator *g, const struct x86_row *row)
+{
+	uint64_t a;
+
+	switch (below(g, 24)) {
+	case 0: return DATA + 4096 - below(g, 40);
+	case 1: return DATA + DATA_PAGES * 4096 - below(g, 40);
+	case 2: return DATA_RO + 512 + below(g, 512);
+	case 3: return DATA - 512 - below(g, 512);
+	default: break;
+	}
+	a = DATA + 512 + below(g, 3000);
+	if ((row->attrs & ROW_ALIGN) ? !one_in(g, 10) : one_in(g, 2))
+		a &= ~31ull;
+	return a;
+}
+
+static bool patch_disp(struct test_case *t, uint64_t target)
+{
+	int64_t disp = (int64_t)target;
+	unsigned n;
+
+	if (!t->insn.off_disp)
+		return false;
+	if (t->insn.base == X86_RIPBASE)
+		disp -= CODE_AT + t->insn.len;
+	n = t->insn.addrsize == 8 && (t->insn.opcode & 0xfc) == 0xa0 && !t->insn.has_modrm ? 8 : 4;
+	memcpy(t->code + t->insn.off_disp, &disp, n);
+	t->insn.disp = disp;
+	return true;
+}
+
+/* Sets registers or the displacement so that the memory operand is at @target. */
+static bool aim(struct generator *g, struct test_case *t, uint64_t target)
+{
+	struct x86_insn *i = &t->insn;
+	uint64_t *r = t->in.gpr, scale = 1ull << i->scale, index;
+	bool vsib = t->insn.vex && (i->opcode & 0xfc) == 0x90 && x86_rows[t->row].operands[1] &&
+		    x86_opspecs[x86_rows[t->row].operands[1]].kind == K_T;
+
+	if (i->addrsize == 2)
+		return false;
+	if (vsib) {
+		bool dwords = !(i->opcode & 1);
+
+		for (unsigned n = 0; n < 8; n++) {
+			if (dwords)
+				t->in.ymm[i->index].d[n] = below(g, 12);
+			else if (n < 4)
+				t->in.ymm[i->index].q[n] = below(g, 12);
+		}
+		if (i->base == X86_ZERO)
+			return patch_disp(t, target);
+		r[i->base] = target - (uint64_t)i->disp;
+		return true;
+	}
+	if (i->base >= X86_ZERO && i->index == X86_ZERO)
+		return patch_disp(t, target);
+	if (i->base >= X86_ZERO) {
+		index = target - (uint64_t)i->disp;
+		if (index % scale)
+			return false;
+		r[i->index] = index / scale;
+		return true;
+	}
+	if (i->index == X86_ZERO) {
+		r[i->base] = target - (uint64_t)i->disp;
+	} else if (i->index == i->base) {
+		index = target - (uint64_t)i->disp;
+		if ((int64_t)index < 0 || index % (1 + scale))
+			return false;
+		r[i->base] = index / (1 + scale);
+	} else {
+		r[i->index] = integer(g);
+		if (t->mode == CASE_32)
+			r[i->index] = (uint32_t)r[i->index];
+		r[i->base] = target - (uint64_t)i->disp - r[i->index] * scale;
+	}
+	if (t->mode == CASE_32)
+		r[i->base] = (uint32_t)r[i->base];
+	return true;
+}
+
+static uint8_t *memory_at(struct test_case *t, uint64_t at)
+{
+	return at >= t->window && at + 16 <= t->window + WINDOW ? t->in.memory + (at - t->window) : NULL;
+}
+
+static void store(struct test_case *t, uint64_t at, uint64_t v)
+{
+	uint8_t *p = memory_at(t, at);
+
+	if (p)
+		memcpy(p, &v, 8);
+}
+
+static bool is(const struct x86_row *row, const char *handler_name) { return !strcmp(row->name, handler_name); }
+
+static bool is_any(const struct x86_row *row, const char *const *names)
+{
+	for (; *names; names++) {
+		if (is(row, *names))
+			return true;
+	}
+	return false;
+}
+
+static const char *const stack_rows[] = { "push", "pop", "pusha", "popa", "pushf", "popf", "call", "ret", "enter", NULL };
+static const char *const string_rows[] = { "movs", "stos", "lods", "cmps", "scas", NULL };
+
+/* Registers that instructions use without naming them. */
+static bool implicit_operands(struct generator *g, struct test_case *t, const struct x86_row *row, uint64_t target)
+{
+	uint64_t *r = t->in.gpr;
+	struct x86_insn *i = &t->insn;
+
+	if (is_any(row, stack_rows) && !i->has_mem)
+		r[X86_RSP] = target;
+	else if (is_any(row, stack_rows) && i->base != X86_RSP && i->index != X86_RSP)
+		r[X86_RSP] = target + 24;
+	if (is(row, "leave") || is(row, "enter"))
+		r[X86_RBP] = target + (is(row, "enter") ? 16 : 0);
+	if (is(row, "enter")) {
+		t->code[i->off_imm] &= 31;
+		t->code[i->off_imm + 1] = 0;
+		t->code[i->off_imm + 2] &= 3;
+	}
+	if (is(row, "popf"))
+		store(t, target, (bits64(g) & (X86_ARITH | X86_DF)) | 2);
+	if (is(row, "ret")) {
+		store(t, target, PAD);
+		if (i->off_imm)
+			t->code[i->off_imm + 1] = 0;
+	}
+	if (is_any(row, string_rows)) {
+		r[X86_RSI] = target;
+		r[X86_RDI] = target + below(g, 40) - 20;
+		if (i->rep)
+			r[X86_RCX] = below(g, 6);
+		if (one_in(g, 3))
+			t->in.rflags |= X86_DF;
+	}
+	if (is(row, "xlat"))
+		r[X86_RBX] = target - (r[X86_RAX] & 0xff);
+	if (strstr(row->name, "maskmovq") || strstr(row->name, "maskmovdqu"))
+		r[X86_RDI] = target;
+	if (is(row, "loop") || is(row, "loope") || is(row, "loopne") || is(row, "jcxz"))
+		r[X86_RCX] = below(g, 3);
+	if ((is(row, "div") || is(row, "idiv")) && one_in(g, 2))
+		r[X86_RDX] = is(row, "div") ? below(g, 3) : (uint64_t)((int64_t)r[X86_RAX] >> 63);
+	if (is(row, "cmpxchg") && i->has_mem && one_in(g, 2) && memory_at(t, target))
+		memcpy(&r[X86_RAX], memory_at(t, target), 8);
+	if (is(row, "cmpxchg8b") && one_in(g, 2) && memory_at(t, target)) {
+		memcpy(&r[X86_RAX], memory_at(t, target), 8);
+		memcpy(&r[X86_RDX], memory_at(t, target) + 8, 8);
+		if (!(i->rex & 8)) {
+			r[X86_RDX] = r[X86_RAX] >> 32;
+			r[X86_RAX] = (uint32_t)r[X86_RAX];
+		}
+	}
+	return true;
+}
+
+/* Bit strings reach beyond their operand: keep the offset near. */
+static bool bit_offset(struct generator *g, struct test_case *t, const struct x86_row *row)
+{
+	const struct x86_insn *i = &t->insn;
+
+	if (row->name[0] != 'b' || row->name[1] != 't' || i->op[0].kind != OPK_MEM || i->op[1].kind != OPK_GPR)
+		return true;
+	if (i->op[1].reg == i->base || i->op[1].reg == i->index)
+		return false;
+	t->in.gpr[i->op[1].reg] = (uint64_t)((int64_t)below(g, 600) - 300);
+	if (t->mode == CASE_32)
+		t->in.gpr[i->op[1].reg] = (uint32_t)t->in.gpr[i->op[1].reg];
+	return true;
+}
+
+static bool branch_target(struct test_case *t, uint64_t target)
+{
+	struct x86_insn *i = &t->insn;
+	int64_t rel = PAD - (int64_t)(CODE_AT + i->len);
+
+	if (i->op[0].kind == OPK_REL) {
+		memcpy(t->code + i->off_imm, &rel, i->op[0].size);
+	} else if (i->op[0].kind == OPK_GPR) {
+		if (i->op[0].reg == X86_RSP)
+			return false;
+		t->in.gpr[i->op[0].reg] = PAD;
+	} else if (i->op[0].kind == OPK_MEM) {
+		if (!memory_at(t, target))
+			return true;
+		store(t, target, PAD);
+	}
+	return true;
+}
+
+static void wrap32(struct test_case *t)
+{
+	for (unsigned i = 0; i < 16 && t->mode == CASE_32; i++)
+		t->in.gpr[i] = i < 8 ? (uint32_t)t->in.gpr[i] : 0;
+}
+
+bool generate_case(struct generator *g, struct test_case *t, unsigned map, unsigned opcode, unsigned form, unsigned mode)
+{
+	const struct opslot *slot = &x86_opslots[map][opcode];
+	const struct rowform *f = &x86_rowforms[slot->first + form];
+	const struct x86_row *row = &x86_rows[f->row];
+	uint32_t bits = X86_MODE_PE | X86_MODE_LMA | X86_MODE_SS32 | (mode == CASE_64 ? X86_MODE_CS64 : X86_MODE_CS32);
+	uint64_t target;
+
+	memset(t, 0, offsetof(struct test_case, host));
+	t->mode = (uint8_t)mode;
+	t->row = f->row;
+	if ((f->mode == 1 && mode != CASE_64) || (f->mode == 2 && mode == CASE_64))
+		return false;
+	put_bytes(g, t, map, opcode, f, row, slot->modrm);
+	if (x86_decode(&t->insn, t->code, 15, bits) != X86_DECODED || t->insn.row != row)
+		return false;
+	t->len = t->insn.len;
+	random_state(g, t);
+	target = pick_target(g, row);
+	t->window = target - 56;
+	if (t->insn.has_mem && !aim(g, t, target))
+		return false;
+	implicit_operands(g, t, row, target);
+	if (!bit_offset(g, t, row) || ((row->attrs & ROW_BRANCH) && !branch_target(t, target)))
+		return false;
+	wrap32(t);
+	/* Displacements and immediates were patched: decode what will run. */
+	return x86_decode(&t->insn, t->code, 15, bits) == X86_DECODED && t->insn.row == row && t->insn.len == t->len;
+}
+
+const char *row_excluded(const struct x86_row *row)
+{
+	static const struct { const char *name, *why; } list[] = {
+		{ "syscall", "enters the host's kernel" }, { "sysenter", "enters the host's kernel" }, { "sysexit", "system" },
+		{ "sysret", "system" }, { "int", "enters the host's kernel" }, { "vmcall", "enters the host's hypervisor" },
+		{ "vmmcall", "enters the host's hypervisor" }, { "iret", "system" }, { "retf", "far transfer" },
+		{ "les", "loads segments" }, { "lds", "loads segments" }, { "lss", "loads segments" }, { "lfs", "loads segments" },
+		{ "lgs", "loads segments" }, { "cpuid", "answers differ by design" }, { "rdtsc", "time" }, { "rdtscp", "time" },
+		{ "rdpmc", "counts" }, { "rdrand", "random" }, { "rdseed", "random" }, { "xgetbv", "host's XCR0" }, { "rdpid", "host's processor" },
+		{ "sgdt", "host's tables" }, { "sidt", "host's tables" }, { "sldt", "host's tables" }, { "str", "host's tables" },
+		{ "smsw", "host's CR0" }, { "lar", "host's descriptors" }, { "lsl", "host's descriptors" }, { "verr", "host's descriptors" },
+		{ "verw", "host's descriptors" }, { "xsave", "directed test" }, { "xsaveopt", "directed test" }, { "xsavec", "directed test" },
+		{ "xsaves", "directed test" }, { "xrstor", "directed test" }, { "xrstors", "directed test" }, { "fxsave", "directed test" },
+		{ "fxrstor", "directed test" }, { "rdfsbase", "host's FS" }, { "rdgsbase", "host's GS" }, { "wrfsbase", "host's FS" },
+		{ "wrgsbase", "host's GS" }, { "into", "SIGSEGV in 32-bit code without error code" }, { "int1", "trap" },
+		{ "fnsave", "area over the window" }, { "frstor", "area over the window" }, { "fsave", "area over the window" },
+	};
+
+	for (unsigned i = 0; i < G_N_ELEMENTS(list); i++) {
+		if (!strcmp(row->name, list[i].name))
+			return list[i].why;
+	}
+	if (has_kind(row, K_S, K_FIXSEG))
+		return "segment registers of the host";
+	if (has_kind(row, K_A, K_C) || has_kind(row, K_D, K_D))
+		return "system";
+	for (unsigned n = 0; n < 4 && row->operands[n]; n++) {
+		if (x86_opspecs[row->operands[n]].size == SZ_P)
+			return "far transfer";
+	}
+	return NULL;
+}

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Runs one instruction on the host.  Hand-made entry and exit code at fixed low
+ * addresses loads and stores all state with absolute addressing, so that the
+ * instruction may have any register value, RSP included.  Faults come as
+ * signals on an alternate stack and leave by siglongjmp.
+ */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+
+#include "case.h"
+
+#define STUB 0x21000000u     /* entry and exit code, one page */
+#define AREA 0x22000000u     /* struct area */
+
+/* What entry and exit code read and write; fields by absolute address. */
+struct area {
+	struct state in, out;
+	uint64_t host_rsp, flags_tmp;
+	uint64_t exit64;         /* unused by code; keeps the next field aligned */
+	uint32_t far32_off;      /* far pointer into 32-bit code */
+	uint16_t far32_sel;
+	uint64_t landed;         /* 0: behind the instruction, 1: at the pad */
+};
+
+static struct area *const area = (struct area *)(uintptr_t)AREA;
+static sigjmp_buf back;
+static struct outcome *now;
+
+struct code {
+	uint8_t *p;
+};
+
+static void emit(struct code *c, const void *bytes, size_t n)
+{
+	memcpy(c->p, bytes, n);
+	c->p += n;
+}
+
+#define EMIT(c, ...) emit(c, (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
+
+static void emit32(struct code *c, uint32_t v) { emit(c, &v, 4); }
+
+static uint32_t field(size_t offset) { return AREA + (uint32_t)offset; }
+
+/* mov reg, [abs] (8b) or mov [abs], reg (89), 64 bits. */
+static void emit_mov(struct code *c, uint8_t opcode, unsigned reg, uint32_t at)
+{
+	EMIT(c, (uint8_t)(0x48 | (reg >> 3) << 2), opcode, (uint8_t)((reg & 7) << 3 | 4), 0x25);
+	emit32(c, at);
+}
+
+/* vmovdqu ymm, [abs] (6f) or [abs], ymm (7f). */
+static void emit_ymm(struct code *c, uint8_t opcode, unsigned reg, uint32_t at)
+{
+	EMIT(c, 0xc5, (uint8_t)(reg < 8 ? 0xfe : 0x7e), opcode, (uint8_t)((reg & 7) << 3 | 4), 0x25);
+	emit32(c, at);
+}
+
+static void emit_gprs(struct code *c, uint8_t opcode, size_t where)
+{
+	for (unsigned i = 0; i < 16; i++)
+		emit_mov(c, opcode, i, field(where + 8 * i));
+}
+
+static void (*entry64)(void), (*entry32)(void);
+static uint32_t exit_fall, exit_pad, exit_fall32, exit_pad32;
+
+static void emit_entry(struct code *c, bool wide)
+{
+	EMIT(c, 0x53, 0x55, 0x41, 0x54, 0x41, 0x55, 0x41, 0x56, 0x41, 0x57);  /* push rbx rbp r12..r15 */
+	emit_mov(c, 0x89, X86_RSP, field(offsetof(struct area, host_rsp)));
+	EMIT(c, 0x48, 0x0f, 0xae, 0x0c, 0x25);                                /* fxrstor64 [in.fx] */
+	emit32(c, field(offsetof(struct area, in.fx)));
+	for (unsigned i = 0; i < 16; i++)
+		emit_ymm(c, 0x6f, i, field(offsetof(struct area, in.ymm) + 32 * i));
+	EMIT(c, 0xff, 0x34, 0x25);                                            /* push [in.rflags] */
+	emit32(c, field(offsetof(struct area, in.rflags)));
+	EMIT(c, 0x9d);                                                        /* popf */
+	if (!wide)
+		EMIT(c, 0xb8, 0x2b, 0, 0, 0, 0x8e, 0xd8, 0x8e, 0xc0);         /* DS and ES: 64-bit processes have none */
+	emit_gprs(c, 0x8b, offsetof(struct area, in.gpr));
+	if (wide) {
+		EMIT(c, 0xe9);
+		emit32(c, CODE_AT - (uint32_t)(uintptr_t)(c->p + 4));
+	} else {
+		EMIT(c, 0xff, 0x2c, 0x25);                                    /* jmp far [far32_off] */
+		emit32(c, field(offsetof(struct area, far32_off)));
+	}
+}
+
+/* Exit code; the two ways in differ in what they put into `landed`. */
+static void emit_exit(struct code *c)
+{
+	uint8_t *to_common;
+
+	exit_fall = (uint32_t)(uintptr_t)c->p;
+	EMIT(c, 0xc7, 0x04, 0x25);
+	emit32(c, field(offsetof(struct area, landed)));
+	emit32(c, 0);
+	EMIT(c, 0xeb, 0);
+	to_common = c->p;
+	exit_pad = (uint32_t)(uintptr_t)c->p;
+	EMIT(c, 0xc7, 0x04, 0x25);
+	emit32(c, field(offsetof(struct area, landed)));
+	emit32(c, 1);
+	to_common[-1] = (uint8_t)(c->p - to_common);
+	emit_gprs(c, 0x89, offsetof(struct area, out.gpr));
+	emit_mov(c, 0x8b, X86_RSP, field(offsetof(struct area, host_rsp)));
+	EMIT(c, 0x9c, 0x8f, 0x04, 0x25);                                      /* pushf; pop [out.rflags] */
+	emit32(c, field(offsetof(struct area, out.rflags)));
+	EMIT(c, 0xfc);
+	for (unsigned i = 0; i < 16; i++)
+		emit_ymm(c, 0x7f, i, field(offsetof(struct area, out.ymm) + 32 * i));
+	EMIT(c, 0x48, 0x0f, 0xae, 0x04, 0x25);                                /* fxsave64 [out.fx] */
+	emit32(c, field(offsetof(struct area, out.fx)));
+	EMIT(c, 0xdb, 0xe3, 0xc5, 0xf8, 0x77);                                /* fninit; vzeroupper */
+	EMIT(c, 0x41, 0x5f, 0x41, 0x5e, 0x41, 0x5d, 0x41, 0x5c, 0x5d, 0x5b, 0xc3);
+}
+
+/* 32-bit code: far jump back to the 64-bit exits. */
+static uint32_t emit_far(struct code *c, uint32_t to)
+{
+	uint32_t at = (uint32_t)(uintptr_t)c->p;
+
+	EMIT(c, 0xea);
+	emit32(c, to);
+	EMIT(c, 0x33, 0x00);
+	return at;
+}
+
+static void on_signal(int sig, siginfo_t *info, void *uc)
+{
+	const ucontext_t *u = uc;
+	const greg_t *r = u->uc_mcontext.gregs;
+	static const int reg[16] = { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
+				     REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15 };
+	const struct _libc_fpstate *f = u->uc_mcontext.fpregs;
+	struct state *s = &area->out;
+
+	(void)sig;
+	(void)info;
+	for (unsigned i = 0; i < 16; i++)
+		s->gpr[i] = (uint64_t)r[reg[i]];
+	s->rip = (uint64_t)r[REG_RIP];
+	s->rflags = (uint64_t)r[REG_EFL];
+	memcpy(s->fx, f, 512);
+	/* The upper halves are in the extended area; a faulting instruction leaves them alone. */
+	memcpy(s->ymm, area->in.ymm, sizeof s->ymm);
+	for (unsigned i = 0; i < 16; i++)
+		memcpy(s->ymm[i].b, &f->_xmm[i], 16);
+	now->vector = (int)r[REG_TRAPNO];
+	now->error = (uint32_t)r[REG_ERR];
+	now->cr2 = (uint64_t)r[REG_CR2];
+	siglongjmp(back, 1);
+}
+
+static void map_at(uint64_t at, size_t n, int prot)
+{
+	if (mmap((void *)(uintptr_t)at, n, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == MAP_FAILED) {
+		perror("tests/cpu: a fixed low address is taken");
+		exit(1);
+	}
+}
+
+void native_map(void)
+{
+	static const int signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP };
+	struct code c = { (uint8_t *)(uintptr_t)STUB };
+	struct sigaction a = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
+	stack_t alt = { .ss_size = 1 << 16 };
+
+	map_at(STUB, 4096, PROT_READ | PROT_WRITE | PROT_EXEC);
+	map_at(CODE, 4096, PROT_READ | PROT_WRITE | PROT_EXEC);
+	map_at(AREA, (sizeof *area + 4095) & ~4095ul, PROT_READ | PROT_WRITE);
+	map_at(DATA, DATA_PAGES * 4096, PROT_READ | PROT_WRITE);
+	map_at(DATA_RO, 4096, PROT_READ);
+	entry64 = (void (*)(void))(uintptr_t)c.p;
+	emit_entry(&c, true);
+	entry32 = (void (*)(void))(uintptr_t)c.p;
+	emit_entry(&c, false);
+	emit_exit(&c);
+	exit_fall32 = emit_far(&c, exit_fall);
+	exit_pad32 = emit_far(&c, exit_pad);
+	area->far32_off = CODE_AT;
+	area->far32_sel = 0x23;
+	alt.ss_sp = malloc(alt.ss_size);
+	sigaltstack(&alt, NULL);
+	for (unsigned i = 0; i < sizeof signals / sizeof signals[0]; i++)
+		sigaction(signals[i], &a, NULL);
+}
+
+static void put_jump(uint64_t at, uint32_t to)
+{
+	uint8_t *p = (uint8_t *)(uintptr_t)at;
+	uint32_t rel = to - (uint32_t)(at + 5);
+
+	p[0] = 0xe9;
+	memcpy(p + 1, &rel, 4);
+}
+
+/* The window may lie in holes: only what is mapped is copied. */
+static void copy_window(uint64_t window, uint8_t *bytes, bool in)
+{
+	for (unsigned i = 0; i < WINDOW; i++) {
+		uint64_t a = window + i;
+		bool rw = a >= DATA && a < DATA + DATA_PAGES * 4096, ro = a >= DATA_RO && a < DATA_RO + 4096;
+
+		if (rw && in)
+			*(uint8_t *)(uintptr_t)a = bytes[i];
+		else if (!in)
+			bytes[i] = rw || ro ? *(uint8_t *)(uintptr_t)a : 0;
+	}
+}
+
+void native_run(struct test_case *t)
+{
+	bool wide = t->mode == CASE_64;
+
+	now = &t->host;
+	now->vector = -1;
+	area->in = t->in;
+	memset((void *)(uintptr_t)CODE_AT, 0xcc, 0x80);
+	memcpy((void *)(uintptr_t)CODE_AT, t->code, t->len);
+	put_jump(CODE_AT + t->len, wide ? exit_fall : exit_fall32);
+	put_jump(PAD, wide ? exit_pad : exit_pad32);
+	copy_window(t->window, t->in.memory, true);
+	if (!sigsetjmp(back, 0)) {
+		(wide ? entry64 : entry32)();
+		area->out.rip = area->landed ? PAD : CODE_AT + t->len;
+	}
+	__asm__ volatile("cld; fninit");
+	t->host.state = area->out;
+	copy_window(t->window, t->host.state.memory, false);
+	t->host.ran = true;
+}
