@@ -1,1 +1,439 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Bytes to blocks, and the ways to find a block again.
+ *
+ * Three levels: the jump cache (linear RIP, one TLB epoch), the hash of frame
+ * offsets (until the frame's code changes), decoding.
+ */
+#include "block.h"
+
+#include <string.h>
+
+#include "trace/log.h"
+
+/* ---- handlers that block.c puts in place of the row's ------------------------ */
+
+static const struct uop *raise_ud(struct x86_cpu *c, const struct uop *u) { x86_raise(c, X86_UD); }
+static const struct uop *raise_gp(struct x86_cpu *c, const struct uop *u) { x86_raise_error(c, X86_GP, 0); }
+
+/* Why vector and x87 state is out of reach: by CR0, CR4, XCR0 at this moment. */
+static const struct uop *raise_no_unit(struct x86_cpu *c, const struct uop *u)
+{
+	uint32_t attrs = x86_rows[u->row].attrs;
+	bool ud;
+
+	if (attrs & ROW_X87)
+		ud = false;
+	else if (attrs & ROW_MMX)
+		ud = c->cr0 & CR0_EM;
+	else if (attrs & ROW_AVX)
+		ud = !(c->cr4 & CR4_OSXSAVE) || (c->xcr0 & 6) != 6 || !(c->mode & X86_MODE_PE) ||
+		     (c->mode & X86_MODE_VM);
+	else
+		ud = (c->cr0 & CR0_EM) || !(c->cr4 & CR4_OSFXSR);
+	x86_raise(c, ud ? X86_UD : X86_NM);
+}
+
+/* FWAIT looks at MP and TS, not at EM. */
+static const struct uop *fwait(struct x86_cpu *c, const struct uop *u)
+{
+	if ((c->cr0 & (CR0_MP | CR0_TS)) == (CR0_MP | CR0_TS))
+		x86_raise(c, X86_NM);
+	x87_check_pending(c);
+	return interp_handlers[x86_rows[u->row].handler](c, u);
+}
+
+static const struct uop *x87_wait(struct x86_cpu *c, const struct uop *u)
+{
+	enum { ES = 1 << 7 };
+
+	if (unlikely(c->fpu.fsw & ES))
+		x87_check_pending(c);
+	return interp_handlers[x86_rows[u->row].handler](c, u);
+}
+
+/* Behind the last instruction of a block that does not end in a jump. */
+static const struct uop *block_end(struct x86_cpu *c, const struct uop *u)
+{
+	uint64_t ip = uop_rip(c, u);
+
+	return block_link(c, u, c->mode & X86_MODE_CS64 ? ip : (uint32_t)ip);
+}
+
+/* ---- one uop --------------------------------------------------------------------- */
+
+static bool uop_illegal(const struct x86_cpu *c, const struct x86_insn *i)
+{
+	const struct x86_row *row = i->row;
+
+	if (!row)
+		return true;
+	if (i->lock && !((row->attrs & ROW_LOCK) && i->op[0].kind == OPK_MEM))
+		return true;
+	if ((row->attrs & ROW_NOREAL) && (!(c->mode & X86_MODE_PE) || (c->mode & X86_MODE_VM)))
+		return true;
+	return row->feature && !x86_has(c, row->feature);
+}
+
+static bool no_unit(const struct x86_cpu *c, uint32_t attrs)
+{
+	return (attrs & (ROW_X87 | ROW_MMX) && c->mode & X86_MODE_NO_X87) ||
+	       (attrs & ROW_SSE && c->mode & X86_MODE_NO_SSE) ||
+	       (attrs & ROW_AVX && c->mode & X86_MODE_NO_AVX);
+}
+
+static uop_fn choose(const struct x86_cpu *c, const struct x86_insn *i, const struct uop *u)
+{
+	uint32_t attrs;
+	uop_fn fn;
+
+	/* Without the feature F3 does nothing to BSF and BSR. */
+	if (i->row && !x86_has(c, i->row->feature)) {
+		fn = interp_handlers[i->row->handler];
+		if (fn == op_tzcnt || fn == op_lzcnt)
+			return i->lock ? raise_ud : fn == op_tzcnt ? op_bsf : op_bsr;
+	}
+	if (uop_illegal(c, i))
+		return raise_ud;
+	attrs = i->row->attrs;
+	fn = interp_handlers[i->row->handler];
+	if (attrs & ROW_X87 && i->opcode == 0x9b)
+		return fwait;
+	if (no_unit(c, attrs))
+		return raise_no_unit;
+	if (attrs & ROW_CPL0 && x86_cpl(c) != 0)
+		return raise_gp;
+	if (attrs & (ROW_X87 | ROW_MMX) && !(attrs & ROW_NOWAIT))
+		return x87_wait;
+	fn = alu_select(c, u, fn);
+	fn = mov_select(c, u, fn);
+	fn = shift_select(c, u, fn);
+	return branch_select(c, u, fn);
+}
+
+static uint8_t uop_flags(const struct x86_insn *i)
+{
+	return (uint8_t)((i->lock ? UOP_LOCK : 0) | (i->rep == 0xf3 ? UOP_REP : 0) |
+			 (i->rep == 0xf2 ? UOP_REPNZ : 0) | (i->vex ? UOP_VEX : 0) |
+			 (i->vex_l ? UOP_L : 0) | (i->vex_w || i->rex & 8 ? UOP_W : 0) |
+			 (i->rex ? UOP_REX : 0) | (i->row && i->row->attrs & ROW_ALIGN ? UOP_ALIGN : 0));
+}
+
+static void uop_make(const struct x86_cpu *c, struct uop *u, const struct x86_insn *i, unsigned off)
+{
+	unsigned n;
+
+	memset(u, 0, sizeof *u);
+	u->imm = i->imm;
+	u->imm2 = i->imm2;
+	u->disp = i->disp;
+	u->off = (uint16_t)off;
+	u->row = i->row ? i->row->id : 0;
+	u->len = i->len;
+	u->opsize = i->opsize;
+	u->addrsize = i->addrsize;
+	u->flags = uop_flags(i);
+	u->base = i->base;
+	u->index = i->index;
+	u->scale = i->scale;
+	u->seg = i->seg;
+	u->vvvv = i->vvvv;
+	u->opcode = i->opcode;
+	u->modrm = i->modrm;
+	if (i->has_mem && i->base == X86_RIPBASE)
+		u->disp += (int64_t)off + i->len;
+	for (n = 0; n < 4; n++) {
+		const struct x86_opnd *o = &i->op[n];
+
+		u->kind[n] = o->kind;
+		u->size[n] = o->size;
+		u->reg[n] = o->kind == OPK_GPR ? (uint8_t)(o->reg * 8 + o->high) : o->reg;
+	}
+	u->fn = choose(c, i, u);
+}
+
+/* ---- bytes ------------------------------------------------------------------------- */
+
+/* Bytes of a block under construction: at @lin in one or two frames. */
+struct source {
+	uint64_t lin;
+	struct x86_page page;
+	unsigned offset;          /* of the block in the frame */
+	struct block *b;
+	uint8_t cross[32];        /* an instruction across two pages, joined */
+};
+
+/* From now on stores to these bytes are seen.  True if the frame had no code before. */
+static void mark_code(struct x86_cpu *c, struct x86_code_page *code, unsigned offset)
+{
+	uint64_t bit = (uint64_t)1 << (offset >> 6), old;
+
+	if (atomic_load(&code->granules) & bit)
+		return;
+	old = atomic_fetch_or(&code->granules, bit);
+	if (old)
+		return;
+	x86_tlb_flush_writes(c);
+	c->ops->code_marked(c->opaque, code);
+}
+
+/*
+ * Decodes at @at in the first page, marking granule by granule as far as the
+ * instruction reaches.
+ */
+static enum x86_decode decode_in_page(struct x86_cpu *c, struct source *s, struct x86_insn *i, unsigned at)
+{
+	unsigned end = at;
+	enum x86_decode r;
+
+	do {
+		mark_code(c, s->page.code, end);
+		end = (end | 63) + 1;
+		r = x86_decode(i, s->page.host + at, end - at, c->mode);
+	} while (r == X86_NEED_MORE && end < 4096);
+	return r;
+}
+
+static struct x86_page fetch_page(struct x86_cpu *c, uint64_t lin);
+
+/* The instruction goes on in the next page, which may be anywhere, or not be there. */
+static enum x86_decode decode_across(struct x86_cpu *c, struct source *s, struct x86_insn *i)
+{
+	unsigned first = 4096 - s->offset;
+	uint64_t lin2 = s->lin + first;
+	struct x86_page page;
+
+	if (!(c->mode & X86_MODE_CS64))
+		lin2 = (uint32_t)lin2;
+	page = fetch_page(c, lin2);
+	mark_code(c, page.code, 0);
+	s->b->code2 = page.code;
+	s->b->gen2 = atomic_load(&page.code->gen);
+	mark_code(c, page.code, 0);
+	memcpy(s->cross, s->page.host + s->offset, first);
+	memcpy(s->cross + first, page.host, 16);
+	return x86_decode(i, s->cross, first + 16, c->mode);
+}
+
+static void log_insn(const struct source *s, const struct x86_insn *i, unsigned off)
+{
+	const uint8_t *bytes = s->b->code2 ? s->cross : s->page.host + s->offset + off;
+	char hex[16 * 3 + 1] = "";
+	unsigned n;
+
+	for (n = 0; n < i->len && n < 16; n++)
+		snprintf(hex + n * 3, 4, "%02x ", bytes[n]);
+	log_print(LOG_IN_ASM, "0x%016llx:  %-36s %s\n", (unsigned long long)(s->lin + off), hex,
+		  i->row ? i->row->name : "(bad)");
+}
+
+static bool ends_block(const struct x86_insn *i, const struct uop *u)
+{
+	if (u->fn == raise_ud || u->fn == raise_gp || u->fn == raise_no_unit)
+		return true;
+	/* A conditional jump that is not taken goes on in its block. */
+	if (i->row->attrs & ROW_BRANCH)
+		return interp_handlers[i->row->handler] != op_jcc;
+	return i->row->attrs & ROW_END;
+}
+
+/* Fills the block.  Raises if the first instruction cannot be fetched. */
+static unsigned decode_block(struct x86_cpu *c, struct source *s, unsigned max)
+{
+	unsigned count = 0, off = 0;
+	struct x86_insn insn;
+	bool last = false;
+
+	while (count < max && !last) {
+		struct uop *u = &s->b->uop[count];
+		enum x86_decode r = decode_in_page(c, s, &insn, s->offset + off);
+
+		if (r == X86_NEED_MORE) {
+			if (count)
+				break;
+			r = decode_across(c, s, &insn);
+			last = true;
+		}
+		if (r != X86_DECODED)
+			insn.row = NULL;
+		uop_make(c, u, &insn, off);
+		if (r != X86_DECODED)
+			u->fn = raise_gp;
+		if (log_on(LOG_IN_ASM))
+			log_insn(s, &insn, off);
+		count++;
+		off += insn.len;
+		last = last || ends_block(&insn, u) || s->offset + off >= 4096;
+	}
+	s->b->bytes = (uint16_t)off;
+	memset(&s->b->uop[count], 0, sizeof s->b->uop[count]);
+	s->b->uop[count].fn = block_end;
+	s->b->uop[count].off = (uint16_t)off;
+	return count + 1;
+}
+
+/* ---- finding --------------------------------------------------------------------------- */
+
+static unsigned hash_index(const struct x86_code_page *code, unsigned offset, uint32_t key)
+{
+	uint64_t h = ((uint64_t)(uintptr_t)code >> 3) * 0x9e3779b97f4a7c15 + offset * 0x85ebca6bu + key;
+
+	return (h ^ h >> 29) & (HASH_SIZE - 1);
+}
+
+void blocks_drop(struct interp *in)
+{
+	memset(in->jump, 0, sizeof in->jump);
+	memset(in->hash, 0, sizeof in->hash);
+	in->used = 0;
+}
+
+static struct block *block_make(struct x86_cpu *c, uint64_t lin, const struct x86_page *page, uint32_t key)
+{
+	struct interp *in = interp_of(c);
+	const size_t most = sizeof(struct block) + (BLOCK_MAX + 1) * sizeof(struct uop);
+	struct source s = { .lin = lin, .page = *page, .offset = lin & 4095 };
+	unsigned count, h;
+	struct block *b;
+
+	if (in->used + most > ARENA_SIZE)
+		blocks_drop(in);
+	b = s.b = (struct block *)(in->arena + in->used);
+	*b = (struct block){ .code = page->code, .key = key, .offset = (uint16_t)s.offset };
+	/* gen after marking and before reading: a store in between makes it stale. */
+	mark_code(c, page->code, s.offset);
+	b->gen = atomic_load(&page->code->gen);
+	count = decode_block(c, &s, key & KEY_ONE || c->mode & X86_MODE_STEP ? 1 : BLOCK_MAX);
+	in->used += sizeof(struct block) + count * sizeof(struct uop);
+	h = hash_index(page->code, s.offset, key);
+	b->next = in->hash[h];
+	in->hash[h] = b;
+	return b;
+}
+
+/* x86_fetch_page() once a page and TLB epoch. */
+static struct x86_page fetch_page(struct x86_cpu *c, uint64_t lin)
+{
+	struct fetch *f = &interp_of(c)->fetch[(lin >> 12) & (FETCH_SIZE - 1)];
+	uint64_t tag = (lin & X86_PAGE_MASK) | (c->mmu == X86_MMU_USER);
+
+	if (!f->valid || f->tag != tag || f->epoch != c->tlb_epoch) {
+		f->valid = false;
+		f->page = x86_fetch_page(c, lin);
+		f->tag = tag;
+		f->epoch = c->tlb_epoch;
+		f->valid = true;
+	}
+	return f->page;
+}
+
+/* The second page must still be the same frame, too. */
+static bool second_page_same(struct x86_cpu *c, const struct block *b, uint64_t lin)
+{
+	uint64_t lin2 = (lin | 4095) + 1;
+
+	if (!b->code2)
+		return true;
+	if (!(c->mode & X86_MODE_CS64))
+		lin2 = (uint32_t)lin2;
+	return fetch_page(c, lin2).code == b->code2;
+}
+
+static struct block *block_find(struct x86_cpu *c, uint64_t lin, uint32_t key)
+{
+	struct x86_page page = fetch_page(c, lin);
+	unsigned offset = lin & 4095;
+	struct block **at = &interp_of(c)->hash[hash_index(page.code, offset, key)], *b;
+
+	while ((b = *at)) {
+		if (!block_valid(b))
+			*at = b->next;
+		else if (b->code == page.code && b->offset == offset && b->key == key &&
+			 second_page_same(c, b, lin))
+			return b;
+		else
+			at = &b->next;
+	}
+	return block_make(c, lin, &page, key);
+}
+
+static struct block *block_at(struct x86_cpu *c, uint64_t lin, bool one)
+{
+	struct jump *j = &interp_of(c)->jump[jump_index(lin)];
+	uint64_t key = (uint64_t)c->tlb_epoch << 32 | c->mode;
+	struct block *b;
+
+	if (one)
+		return block_find(c, lin, c->mode | KEY_ONE);
+	if (j->block && j->lin == lin && j->key == key && block_valid(j->block))
+		return j->block;
+	b = block_find(c, lin, c->mode);
+	/* Decoding may have flushed something. */
+	*j = (struct jump){ lin, (uint64_t)c->tlb_epoch << 32 | c->mode, b };
+	return b;
+}
+
+/* Outside of 64-bit mode no byte of an instruction may lie beyond the limit. */
+static struct block *block_limited(struct x86_cpu *c, uint64_t rip, bool one)
+{
+	const struct x86_seg *cs = &c->seg[X86_CS];
+	uint64_t lin = (uint32_t)(cs->base + rip);
+	struct block *b;
+
+	if (rip > cs->limit)
+		x86_raise_error(c, X86_GP, 0);
+	b = block_at(c, lin, one);
+	if (rip + b->bytes - 1 <= cs->limit)
+		return b;
+	if (!one)
+		b = block_at(c, lin, true);
+	if (rip + b->bytes - 1 > cs->limit)
+		x86_raise_error(c, X86_GP, 0);
+	return b;
+}
+
+const struct uop *block_lookup(struct x86_cpu *c, bool one)
+{
+	uint64_t rip = c->rip;
+	struct block *b;
+
+	c->cur = NULL;
+	b = c->mode & X86_MODE_CS64 ? block_at(c, rip, one) : block_limited(c, rip, one);
+	c->gpr[X86_RIPBASE] = rip;
+	return b->uop;
+}
+
+/* ---- leaving a block ----------------------------------------------------------------------- */
+
+/* Links stay inside one page: it was looked up when the block was entered. */
+static bool may_link(const struct x86_cpu *c, const struct block *to, uint64_t rip)
+{
+	return !((rip ^ c->gpr[X86_RIPBASE]) & X86_PAGE_MASK) && !to->code2 && !(c->mode & X86_MODE_STEP);
+}
+
+const struct uop *block_link_slow(struct x86_cpu *c, const struct uop *u, uint64_t rip)
+{
+	struct block *b;
+
+	if (unlikely(c->mode & X86_MODE_CS64 && (uint64_t)((int64_t)(rip << 16) >> 16) != rip))
+		x86_raise_error(c, X86_GP, 0);
+	if (!nothing_pending(c) || !code_is_flat(c) || !(b = block_probe(c, rip))) {
+		c->rip = rip;
+		return NULL;
+	}
+	if (may_link(c, b, rip))
+		((struct uop *)(uintptr_t)u)->link = b->uop;
+	c->gpr[X86_RIPBASE] = rip;
+	return b->uop;
+}
+
+const struct uop *block_exit(struct x86_cpu *c, const struct uop *u)
+{
+	const struct interp *in = interp_of(c);
+
+	if (unlikely(c->activity != X86_ACTIVE || c->interrupt_shadow || c->mode & X86_MODE_STEP))
+		return NULL;
+	if (unlikely(in->intr_waiting && c->eflags & X86_IF))
+		return NULL;
+	return block_jump(c, c->rip);
+}

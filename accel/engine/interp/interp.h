@@ -66,6 +66,28 @@ struct uop {
 
 #define NEXT(u) ((u) + 1)
 
+/*
+ * For hot handlers: calls the next handler instead of returning to the run
+ * loop.  Only where the handler cannot have changed code (no slow store), as
+ * the run loop is where that is noticed.  Depth is bounded by the block.
+ */
+#define GO(c, u)                                                                                \
+	do {                                                                                    \
+		const struct uop *next_ = NEXT(u);                                              \
+                                                                                                \
+		(c)->cur = next_;                                                               \
+		return next_->fn(c, next_);                                                     \
+	} while (0)
+
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+/* Declares and begins the definition of a handler. */
+#define OP(name)                                                                                \
+	const struct uop *op_##name(struct x86_cpu *c, const struct uop *u);                    \
+	const struct uop *op_##name(struct x86_cpu *c, const struct uop *u)
+
 static inline uint64_t uop_rip(const struct x86_cpu *c, const struct uop *u)
 {
 	return c->gpr[X86_RIPBASE] + u->off;
@@ -81,6 +103,16 @@ static inline uint64_t uop_next(const struct x86_cpu *c, const struct uop *u)
 
 /* Leaves the block; c->rip is already the next instruction. */
 const struct uop *block_exit(struct x86_cpu *c, const struct uop *u);
+
+/* op-x87.c: raises #MF (or asserts FERR#) if an unmasked x87 exception is pending. */
+void x87_check_pending(struct x86_cpu *c);
+
+/*
+ * Locked operations that no host atomic can do: no other processor runs guest
+ * code between these two.  A raise in between ends it too.
+ */
+void exclusive_begin(struct x86_cpu *c);
+void exclusive_end(struct x86_cpu *c);
 
 /* ---- general registers ---- */
 
@@ -210,5 +242,8 @@ void vec_set(struct x86_cpu *c, const struct uop *u, unsigned n, const union x86
 
 /* All handlers, generated from the table: `const struct uop *op_add(...)`, ... */
 #include "handlers.h"
+
+/* By enum x86_handler; generated. */
+extern const uop_fn interp_handlers[];
 
 #endif

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Blocks of decoded code and how one is found: private to run.c, block.c and
+ * the branches.
+ *
+ * A block belongs to bytes of a frame (code page, offset) read in a mode, so
+ * it survives TLB flushes and serves every mapping of the frame.  It is valid
+ * while the frame's gen is what it was before its bytes were read.
+ */
+#ifndef INTERP_BLOCK_H
+#define INTERP_BLOCK_H
+
+#include "interp.h"
+
+enum {
+	BLOCK_MAX = 32,                 /* instructions */
+	JUMP_BITS = 12, JUMP_SIZE = 1 << JUMP_BITS,
+	FETCH_SIZE = 256,
+	HASH_SIZE = 1 << 15,
+	ARENA_SIZE = 24 << 20,
+};
+
+/* Bit of a block's key beside the mode: holds one instruction. */
+#define KEY_ONE (1u << 31)
+
+struct block {
+	struct x86_code_page *code;
+	struct x86_code_page *code2;    /* of an instruction across two pages; else NULL */
+	uint32_t gen, gen2;
+	uint32_t key;
+	uint16_t offset;                /* in the frame of code */
+	uint16_t bytes;
+	struct block *next;             /* same hash bucket */
+	struct uop uop[] __attribute__((aligned(64)));
+};
+
+/* Linear RIP to block; valid while epoch and mode are the same. */
+struct jump {
+	uint64_t lin;
+	uint64_t key;                   /* tlb_epoch << 32 | mode */
+	struct block *block;
+};
+
+/* x86_fetch_page() remembered for one TLB epoch. */
+struct fetch {
+	uint64_t tag;                   /* linear page | user */
+	uint32_t epoch;
+	bool valid;
+	struct x86_page page;
+};
+
+struct interp {
+	struct jump jump[JUMP_SIZE];
+	struct fetch fetch[FETCH_SIZE];
+	struct block *hash[HASH_SIZE];
+	uint8_t *arena;
+	size_t used;
+	bool exclusive;                 /* between exclusive_begin and _end */
+	/* X86_PEND_INTR seen with IF clear: put aside so that blocks still chain. */
+	bool intr_waiting;
+	bool resuming;                  /* gdb: the first instruction ignores its breakpoint */
+};
+
+static inline struct interp *interp_of(const struct x86_cpu *c) { return c->engine; }
+
+static inline struct block *block_of(const struct uop *first)
+{
+	return (struct block *)((uintptr_t)first - offsetof(struct block, uop));
+}
+
+static inline unsigned jump_index(uint64_t lin)
+{
+	return (lin ^ lin >> JUMP_BITS) & (JUMP_SIZE - 1);
+}
+
+static inline bool gen_is(const struct x86_code_page *p, uint32_t gen)
+{
+	return atomic_load_explicit(&p->gen, memory_order_acquire) == gen;
+}
+
+static inline bool block_valid(const struct block *b)
+{
+	return gen_is(b->code, b->gen) && (!b->code2 || gen_is(b->code2, b->gen2));
+}
+
+static inline bool nothing_pending(const struct x86_cpu *c)
+{
+	return likely(!atomic_load_explicit(&c->pending, memory_order_relaxed));
+}
+
+/* CS has base 0 and no limit that counts, so an offset is its linear address. */
+static inline bool code_is_flat(const struct x86_cpu *c)
+{
+	return c->mode & (X86_MODE_CS64 | X86_MODE_FLAT);
+}
+
+/* The block at flat @rip if the jump cache knows it; NULL otherwise. */
+static inline struct block *block_probe(const struct x86_cpu *c, uint64_t rip)
+{
+	const struct jump *j = &interp_of(c)->jump[jump_index(rip)];
+
+	if (likely(j->lin == rip && j->key == ((uint64_t)c->tlb_epoch << 32 | c->mode)) &&
+	    likely(block_valid(j->block)))
+		return j->block;
+	return NULL;
+}
+
+/* Goes to offset @rip, at any distance. */
+static inline const struct uop *block_jump(struct x86_cpu *c, uint64_t rip)
+{
+	struct block *b;
+
+	if (nothing_pending(c) && likely(code_is_flat(c)) && likely((b = block_probe(c, rip)))) {
+		c->gpr[X86_RIPBASE] = rip;
+		return b->uop;
+	}
+	c->rip = rip;
+	return NULL;
+}
+
+/* The same for a direct branch, remembering the target in u->link. */
+const struct uop *block_link_slow(struct x86_cpu *c, const struct uop *u, uint64_t rip);
+static inline const struct uop *block_link(struct x86_cpu *c, const struct uop *u, uint64_t rip)
+{
+	const struct uop *to = u->link;
+
+	if (likely(to != NULL) && nothing_pending(c)) {
+		const struct block *b = block_of(to);
+
+		if (likely(gen_is(b->code, b->gen))) {
+			c->gpr[X86_RIPBASE] = rip;
+			return to;
+		}
+	}
+	return block_link_slow(c, u, rip);
+}
+
+/*
+ * The block at c->rip, made if needed, c->gpr[X86_RIPBASE] set; @one: of one
+ * instruction.  Raises fetch faults with c->cur NULL.
+ */
+const struct uop *block_lookup(struct x86_cpu *c, bool one);
+/* Drops all blocks.  Not inside one. */
+void blocks_drop(struct interp *in);
+
+/*
+ * The specialised handler for *u, or @fn.  One a family of instructions; called
+ * with everything but fn in *u set.
+ */
+uop_fn alu_select(const struct x86_cpu *c, const struct uop *u, uop_fn fn);
+uop_fn mov_select(const struct x86_cpu *c, const struct uop *u, uop_fn fn);
+uop_fn shift_select(const struct x86_cpu *c, const struct uop *u, uop_fn fn);
+uop_fn branch_select(const struct x86_cpu *c, const struct uop *u, uop_fn fn);
+
+/* How a specialised handler reaches its memory operand. */
+enum form { FORM_BASE, FORM_INDEX, FORM_ANY, FORM_COUNT };
+static inline enum form uop_form(const struct x86_cpu *c, const struct uop *u)
+{
+	if (!(c->mode & X86_MODE_CS64) || u->addrsize != 8 || u->seg >= X86_FS)
+		return FORM_ANY;
+	return u->index == X86_ZERO ? FORM_BASE : FORM_INDEX;
+}
+
+static ALWAYS_INLINE uint64_t form_lin(struct x86_cpu *c, const struct uop *u, enum form f,
+				       unsigned n, enum x86_access a)
+{
+	switch (f) {
+	case FORM_BASE: return c->gpr[u->base] + (uint64_t)u->disp;
+	case FORM_INDEX: return c->gpr[u->base] + (c->gpr[u->index] << u->scale) + (uint64_t)u->disp;
+	default: return uop_lin(c, u, n, a);
+	}
+}
+
+/* Stores; false if the slow path did it, which may have changed code: return to the run loop then. */
+#define FAST_STORE(n, bits)                                                                     \
+	static ALWAYS_INLINE bool fast_st##bits(struct x86_cpu *c, uint64_t lin, uint##bits##_t v) \
+	{                                                                                       \
+		const struct x86_tlb_entry *e = &c->tlb[c->mmu][x86_tlb_index(lin)];            \
+                                                                                                \
+		if (likely(e->write == (lin & X86_PAGE_MASK) && (lin & 4095) <= 4096 - (n))) {  \
+			x86_host_st##bits((uint##bits##_t *)(uintptr_t)(lin + e->add), v);      \
+			return true;                                                            \
+		}                                                                               \
+		x86_st_slow(c, lin, v, n, c->mmu);                                              \
+		return false;                                                                   \
+	}
+FAST_STORE(1, 8)
+FAST_STORE(2, 16)
+FAST_STORE(4, 32)
+FAST_STORE(8, 64)
+
+/*
+ * Host address for a read-modify-write that is not locked, from the TLB alone;
+ * NULL: check with x86_probe_write(), then load and store.
+ */
+static ALWAYS_INLINE void *fast_rw(struct x86_cpu *c, uint64_t lin, unsigned n)
+{
+	const struct x86_tlb_entry *e = &c->tlb[c->mmu][x86_tlb_index(lin)];
+
+	if (likely(e->write == (lin & X86_PAGE_MASK) && (lin & 4095) <= 4096 - n))
+		return (void *)(uintptr_t)(lin + e->add);
+	return NULL;
+}
+
+#endif
