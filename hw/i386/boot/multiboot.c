@@ -72,7 +72,7 @@ static bool load_kernel(struct boot *b, const struct image *i, uint64_t *entry, 
 	uint32_t flags;
 
 	if (!find_header(i, &h))
-		return false;
+		return image_error(i->path, error, "no multiboot header");
 	flags = image_get(i, h + H_FLAGS, 4);
 	if (flags & FLAGS_MUST & ~(FLAGS_KNOWN | FLAG_VIDEO))
 		return image_error(i->path, error, "multiboot header demands unknown features (flags 0x%x)", flags);
@@ -185,7 +185,7 @@ bool multiboot_load(struct boot *b, const struct image *i, GError **error)
 	struct modules m = { .strings = MODULE_STRINGS };
 	uint8_t page[BOOT_INFO_SIZE] = { 0 };
 	g_autofree char *cmdline = NULL;
-	uint64_t entry, end;
+	uint64_t entry = 0, end = 0;
 
 	if (!load_kernel(b, i, &entry, &end, error))
 		return false;
