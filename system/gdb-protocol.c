@@ -7,7 +7,7 @@
  * Left out: watchpoints (the answer is empty, gdb then says so), non-stop mode,
  * reverse execution, file transfer.
  */
-#include "system/gdbstub.h"
+#include "gdb-protocol.h"
 
 #include <stdio.h>
 #include <stdlib.h>
