@@ -57,7 +57,7 @@ static struct x86_f80 add(struct sf_env *e, struct x86_f80 a, struct x86_f80 b, 
 	y = sf80_unpack(b);
 	y.sign ^= negate;
 	r = sfn_add(e, x, y);
-	return finish(e, &r, x.denormal || y.denormal);
+	return finish(e, &r, x.denormal || y.denormal || e->denormal);
 }
 
 struct x86_f80 sf80_add(struct sf_env *e, struct x86_f80 a, struct x86_f80 b)
@@ -80,7 +80,7 @@ struct x86_f80 sf80_mul(struct sf_env *e, struct x86_f80 a, struct x86_f80 b)
 	x = sf80_unpack(a);
 	y = sf80_unpack(b);
 	r = sfn_mul(e, x, y);
-	return finish(e, &r, x.denormal || y.denormal);
+	return finish(e, &r, x.denormal || y.denormal || e->denormal);
 }
 
 struct x86_f80 sf80_div(struct sf_env *e, struct x86_f80 a, struct x86_f80 b)
@@ -94,7 +94,7 @@ struct x86_f80 sf80_div(struct sf_env *e, struct x86_f80 a, struct x86_f80 b)
 	y = sf80_unpack(b);
 	r = sfn_div(e, x, y);
 	/* Division by zero goes before a denormal dividend. */
-	return finish(e, &r, y.cls != SFC_ZERO && (x.denormal || y.denormal));
+	return finish(e, &r, y.cls != SFC_ZERO && (x.denormal || y.denormal || e->denormal));
 }
 
 struct x86_f80 sf80_sqrt(struct sf_env *e, struct x86_f80 a)
@@ -146,35 +146,44 @@ enum sf_order sf80_cmp(struct sf_env *e, struct x86_f80 a, struct x86_f80 b, enu
 	}
 	x = sf80_unpack(a);
 	y = sf80_unpack(b);
-	if (x.denormal || y.denormal)
+	if (x.denormal || y.denormal || e->denormal)
 		sf_flag(e, SF_DE);
 	return sfn_cmp(&x, &y);
 }
 
 /* ---- between the formats ---- */
 
-static struct x86_f80 widen(const struct sf_fmt *f, struct sf_env *e, uint64_t a)
+static struct x86_f80 load(const struct sf_fmt *f, struct sf_env *e, uint64_t a)
 {
 	unsigned fb = sf_frac_bits(f);
 	struct sf_num x;
 	struct x86_f80 r;
 
-	e->rounded_up = false;
 	if (sf_is_nan(f, a)) {
-		if (sf_is_snan(f, a))
-			sf_flag(e, SF_IE);
 		r.se = a & sf_sign_bit(f) ? 0xffff : 0x7fff;
-		r.frac = SF_TOP | SF80_QUIET | (a & ((UINT64_C(1) << fb) - 1)) << (63 - fb);
+		r.frac = SF_TOP | (a & ((UINT64_C(1) << fb) - 1)) << (63 - fb);
 		return r;
 	}
 	x = sf_unpack(f, a, false);
-	if (x.denormal)
-		sf_flag(e, SF_DE);
+	e->denormal = x.denormal;
 	return sf80_pack(e, &x, 64);
 }
 
-struct x86_f80 sf32_to_f80(struct sf_env *e, uint32_t a) { return widen(&sf_fmt32, e, a); }
-struct x86_f80 sf64_to_f80(struct sf_env *e, uint64_t a) { return widen(&sf_fmt64, e, a); }
+struct x86_f80 sf32_load(struct sf_env *e, uint32_t a) { return load(&sf_fmt32, e, a); }
+struct x86_f80 sf64_load(struct sf_env *e, uint64_t a) { return load(&sf_fmt64, e, a); }
+
+static struct x86_f80 widen(struct sf_env *e, struct x86_f80 r)
+{
+	e->rounded_up = false;
+	if (sf80_is_snan(r))
+		return sf80_nan2(e, r, SF80_ZERO);
+	if (e->denormal)
+		sf_flag(e, SF_DE);
+	return r;
+}
+
+struct x86_f80 sf32_to_f80(struct sf_env *e, uint32_t a) { return widen(e, sf32_load(e, a)); }
+struct x86_f80 sf64_to_f80(struct sf_env *e, uint64_t a) { return widen(e, sf64_load(e, a)); }
 
 static uint64_t narrow(const struct sf_fmt *f, struct sf_env *e, struct x86_f80 a)
 {

@@ -48,6 +48,7 @@ struct sf_env {
 	uint8_t masks;      /* SF_*: set means masked */
 	uint8_t flags;      /* SF_*: raised so far (out) */
 	bool rounded_up;    /* last sf80 result: larger in magnitude than exact (x87 C1) */
+	bool denormal;      /* sf80 operations: an operand was denormal in memory (sf32_load) */
 };
 
 static inline struct sf_env sf_env_mxcsr(uint32_t mxcsr)
@@ -154,6 +155,9 @@ struct x86_f80 sf80_sqrt(struct sf_env *e, struct x86_f80 a);
 struct x86_f80 sf80_rint(struct sf_env *e, struct x86_f80 a, unsigned how);
 enum sf_order sf80_cmp(struct sf_env *e, struct x86_f80 a, struct x86_f80 b, enum sf_nan nan);
 
+/* FADD m32: exact and silent, a signalling NaN stays one; sets e->denormal. */
+struct x86_f80 sf32_load(struct sf_env *e, uint32_t a);
+struct x86_f80 sf64_load(struct sf_env *e, uint64_t a);
 /* FLD m32, m64: DE for denormals, IE for signalling NaNs. */
 struct x86_f80 sf32_to_f80(struct sf_env *e, uint32_t a);
 struct x86_f80 sf64_to_f80(struct sf_env *e, uint64_t a);
