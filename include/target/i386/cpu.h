@@ -392,6 +392,16 @@ static inline void x86_pend(struct x86_cpu *c, uint32_t bits)
 void x86_mode_update(struct x86_cpu *c);
 static inline unsigned x86_cpl(const struct x86_cpu *c) { return c->mode & X86_MODE_CPL; }
 
+/*
+ * Control registers as MOV, WRMSR and XSETBV write them: all rules checked (#GP(0)
+ * raised with nothing changed), TLB flushed and mode key updated as needed.
+ */
+void x86_write_cr0(struct x86_cpu *c, uint64_t v);
+void x86_write_cr3(struct x86_cpu *c, uint64_t v);
+void x86_write_cr4(struct x86_cpu *c, uint64_t v);
+void x86_write_efer(struct x86_cpu *c, uint64_t v);
+void x86_write_xcr0(struct x86_cpu *c, uint64_t v);
+
 /* ---- raising (noreturn) ---------------------------------------------------------- */
 
 noreturn void x86_raise(struct x86_cpu *c, unsigned vector);                    /* no error code */

@@ -53,6 +53,12 @@ void x86_sysexit(struct x86_cpu *c, unsigned opsize);
  */
 bool x86_deliver(struct x86_cpu *c);
 
+/*
+ * INT n in virtual-8086 mode with CR4.VME: true if the TSS sends @vector to the
+ * task's own vector table; it has been entered then, with @next as return address.
+ */
+bool x86_vme_redirect(struct x86_cpu *c, unsigned vector, uint64_t next);
+
 /* Port rights: raises #GP unless CPL <= IOPL or the TSS bitmap allows @n ports at @port. */
 void x86_check_io(struct x86_cpu *c, uint16_t port, unsigned n);
 
