@@ -3,7 +3,7 @@
  * ACPI 6.0 tables: RSDP, RSDT, XSDT, FADT, FACS, DSDT (compiled from dsdt.asl), an
  * SSDT with the processors, MADT, WAET.  No HPET: there is none.
  */
-#include "hw/i386/acpi/build.h"
+#include "build.h"
 
 #include <assert.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* ELF executables for x86, both classes.  System V ABI, generic and i386/x86-64 supplements. */
-#include "hw/i386/boot/boot.h"
+#include "boot.h"
 
 #include <elf.h>
 #include <string.h>

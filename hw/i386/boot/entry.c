@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The first processor at a kernel's entry: flat segments, and identity page tables for 64-bit entries. */
-#include "hw/i386/boot/boot.h"
+#include "boot.h"
 
 enum { SEL_CODE = 0x10, SEL_DATA = 0x18, SEL_TSS = 0x20, GDT_ENTRIES = 5, TSS_LIMIT = 0x67 };
 enum { ATTR_CODE = SEG_P | SEG_S | SEG_CODE | SEG_READABLE | SEG_ACCESSED | SEG_G,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Files, fields, guest memory: what all loaders share; and which loader it is. */
-#include "hw/i386/boot/boot.h"
+#include "boot.h"
 
 #include <stdarg.h>
 #include <string.h>

@@ -4,7 +4,7 @@
  * 2.02 to 2.15.  Kernels with a 64-bit entry are entered there with identity page
  * tables; others at the 32-bit entry.  The real-mode part never runs.
  */
-#include "hw/i386/boot/boot.h"
+#include "boot.h"
 
 #include <string.h>
 #include <sys/random.h>

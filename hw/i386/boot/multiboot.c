@@ -4,7 +4,7 @@
  * addresses (the "a.out kludge").  Modules are the comma list of -initrd, each with
  * its own command line behind a space; ",," is a comma in a name.  Left out: video modes.
  */
-#include "hw/i386/boot/boot.h"
+#include "boot.h"
 
 #include <string.h>
 

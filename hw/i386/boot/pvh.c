@@ -3,7 +3,7 @@
  * ELF kernels with a PVH entry: Xen's note 18 names a 32-bit entry point; EBX points
  * to a start info structure, version 1 (Xen's public header arch-x86/hvm/start_info.h).
  */
-#include "hw/i386/boot/boot.h"
+#include "boot.h"
 
 #include <elf.h>
 #include <string.h>

@@ -23,13 +23,22 @@ struct pc_config {
 	uint32_t vps, max_vps;
 	const char *kernel, *initrd, *cmdline;  /* paths; NULL none */
 	const char *firmware;         /* -bios */
+	bool allow_empty;             /* neither kernel nor firmware is fine: a tool fills memory and registers */
 	struct chardev *serial[PC_SERIAL_MAX];
-	/* Called on any thread; must only record and wake (system/ posts to its loop). */
+	/*
+	 * Called on any thread; must only record and wake (system/ posts to its loop).  "crash":
+	 * a VP cannot go on; after pc_stop() the caller marks the partition (partition_set_stopped).
+	 * A triple fault is "reset" in the first partition, as on a PC, and "crash" in others.
+	 */
 	void (*request)(void *o, struct pc *pc, const char *what);  /* "reset", "shutdown", "exit", "crash", "debug" */
 	void *opaque;
 };
 
-/* Builds machine, partition and devices, loads the kernel.  Not started. */
+/*
+ * Builds machine, partition and devices, loads the kernel.  Not started.  The machine's
+ * object becomes child "machine" of the partition's object; without hv it is the caller's
+ * to place.
+ */
 struct pc *pc_new(const struct pc_config *config, GError **error);
 /* Deletes partition and machine. */
 void pc_free(struct pc *pc);
