@@ -67,18 +67,10 @@ static void power_on(struct x86_cpu *c)
 	memset(c->mc_bank, 0, sizeof c->mc_bank);
 }
 
-static uint32_t signature(const struct x86_model *m)
-{
-	uint32_t family = m->family > 15 ? 15 : m->family;
-
-	return (m->family - family) << 20 | (m->model >> 4 & 0xf) << 16 | family << 8 |
-	       (m->model & 0xf) << 4 | (m->stepping & 0xf);
-}
-
 void x86_reset(struct x86_cpu *c, enum x86_reset how)
 {
 	memset(c->gpr, 0, sizeof c->gpr);
-	c->gpr[X86_RDX] = signature(c->model);
+	c->gpr[X86_RDX] = x86_model_signature(c->model);
 	x86_flags_set(c, 2);
 	c->rip = 0xfff0;
 	c->cur = NULL;

@@ -55,6 +55,8 @@ void x86_model_free(struct x86_model *m);
 void x86_model_help(FILE *out);
 /* The processor's own answer (no hypervisor leaves): regs EAX EBX ECX EDX. */
 void x86_cpuid(struct x86_cpu *c, uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);
+/* EAX of leaf 1: family, model, stepping. */
+uint32_t x86_model_signature(const struct x86_model *m);
 /* Size of the standard-format XSAVE area for @xcr0, and what XCR0 may hold. */
 uint32_t x86_xsave_size(uint64_t xcr0);
 uint64_t x86_xcr0_supported(const struct x86_model *m);
