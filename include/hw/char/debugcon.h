@@ -6,6 +6,7 @@
 #include "backends/chardev.h"
 #include "hw/core/machine.h"
 
+/* Fails if @chardev (NULL: none) has a front end already. */
 struct device *debugcon_new(struct machine *m, struct chardev *chardev, GError **error);
 
 #endif

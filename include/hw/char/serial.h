@@ -8,7 +8,7 @@
 
 /*
  * A port at the standard place of @index (0: COM1 at 0x3f8, IRQ 4; up to 3) with
- * @chardev (NULL: nothing is connected) behind it.
+ * @chardev (NULL: nothing is connected) behind it.  Fails if @chardev is taken.
  */
 struct device *serial_new(struct machine *m, unsigned index, struct chardev *chardev, GError **error);
 

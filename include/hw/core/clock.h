@@ -27,6 +27,8 @@ enum clock_kind clock_kind(const struct clock *c);
 /* Deadlines are kept over a stop.  A callback may still run while clock_stop() returns. */
 void clock_stop(struct clock *c);
 void clock_start(struct clock *c);
+/* A stepped clock goes no further, so that devices may add to the time: 73 years. */
+#define CLOCK_END (INT64_MAX / 4)
 /* CLOCK_STEPPED: to @to_ns at most, firing timers on the way; the time reached. */
 int64_t clock_step_to(struct clock *c, int64_t to_ns);
 /* Deadline of the next timer, INT64_MAX if none. */

@@ -132,9 +132,17 @@ void device_types_register(void);
  */
 struct device *device_new(struct machine *m, const char *type, const char *id, const char *const *set, GError **error);
 
+/* Character device @id for a device's property; NULL if there is none of that name. */
+struct chardev *machine_chardev(struct machine *m, const char *id);
+
 void isa_pin_init(struct isa_pin *pin, struct machine *m, unsigned n);
 /* Locks: machine lock held. */
 void isa_pin_set(struct isa_pin *pin, bool level);
+
+/* What a device asks of its owner: machine_events.  Locks: machine lock held. */
+void machine_request_reset(struct machine *m);
+void machine_request_shutdown(struct machine *m, const char *reason);
+void machine_request_exit(struct machine *m, int code);
 
 /* Regions; from a device's init, machine lock not held.  @ops and @name must stay.  Later ones win where they overlap.  @dev goes to the ops. */
 void machine_add_io(struct machine *m, uint16_t base, uint32_t size, const struct region_ops *ops, void *dev, const char *name);

@@ -8,7 +8,6 @@
 
 #include "hw/core/machine.h"
 
-/* One byte of scan code set 2 from the keyboard; dropped if its buffer is full.  Takes the machine lock. */
-void i8042_key(struct device *d, uint8_t scan_code);
+enum { KEYBOARD_DATA = 0x60, KEYBOARD_COMMAND = 0x64, SYSTEM_CONTROL_A = 0x92 };
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Configuration mechanism 1 (ports 0xcf8, 0xcfc) of a PCI bus without devices, and the
- * chipset's reset control register in its middle (0xcf9), device "pci-host".
+ * Configuration mechanism 1 (ports 0xcf8, 0xcfc) of a PCI bus with nothing on it but
+ * the host bridge, and the chipset's reset control register in its middle (0xcf9),
+ * device "pci-host".
  */
 #ifndef HW_PCI_HOST_H
 #define HW_PCI_HOST_H
