@@ -1,0 +1,699 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The interpreter as an engine: blocks, chaining, faults, self-modifying code,
+ * restart of string instructions, events.  What single instructions compute is
+ * tests/cpu's.
+ */
+#include "fakecpu.h"
+
+#define LOAD(f, at, ...)                                        \
+	do {                                                    \
+		static const uint8_t k_[] = { __VA_ARGS__ };    \
+		memcpy((f)->ram + (at), k_, sizeof k_);         \
+	} while (0)
+#define CODE_IS(f, ...) LOAD(f, CODE, __VA_ARGS__)
+
+enum { HLT = 0xf4 };
+
+static struct fake *start(void)
+{
+	struct fake *f = fake_new();
+
+	fake_long(f);
+	return f;
+}
+
+static void run_to_hlt(struct fake *f, uint64_t rip)
+{
+	g_assert_cmpint(f->engine->run(f->c), ==, X86_RUN_HALTED);
+	g_assert_cmphex(f->c->rip, ==, rip + 1);
+	f->c->activity = X86_ACTIVE;
+}
+
+/* Runs until the handler of @vector, entered from @rip. */
+static void run_to_fault(struct fake *f, unsigned vector, uint64_t rip)
+{
+	bool error = vector == 8 || (vector >= 10 && vector <= 14) || vector == 17;
+
+	run_to_hlt(f, HANDLERS + vector * 16);
+	g_assert_cmphex(get64(f, f->c->gpr[X86_RSP] + (error ? 8 : 0)), ==, rip);
+}
+
+static void resume_at(struct fake *f, uint64_t rip)
+{
+	f->c->rip = rip;
+	f->c->gpr[X86_RSP] = STACK;
+}
+
+/* ---- blocks --------------------------------------------------------------------- */
+
+static void test_loop(void)
+{
+	struct fake *f = start();
+
+	/* mov ecx,1000; xor eax,eax; 1: add eax,ecx; dec ecx; jnz 1b; hlt */
+	CODE_IS(f, 0xb9, 0xe8, 3, 0, 0, 0x31, 0xc0, 0x01, 0xc8, 0xff, 0xc9, 0x75, 0xfa, HLT);
+	run_to_hlt(f, CODE + 13);
+	g_assert_cmpuint(f->c->gpr[X86_RAX], ==, 500500);
+	g_assert_true(x86_zf(f->c));
+	fake_free(f);
+}
+
+static void test_call(void)
+{
+	struct fake *f = start();
+
+	/* mov ecx,50; 1: call CODE+0x3000; dec ecx; jnz 1b; hlt   f: inc rax; ret */
+	CODE_IS(f, 0xb9, 50, 0, 0, 0, 0xe8, 0xf6, 0x2f, 0, 0, 0xff, 0xc9, 0x75, 0xf7, HLT);
+	LOAD(f, CODE + 0x3000, 0x48, 0xff, 0xc0, 0xc3);
+	run_to_hlt(f, CODE + 14);
+	g_assert_cmpuint(f->c->gpr[X86_RAX], ==, 50);
+	g_assert_cmphex(f->c->gpr[X86_RSP], ==, STACK);
+	fake_free(f);
+}
+
+/* More instructions than a block holds, over a page end. */
+static void test_long(void)
+{
+	struct fake *f = start();
+	unsigned i;
+
+	f->c->rip = CODE + 4096 - 301;
+	for (i = 0; i < 200; i++)
+		LOAD(f, CODE + 4096 - 301 + i * 3, 0x48, 0xff, 0xc0);
+	f->ram[CODE + 4096 - 301 + 600] = HLT;
+	run_to_hlt(f, CODE + 4096 - 301 + 600);
+	g_assert_cmpuint(f->c->gpr[X86_RAX], ==, 200);
+	fake_free(f);
+}
+
+static void test_across_pages(void)
+{
+	struct fake *f = start();
+	uint64_t at = CODE + 4096 - 2;
+
+	/* mov eax,0x11223344 with three bytes on the next page */
+	LOAD(f, at, 0xb8, 0x44, 0x33, 0x22, 0x11, HLT);
+	f->c->rip = at;
+	run_to_hlt(f, at + 5);
+	g_assert_cmphex(f->c->gpr[X86_RAX], ==, 0x11223344);
+	/* The other page changes: in its bytes, then in its frame. */
+	f->ram[at + 2] = 0x55;
+	x86_code_written(&f->code[(at + 2) >> 12], 0, 1);
+	f->c->rip = at;
+	run_to_hlt(f, at + 5);
+	g_assert_cmphex(f->c->gpr[X86_RAX], ==, 0x11225544);
+	LOAD(f, 0x80000, 0x66, 0x77, 0x88, HLT);
+	put64(f, PT + (at + 2) / 4096 * 8, 0x80000 | 7);
+	x86_tlb_flush_page(f->c, at + 2);
+	f->c->rip = at;
+	run_to_hlt(f, at + 5);
+	g_assert_cmphex(f->c->gpr[X86_RAX], ==, 0x88776644);
+	/* It is gone. */
+	put64(f, PT + (at + 2) / 4096 * 8, 0);
+	x86_tlb_flush_page(f->c, at + 2);
+	f->c->rip = at;
+	run_to_fault(f, X86_PFAULT, at);
+	g_assert_cmphex(f->c->cr2, ==, at + 2);
+	fake_free(f);
+}
+
+/* Two linear pages show one frame: blocks are shared, RIP is not. */
+static void test_alias(void)
+{
+	struct fake *f = start();
+
+	/* lea rax,[rip+0]; jmp +0; hlt */
+	CODE_IS(f, 0x48, 0x8d, 0x05, 0, 0, 0, 0, 0xeb, 0, HLT);
+	run_to_hlt(f, CODE + 9);
+	g_assert_cmphex(f->c->gpr[X86_RAX], ==, CODE + 7);
+	put64(f, PT + 0x90 * 8, CODE | 7);
+	f->c->rip = 0x90000;
+	run_to_hlt(f, 0x90009);
+	g_assert_cmphex(f->c->gpr[X86_RAX], ==, 0x90007);
+	fake_free(f);
+}
+
+/* The mapping of the code changes under the same RIP. */
+static void test_remap(void)
+{
+	struct fake *f = start();
+
+	CODE_IS(f, 0xb0, 1, HLT);
+	LOAD(f, 0x80000, 0xb0, 2, HLT);
+	run_to_hlt(f, CODE + 2);
+	put64(f, PT + CODE / 4096 * 8, 0x80000 | 7);
+	x86_tlb_flush(f->c, X86_FLUSH_ALL);
+	f->c->rip = CODE;
+	run_to_hlt(f, CODE + 2);
+	g_assert_cmpuint(f->c->gpr[X86_RAX], ==, 2);
+	fake_free(f);
+}
+
+/* ---- code that changes ------------------------------------------------------------- */
+
+static void test_store_to_next(void)
+{
+	struct fake *f = start();
+
+	/* mov byte [rip+1],7; mov al,1; hlt */
+	CODE_IS(f, 0xc6, 0x05, 1, 0, 0, 0, 7, 0xb0, 1, HLT);
+	run_to_hlt(f, CODE + 9);
+	g_assert_cmpuint(f->c->gpr[X86_RAX], ==, 7);
+	fake_free(f);
+}
+
+static void test_rep_store_to_next(void)
+{
+	struct fake *f = start();
+
+	/* lea rdi,[rip+11]; mov al,0x90; mov ecx,2; rep stosb; mov bl,1; hlt */
+	CODE_IS(f, 0x48, 0x8d, 0x3d, 9, 0, 0, 0, 0xb0, 0x90, 0xb9, 2, 0, 0, 0, 0xf3, 0xaa, 0xb3, 1, HLT);
+	run_to_hlt(f, CODE + 18);
+	g_assert_cmpuint(f->c->gpr[X86_RBX], ==, 0);
+	g_assert_cmpuint(f->c->gpr[X86_RCX], ==, 0);
+	fake_free(f);
+}
+
+static void test_patched_loop(void)
+{
+	struct fake *f = start();
+
+	/* mov ecx,3; 1: add eax,1 (imm patched); mov byte [1b+2],16; dec ecx; jnz 1b; hlt */
+	CODE_IS(f, 0xb9, 3, 0, 0, 0, 0x83, 0xc0, 1, 0xc6, 0x05, 0xf8, 0xff, 0xff, 0xff, 16, 0xff, 0xc9, 0x75, 0xf2, HLT);
+	run_to_hlt(f, CODE + 19);
+	g_assert_cmpuint(f->c->gpr[X86_RAX], ==, 33);
+	fake_free(f);
+}
+
+static void test_outside_store(void)
+{
+	struct fake *f = start();
+
+	CODE_IS(f, 0xb0, 1, HLT);
+	run_to_hlt(f, CODE + 2);
+	g_assert_cmpuint(f->marked, >, 0);
+	f->ram[CODE + 1] = 2;
+	x86_code_written(&f->code[CODE >> 12], 1, 1);
+	f->c->rip = CODE;
+	run_to_hlt(f, CODE + 2);
+	g_assert_cmpuint(f->c->gpr[X86_RAX], ==, 2);
+	fake_free(f);
+}
+
+/* Decoding more than the arena holds. */
+static void test_arena(void)
+{
+	struct fake *f = start();
+	unsigned i;
+
+	CODE_IS(f, 0xb0, 1, HLT);
+	for (i = 0; i < 200000; i++) {
+		x86_code_written(&f->code[CODE >> 12], 0, 1);
+		f->ram[CODE + 1] = (uint8_t)i;
+		f->c->rip = CODE;
+		run_to_hlt(f, CODE + 2);
+		g_assert_cmpuint(f->c->gpr[X86_RAX], ==, (uint8_t)i);
+	}
+	fake_free(f);
+}
+
+/* ---- faults -------------------------------------------------------------------------- */
+
+static void test_divide(void)
+{
+	struct fake *f = start();
+
+	/* mov eax,5; div ecx; hlt */
+	CODE_IS(f, 0xb8, 5, 0, 0, 0, 0xf7, 0xf1, HLT);
+	run_to_fault(f, X86_DE, CODE + 5);
+	g_assert_cmpuint(f->c->gpr[X86_RAX], ==, 5);
+	/* INT64_MIN / -1 */
+	resume_at(f, CODE);
+	CODE_IS(f, 0x48, 0xf7, 0xf9, HLT);
+	x86_code_written(&f->code[CODE >> 12], 0, 4);
+	f->c->gpr[X86_RAX] = 1ull << 63;
+	f->c->gpr[X86_RDX] = UINT64_MAX;
+	f->c->gpr[X86_RCX] = UINT64_MAX;
+	run_to_fault(f, X86_DE, CODE);
+	/* and with a positive quotient of 2^63 - 1 it works */
+	resume_at(f, CODE);
+	f->c->gpr[X86_RAX] = (1ull << 63) + 1;
+	run_to_hlt(f, CODE + 3);
+	g_assert_cmphex(f->c->gpr[X86_RAX], ==, INT64_MAX);
+	g_assert_cmphex(f->c->gpr[X86_RDX], ==, 0);
+	fake_free(f);
+}
+
+static void test_undefined(void)
+{
+	struct fake *f = start();
+
+	/* inc eax; lock add ecx,eax (register form) */
+	CODE_IS(f, 0xff, 0xc0, 0xf0, 0x01, 0xc1, HLT);
+	run_to_fault(f, X86_UD, CODE + 2);
+	g_assert_cmpuint(f->c->gpr[X86_RAX], ==, 1);
+	/* lock mov [rsi],eax */
+	resume_at(f, CODE + 64);
+	LOAD(f, CODE + 64, 0xf0, 0x89, 0x06, HLT);
+	run_to_fault(f, X86_UD, CODE + 64);
+	/* popcnt without the feature */
+	resume_at(f, CODE + 128);
+	LOAD(f, CODE + 128, 0xf3, 0x0f, 0xb8, 0xc1, HLT);
+	f->model.features[F_POPCNT / 64] &= ~(1ull << F_POPCNT % 64);
+	run_to_fault(f, X86_UD, CODE + 128);
+	/* sixteen bytes */
+	resume_at(f, CODE + 192);
+	memset(f->ram + CODE + 192, 0x66, 15);
+	f->ram[CODE + 207] = 0x90;
+	run_to_fault(f, X86_GP, CODE + 192);
+	fake_free(f);
+}
+
+/* An instruction that faults on its store has changed nothing. */
+static void test_store_fault(void)
+{
+	struct fake *f = start();
+	uint64_t ro = DATA + 0x2000;
+
+	put64(f, PT + ro / 4096 * 8, ro | 5);
+	f->c->gpr[X86_RDI] = ro;
+	f->c->gpr[X86_RAX] = 5;
+	f->c->gpr[X86_RBX] = 9;
+	/* stc; add [rdi],rbx */
+	CODE_IS(f, 0xf9, 0x48, 0x01, 0x1f, HLT);
+	run_to_fault(f, X86_PFAULT, CODE + 1);
+	g_assert_cmphex(get64(f, f->c->gpr[X86_RSP]), ==, 3);
+	g_assert_cmphex(get64(f, f->c->gpr[X86_RSP] + 24) & X86_ARITH, ==, X86_CF);
+	g_assert_cmphex(f->c->cr2, ==, ro);
+	/* cmpxchg writes even if unequal */
+	resume_at(f, CODE + 64);
+	LOAD(f, CODE + 64, 0x48, 0x0f, 0xb1, 0x1f, HLT);
+	run_to_fault(f, X86_PFAULT, CODE + 64);
+	g_assert_cmpuint(f->c->gpr[X86_RAX], ==, 5);
+	/* push rbx with an unmapped stack */
+	put64(f, PT + (STACK - 4096) / 4096 * 8, 0);
+	x86_tlb_flush(f->c, X86_FLUSH_ALL);
+	f->c->rip = CODE + 128;
+	f->c->gpr[X86_RSP] = STACK + 8;
+	LOAD(f, CODE + 128, 0x53, 0x53, HLT);
+	g_assert_cmpint(f->engine->run(f->c), ==, X86_RUN_SHUTDOWN);
+	fake_free(f);
+}
+
+static void test_noncanonical(void)
+{
+	struct fake *f = start();
+
+	f->c->gpr[X86_RAX] = f->c->gpr[X86_RBP] = 1ull << 60;
+	CODE_IS(f, 0x48, 0x8b, 0x08, HLT);
+	run_to_fault(f, X86_GP, CODE);
+	resume_at(f, CODE + 64);
+	LOAD(f, CODE + 64, 0x48, 0x8b, 0x4d, 0x00, HLT);
+	run_to_fault(f, X86_SS_FAULT, CODE + 64);
+	/* jmp rax faults at the jump */
+	resume_at(f, CODE + 128);
+	LOAD(f, CODE + 128, 0xff, 0xe0);
+	run_to_fault(f, X86_GP, CODE + 128);
+	fake_free(f);
+}
+
+static void test_privilege(void)
+{
+	struct fake *f = start();
+	uint64_t stack = STACK;
+
+	/* CPL 3 with a TSS for the way back. */
+	memcpy(f->ram + 0x5f00 + 4, &stack, 8);
+	f->c->tr = (struct x86_seg){ 0x5f00, 0x67, SEG_P | 11, 0x28 };
+	f->c->seg[X86_SS].attr |= SEG_DPL;
+	f->c->seg[X86_CS].attr |= SEG_DPL;
+	f->c->seg[X86_SS].sel = f->c->seg[X86_CS].sel = 0x23;
+	f->c->gpr[X86_RSP] = STACK + 0x1000;
+	x86_mode_update(f->c);
+	CODE_IS(f, 0xff, 0xc0, HLT);
+	run_to_fault(f, X86_GP, CODE + 2);
+	g_assert_cmpuint(f->c->gpr[X86_RAX], ==, 1);
+	fake_free(f);
+}
+
+/* ---- string instructions ---------------------------------------------------------------- */
+
+static void test_rep_restart(void)
+{
+	struct fake *f = start();
+	uint64_t src = DATA + 0xff0, dst = DATA + 0x5008;
+	unsigned i;
+
+	/* cld; rep movsq with the destination's second page missing */
+	CODE_IS(f, 0xfc, 0xf3, 0x48, 0xa5, HLT);
+	for (i = 0; i < 0x2000; i++)
+		f->ram[src + i] = (uint8_t)(i * 7);
+	put64(f, PT + (DATA + 0x6000) / 4096 * 8, 0);
+	f->c->gpr[X86_RSI] = src;
+	f->c->gpr[X86_RDI] = dst;
+	f->c->gpr[X86_RCX] = 1000;
+	run_to_fault(f, X86_PFAULT, CODE + 1);
+	g_assert_cmphex(f->c->cr2, ==, DATA + 0x6000);
+	g_assert_cmphex(f->c->gpr[X86_RDI], ==, DATA + 0x6000);
+	g_assert_cmpuint(f->c->gpr[X86_RCX], ==, 1000 - (0x1000 - 8) / 8);
+	g_assert_cmphex(f->c->gpr[X86_RSI], ==, src + 0x1000 - 8);
+	put64(f, PT + (DATA + 0x6000) / 4096 * 8, (DATA + 0x6000) | 7);
+	resume_at(f, CODE + 1);
+	run_to_hlt(f, CODE + 4);
+	g_assert_cmpuint(f->c->gpr[X86_RCX], ==, 0);
+	g_assert_cmpmem(f->ram + src, 8000, f->ram + dst, 8000);
+	fake_free(f);
+}
+
+static void test_rep_overlap(void)
+{
+	struct fake *f = start();
+	unsigned i;
+
+	CODE_IS(f, 0xf3, 0xa4, HLT);
+	f->ram[DATA] = 0x5a;
+	f->c->gpr[X86_RDI] = DATA + 1;
+	f->c->gpr[X86_RCX] = 5000;
+	run_to_hlt(f, CODE + 2);
+	for (i = 0; i <= 5000; i++)
+		g_assert_cmphex(f->ram[DATA + i], ==, 0x5a);
+	/* std; rep movsb moves a buffer up by one */
+	for (i = 0; i < 5000; i++)
+		f->ram[DATA + i] = (uint8_t)(i * 3);
+	LOAD(f, CODE + 64, 0xfd, 0xf3, 0xa4, 0xfc, HLT);
+	f->c->rip = CODE + 64;
+	f->c->gpr[X86_RSI] = DATA + 4999;
+	f->c->gpr[X86_RDI] = DATA + 5000;
+	f->c->gpr[X86_RCX] = 5000;
+	run_to_hlt(f, CODE + 68);
+	for (i = 0; i < 5000; i++)
+		g_assert_cmphex(f->ram[DATA + 1 + i], ==, (uint8_t)(i * 3));
+	g_assert_cmphex(f->c->gpr[X86_RSI], ==, DATA - 1);
+	fake_free(f);
+}
+
+static void test_rep_misc(void)
+{
+	struct fake *f = start();
+
+	/* rep stosd with 67h: EDI and ECX; count 0 touches nothing */
+	CODE_IS(f, 0x67, 0xf3, 0xab, HLT);
+	f->c->gpr[X86_RAX] = 0xaabbccdd;
+	f->c->gpr[X86_RCX] = 0x500000000;
+	f->c->gpr[X86_RDI] = 0x700000000 | DATA;
+	run_to_hlt(f, CODE + 3);
+	g_assert_cmphex(f->c->gpr[X86_RCX], ==, 0x500000000);
+	g_assert_cmphex(f->c->gpr[X86_RDI], ==, 0x700000000 | DATA);
+	f->c->rip = CODE;
+	f->c->gpr[X86_RCX] = 0x500000003;
+	run_to_hlt(f, CODE + 3);
+	g_assert_cmphex(f->c->gpr[X86_RCX], ==, 0);
+	g_assert_cmphex(f->c->gpr[X86_RDI], ==, DATA + 12);
+	g_assert_cmphex(get64(f, DATA + 8), ==, 0xaabbccdd);
+	/* repne scasb finds; repe cmpsb stops at the difference */
+	LOAD(f, CODE + 64, 0xf2, 0xae, 0x48, 0x89, 0xfb, 0xf3, 0xa6, HLT);
+	memcpy(f->ram + DATA, "abcdefgh", 8);
+	memcpy(f->ram + DATA + 64, "efgX", 4);
+	f->c->rip = CODE + 64;
+	f->c->gpr[X86_RAX] = 'd';
+	f->c->gpr[X86_RCX] = 100;
+	f->c->gpr[X86_RDI] = DATA;
+	f->c->gpr[X86_RSI] = DATA + 64;
+	run_to_hlt(f, CODE + 71);
+	g_assert_cmphex(f->c->gpr[X86_RBX], ==, DATA + 4);
+	g_assert_cmpuint(f->c->gpr[X86_RCX], ==, 100 - 4 - 4);
+	g_assert_false(x86_zf(f->c));
+	g_assert_true(x86_cf(f->c) == ('X' < 'h'));
+	fake_free(f);
+}
+
+static void test_stop(void)
+{
+	struct fake *f = start();
+
+	/* mov ecx,3; rep insb; hlt */
+	CODE_IS(f, 0xb9, 3, 0, 0, 0, 0xf3, 0x6c, HLT);
+	f->stop_port = true;
+	g_assert_cmpint(f->engine->run(f->c), ==, X86_RUN_STOPPED);
+	g_assert_cmphex(f->c->rip, ==, CODE + 5);
+	g_assert_cmpuint(f->c->gpr[X86_RCX], ==, 3);
+	f->stop_port = false;
+	f->port_value = 40;
+	run_to_hlt(f, CODE + 7);
+	g_assert_cmpuint(f->ram[DATA + 0x1000], ==, 40);
+	g_assert_cmpuint(f->ram[DATA + 0x1002], ==, 42);
+	fake_free(f);
+}
+
+/* ---- locked ------------------------------------------------------------------------------- */
+
+static void test_locked(void)
+{
+	struct fake *f = start();
+
+	/* lock xadd [rsi],eax; lock inc qword [rsi+rbx]; xchg [rdi],ecx */
+	CODE_IS(f, 0xf0, 0x0f, 0xc1, 0x06, 0xf0, 0x48, 0xff, 0x04, 0x1e, 0x87, 0x0f, HLT);
+	put64(f, DATA, 40);
+	f->c->gpr[X86_RAX] = 2;
+	f->c->gpr[X86_RBX] = 16;
+	f->c->gpr[X86_RCX] = 77;
+	run_to_hlt(f, CODE + 11);
+	g_assert_cmpuint(get64(f, DATA), ==, 42);
+	g_assert_cmpuint(f->c->gpr[X86_RAX], ==, 40);
+	g_assert_cmpuint(get64(f, DATA + 16), ==, 1);
+	g_assert_cmpuint(get64(f, DATA + 0x1000), ==, 77);
+	g_assert_cmpuint(f->exclusive, ==, 0);
+	/* across pages: the others wait */
+	f->c->rip = CODE + 4;
+	f->c->gpr[X86_RBX] = 0xffd;
+	run_to_hlt(f, CODE + 11);
+	g_assert_cmpuint(f->ram[DATA + 0xffd], ==, 1);
+	g_assert_cmpuint(f->exclusive, ==, 1);
+	/* cmpxchg16b, equal and not */
+	LOAD(f, CODE + 64, 0xf0, 0x48, 0x0f, 0xc7, 0x0e, HLT);
+	f->c->rip = CODE + 64;
+	f->c->gpr[X86_RAX] = 42;
+	f->c->gpr[X86_RDX] = 0;
+	f->c->gpr[X86_RBX] = 5;
+	f->c->gpr[X86_RCX] = 6;
+	run_to_hlt(f, CODE + 69);
+	g_assert_true(x86_zf(f->c));
+	g_assert_cmpuint(get64(f, DATA), ==, 5);
+	g_assert_cmpuint(get64(f, DATA + 8), ==, 6);
+	f->c->rip = CODE + 64;
+	run_to_hlt(f, CODE + 69);
+	g_assert_false(x86_zf(f->c));
+	g_assert_cmpuint(f->c->gpr[X86_RAX], ==, 5);
+	g_assert_cmpuint(f->c->gpr[X86_RDX], ==, 6);
+	fake_free(f);
+}
+
+/* ---- events ---------------------------------------------------------------------------------- */
+
+static void test_kick(void)
+{
+	struct fake *f = start();
+
+	CODE_IS(f, 0xeb, 0xfe);
+	x86_pend(f->c, X86_PEND_STOP | X86_PEND_WORK);
+	g_assert_cmpint(f->engine->run(f->c), ==, X86_RUN_KICKED);
+	g_assert_cmphex(f->c->rip, ==, CODE);
+	g_assert_cmpuint(f->works, ==, 1);
+	g_assert_cmpuint(atomic_load(&f->c->pending), ==, 0);
+	fake_free(f);
+}
+
+static gpointer kick_later(gpointer o)
+{
+	g_usleep(20000);
+	x86_pend(o, X86_PEND_STOP);
+	return NULL;
+}
+
+/* Another thread stops a loop that chains to itself. */
+static void test_kick_thread(void)
+{
+	struct fake *f = start();
+	GThread *t;
+
+	CODE_IS(f, 0xff, 0xc0, 0xeb, 0xfc);
+	t = g_thread_new("kick", kick_later, f->c);
+	g_assert_cmpint(f->engine->run(f->c), ==, X86_RUN_KICKED);
+	g_assert_cmpuint(f->c->gpr[X86_RAX], >, 0);
+	g_thread_join(t);
+	fake_free(f);
+}
+
+static void test_interrupt(void)
+{
+	struct fake *f = start();
+
+	/* inc eax; sti; inc eax; inc eax; hlt: taken behind the first INC after STI */
+	CODE_IS(f, 0xff, 0xc0, 0xfb, 0xff, 0xc0, 0xff, 0xc0, HLT);
+	f->vector = 0x30;
+	x86_pend(f->c, X86_PEND_INTR);
+	run_to_fault(f, 0x30, CODE + 5);
+	g_assert_cmpuint(f->c->gpr[X86_RAX], ==, 2);
+	g_assert_false(f->c->eflags & X86_IF);
+	/* With IF clear it waits, and is still pending outside. */
+	resume_at(f, CODE + 64);
+	LOAD(f, CODE + 64, 0xff, 0xc0, HLT);
+	f->vector = 0x31;
+	x86_pend(f->c, X86_PEND_INTR);
+	run_to_hlt(f, CODE + 66);
+	g_assert_cmphex(atomic_load(&f->c->pending) & X86_PEND_INTR, ==, X86_PEND_INTR);
+	fake_free(f);
+}
+
+/* STI; HLT: the interrupt must not come between them. */
+static void test_halt(void)
+{
+	struct fake *f = start();
+
+	CODE_IS(f, 0xfb, HLT, 0x90);
+	f->vector = 0x32;
+	x86_pend(f->c, X86_PEND_INTR);
+	run_to_fault(f, 0x32, CODE + 2);
+	/* Halted: stays so until something comes. */
+	f->c->activity = X86_HALTED;
+	f->c->eflags |= X86_IF;
+	g_assert_cmpint(f->engine->run(f->c), ==, X86_RUN_HALTED);
+	g_assert_cmpint(f->c->activity, ==, X86_HALTED);
+	x86_pend(f->c, X86_PEND_NMI);
+	run_to_hlt(f, HANDLERS + X86_NMI * 16);
+	g_assert_true(f->c->nmi_blocked);
+	x86_pend(f->c, X86_PEND_NMI);
+	f->c->rip = CODE + 2;
+	LOAD(f, CODE + 2, 0x90, HLT);
+	x86_code_written(&f->code[CODE >> 12], 2, 2);
+	run_to_hlt(f, CODE + 3);
+	fake_free(f);
+}
+
+static void test_single_step(void)
+{
+	struct fake *f = start();
+
+	CODE_IS(f, 0xff, 0xc0, 0xff, 0xc0, HLT);
+	f->c->eflags |= X86_TF;
+	x86_mode_update(f->c);
+	run_to_fault(f, X86_DB, CODE + 2);
+	g_assert_cmpuint(f->c->gpr[X86_RAX], ==, 1);
+	g_assert_cmphex(f->c->dr[6] & 0x4000, ==, 0x4000);
+	fake_free(f);
+}
+
+static void test_breakpoint(void)
+{
+	struct fake *f = start();
+
+	CODE_IS(f, 0xff, 0xc0, 0xff, 0xc0, HLT);
+	f->c->dr[1] = CODE + 2;
+	f->c->dr[7] |= 4;
+	x86_mode_update(f->c);
+	run_to_fault(f, X86_DB, CODE + 2);
+	g_assert_cmphex(f->c->dr[6] & 0xf, ==, 2);
+	/* RF gets past it. */
+	resume_at(f, CODE + 2);
+	f->c->eflags |= X86_RF;
+	run_to_hlt(f, CODE + 4);
+	g_assert_cmpuint(f->c->gpr[X86_RAX], ==, 2);
+	fake_free(f);
+}
+
+static void test_debugger(void)
+{
+	struct fake *f = start();
+	uint64_t at[] = { CODE + 2 };
+
+	CODE_IS(f, 0xff, 0xc0, 0xff, 0xc0, 0xff, 0xc0, HLT);
+	f->c->debug_break = at;
+	f->c->debug_break_count = 1;
+	x86_mode_update(f->c);
+	g_assert_cmpint(f->engine->run(f->c), ==, X86_RUN_DEBUG);
+	g_assert_cmphex(f->c->rip, ==, CODE + 2);
+	/* From the breakpoint on it goes on. */
+	f->c->debug_step = true;
+	g_assert_cmpint(f->engine->run(f->c), ==, X86_RUN_DEBUG);
+	g_assert_cmphex(f->c->rip, ==, CODE + 4);
+	f->c->debug_step = false;
+	f->c->debug_break_count = 0;
+	x86_mode_update(f->c);
+	run_to_hlt(f, CODE + 6);
+	g_assert_cmpuint(f->c->gpr[X86_RAX], ==, 3);
+	fake_free(f);
+}
+
+static void test_step(void)
+{
+	struct fake *f = start();
+
+	/* jmp +0; inc eax */
+	CODE_IS(f, 0xeb, 0x00, 0xff, 0xc0, HLT);
+	g_assert_cmpint(f->engine->step(f->c), ==, X86_RUN_DEBUG);
+	g_assert_cmphex(f->c->rip, ==, CODE + 2);
+	g_assert_cmpint(f->engine->step(f->c), ==, X86_RUN_DEBUG);
+	g_assert_cmphex(f->c->rip, ==, CODE + 4);
+	g_assert_cmpuint(f->c->gpr[X86_RAX], ==, 1);
+	fake_free(f);
+}
+
+/* ---- other modes ---------------------------------------------------------------------------- */
+
+static void test_real_mode(void)
+{
+	struct fake *f = fake_new();
+	struct x86_cpu *c = f->c;
+
+	x86_set_seg_real(c, X86_CS, CODE >> 4);
+	x86_set_seg_real(c, X86_DS, DATA >> 4);
+	x86_set_seg_real(c, X86_SS, 0x3000);
+	x86_mode_update(c);
+	c->rip = 0;
+	c->gpr[X86_RSP] = 0x12340000 | 0x100;
+	/* mov ax,0x1234; mov [0x10],ax; push ax; pop cx; mov cx,3; 1: add dx,cx; loop 1b; hlt */
+	CODE_IS(f, 0xb8, 0x34, 0x12, 0xa3, 0x10, 0x00, 0x50, 0x59, 0xb9, 3, 0, 0x01, 0xca, 0xe2, 0xfc, HLT);
+	c->gpr[X86_RDX] = 0;
+	run_to_hlt(f, 15);
+	g_assert_cmphex(f->ram[DATA + 0x10], ==, 0x34);
+	g_assert_cmpuint(c->gpr[X86_RDX], ==, 6);
+	g_assert_cmphex(c->gpr[X86_RSP], ==, 0x12340100);
+	fake_free(f);
+}
+
+int main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/interp/block/loop", test_loop);
+	g_test_add_func("/interp/block/call", test_call);
+	g_test_add_func("/interp/block/long", test_long);
+	g_test_add_func("/interp/block/across-pages", test_across_pages);
+	g_test_add_func("/interp/block/alias", test_alias);
+	g_test_add_func("/interp/block/remap", test_remap);
+	g_test_add_func("/interp/code/next", test_store_to_next);
+	g_test_add_func("/interp/code/rep-next", test_rep_store_to_next);
+	g_test_add_func("/interp/code/loop", test_patched_loop);
+	g_test_add_func("/interp/code/outside", test_outside_store);
+	g_test_add_func("/interp/code/arena", test_arena);
+	g_test_add_func("/interp/fault/divide", test_divide);
+	g_test_add_func("/interp/fault/undefined", test_undefined);
+	g_test_add_func("/interp/fault/store", test_store_fault);
+	g_test_add_func("/interp/fault/noncanonical", test_noncanonical);
+	g_test_add_func("/interp/fault/privilege", test_privilege);
+	g_test_add_func("/interp/string/restart", test_rep_restart);
+	g_test_add_func("/interp/string/overlap", test_rep_overlap);
+	g_test_add_func("/interp/string/misc", test_rep_misc);
+	g_test_add_func("/interp/string/stop", test_stop);
+	g_test_add_func("/interp/locked", test_locked);
+	g_test_add_func("/interp/event/kick", test_kick);
+	g_test_add_func("/interp/event/kick-thread", test_kick_thread);
+	g_test_add_func("/interp/event/interrupt", test_interrupt);
+	g_test_add_func("/interp/event/halt", test_halt);
+	g_test_add_func("/interp/event/single-step", test_single_step);
+	g_test_add_func("/interp/event/breakpoint", test_breakpoint);
+	g_test_add_func("/interp/event/debugger", test_debugger);
+	g_test_add_func("/interp/event/step", test_step);
+	g_test_add_func("/interp/mode/real", test_real_mode);
+	return g_test_run();
+}
