@@ -5,6 +5,8 @@
 /* X(constant): a struct device_type defined in the device's file. */
 #define TYPES(X) \
 	X(i8259_type) \
+	X(ioapic_type) \
+	X(fw_cfg_type) \
 	X(i8254_type) \
 	X(mc146818_type) \
 	X(serial_type) \

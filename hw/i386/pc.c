@@ -248,7 +248,7 @@ static bool build_devices(struct pc *pc, const struct pc_config *c, GError **err
 	wire(pc);
 	if (!add(pc, "isa-pit", NULL, error) || !add(pc, "mc146818rtc", &pc->rtc, error) ||
 	    !add(pc, "i8257", NULL, error) || !add(pc, "acpi-pm", &pc->pm, error) || !add(pc, "i8042", NULL, error) ||
-	    !add(pc, "port92", NULL, error) || !add(pc, "pci-host", NULL, error) || !add(pc, "post", NULL, error) ||
+	    !add(pc, "port92", NULL, error) || !add(pc, "pci-host", NULL, error) || !add(pc, "isa-post", NULL, error) ||
 	    !add(pc, "fw_cfg", &pc->fw_cfg, error))
 		return false;
 	for (unsigned n = 0; n < PC_SERIAL_MAX; n++) {
