@@ -1,1 +1,120 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The machine: frames, engine, clock, the tree of partitions. */
+#include <gio/gio.h>
+#include <string.h>
+
+#include "call.h"
+#include "partition.h"
+
+static const struct engine *engine_of(const struct hv_config *config, GError **error)
+{
+	const struct engine *e = engine_find(config->engine ? config->engine : engine_names[0]);
+	char *known;
+
+	if (e)
+		return e;
+	known = g_strjoinv(", ", (char **)engine_names);
+	g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "there is no engine '%s'; known: %s", config->engine, known);
+	g_free(known);
+	return NULL;
+}
+
+struct hv *hv_new_with(const struct hv_config *config, const struct vp_component *const *components, GError **error)
+{
+	const struct engine *engine = engine_of(config, error);
+	struct hv *hv;
+
+	if (!engine)
+		return NULL;
+	if (config->memory % HV_PAGE_SIZE || config->memory > UINT64_C(1) << 46) {
+		g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+			    "memory of %" PRIu64 " bytes: must be whole pages of 4096 bytes, 64 TiB at most", config->memory);
+		return NULL;
+	}
+	hv = g_new0(struct hv, 1);
+	hv->engine = engine;
+	hv->components = components;
+	while (components && components[hv->component_count])
+		hv->component_count++;
+	hv->calls = hv_calls;
+	hv->call_count = hv_call_count;
+	if (!frames_init(&hv->frames, config->memory, error)) {
+		g_free(hv);
+		return NULL;
+	}
+	lock_init(&hv->lock, LOCK_MACHINE, "partition tree");
+	hv->partitions = g_ptr_array_new();
+	clock_calibrate(hv);
+	timers_init(hv);
+	return hv;
+}
+
+/* The first of the tree with a reference, or NULL. */
+static struct partition *any_partition(struct hv *hv)
+{
+	struct partition *p = NULL;
+
+	lock_acquire(&hv->lock);
+	if (hv->partitions->len)
+		p = partition_ref(g_ptr_array_index(hv->partitions, 0));
+	lock_release(&hv->lock);
+	return p;
+}
+
+void hv_free(struct hv *hv)
+{
+	struct partition *p;
+
+	while ((p = any_partition(hv))) {
+		partition_delete(p);
+		partition_unref(p);
+	}
+	timers_fini(hv);
+	g_ptr_array_free(hv->partitions, TRUE);
+	frames_fini(&hv->frames);
+	lock_destroy(&hv->lock);
+	g_free(hv);
+}
+
+uint64_t hv_memory_free(struct hv *hv)
+{
+	return frames_ram_left(&hv->frames) << HV_PAGE_SHIFT;
+}
+
+void hv_foreach_partition(struct hv *hv, void (*f)(struct partition *p, void *o), void *o)
+{
+	lock_acquire(&hv->lock);
+	for (guint i = 0; i < hv->partitions->len; i++)
+		f(g_ptr_array_index(hv->partitions, i), o);
+	lock_release(&hv->lock);
+}
+
+struct partition *hv_partition_by_name(struct hv *hv, const char *name)
+{
+	struct partition *found = NULL;
+
+	lock_acquire(&hv->lock);
+	for (guint i = 0; i < hv->partitions->len && !found; i++) {
+		struct partition *p = g_ptr_array_index(hv->partitions, i);
+
+		if (!strcmp(p->name, name))
+			found = partition_ref(p);
+	}
+	lock_release(&hv->lock);
+	return found;
+}
+
+struct partition *hv_partition_by_id(struct hv *hv, uint64_t id)
+{
+	struct partition *found = NULL;
+
+	lock_acquire(&hv->lock);
+	for (guint i = 0; i < hv->partitions->len && !found; i++) {
+		struct partition *p = g_ptr_array_index(hv->partitions, i);
+
+		if (p->id == id)
+			found = partition_ref(p);
+	}
+	lock_release(&hv->lock);
+	return found;
+}

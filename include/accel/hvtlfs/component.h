@@ -65,12 +65,6 @@ void *vp_component_state(struct vp *vp, const struct vp_component *k);
  */
 void vp_deadline_changed(struct vp *vp);
 /*
- * A start-up IPI: a VP that waits for SIPI (or has an INIT pending) starts at
- * @vector << 12 at its next boundary; any other VP ignores it.  Any thread, any
- * lock below LOCK_FRAMES.  INIT is vp_pend(vp, X86_PEND_INIT).
- */
-void vp_sipi(struct vp *vp, uint8_t vector);
-/*
  * Input clock of the APIC timer before its divider, as HV_X64_MSR_APIC_FREQUENCY
  * tells it.
  */
@@ -83,7 +77,7 @@ uint64_t partition_reference_time(struct partition *p);
 int partition_pic_acknowledge(struct partition *p);
 void partition_eoi(struct partition *p, uint8_t vector);
 /*
- * A start-up IPI arrived.  Any thread.  It is looked at after an INIT that is still
+ * A start-up IPI arrived.  Any thread, any lock below LOCK_FRAMES.  It is looked at after an INIT that is still
  * pending (guests send both without a pause), starts the VP if it then waits for
  * SIPI, and is dropped otherwise.
  */

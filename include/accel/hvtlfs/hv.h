@@ -31,13 +31,17 @@ typedef struct { uint64_t v; } spn_t;  /* page number of the machine's memory: a
 /* ---- machine ---- */
 
 struct hv_config {
-	uint64_t memory;        /* bytes of frames in all: RAM of all partitions and hypervisor pages */
+	uint64_t memory;        /* bytes that partitions can have as RAM in all; hypervisor pages come on top */
 	const char *engine;     /* "interp" */
 };
 
+/* With the components of components.c. */
 struct hv *hv_new(const struct hv_config *config, GError **error);
+/* With the given list (NULL-terminated, must outlive the machine): unit tests. */
+struct vp_component;
+struct hv *hv_new_with(const struct hv_config *config, const struct vp_component *const *components, GError **error);
 void hv_free(struct hv *hv);             /* deletes all partitions first */
-uint64_t hv_memory_free(struct hv *hv);  /* bytes of frames not owned by anyone */
+uint64_t hv_memory_free(struct hv *hv);  /* bytes that no partition has as RAM */
 
 /* ---- stack: what answers a partition's exits ---- */
 
@@ -81,6 +85,21 @@ enum partition_state {
 };
 const char *partition_state_name(enum partition_state s);  /* "created", "running", ... */
 
+/*
+ * What a partition is told of the hypervisor and may use: the hv-* options.  Each
+ * switch decides both the CPUID bit and the access.
+ */
+struct hv_features {
+	uint64_t privileges;      /* HV_ACCESS_* and the like of hv/partition.h */
+	bool relaxed;             /* recommend relaxed timing */
+	bool xmm_input;           /* hypercall input in XMM registers */
+	uint32_t spinlock_retries;  /* before HvNotifyLongSpinWait; 0xffffffff never */
+	char vendor[13];          /* of leaf 0x40000000 */
+};
+
+/* What works and makes guests faster. */
+void hv_features_init(struct hv_features *f);
+
 struct partition_config {
 	const char *name;
 	struct partition *parent;       /* NULL: first partition */
@@ -88,6 +107,7 @@ struct partition_config {
 	const struct x86_model *model;  /* copied by reference; must outlive the partition */
 	const struct stack_ops *stack;
 	void *stack_opaque;
+	const struct hv_features *features;  /* copied; NULL: hv_features_init() */
 };
 
 /* A reference is held by the caller; partition_unref() when done. */
@@ -98,12 +118,13 @@ void partition_unref(struct partition *p);
 bool partition_add_ram(struct partition *p, gpa_t at, uint64_t bytes, GError **error);
 /* Read-only memory (firmware): filled from @data. */
 bool partition_add_rom(struct partition *p, gpa_t at, const void *data, uint64_t bytes, GError **error);
-/* Starts all VPs: VP 0 active at the state it has, others wait for SIPI. */
+/* Starts all VPs: VP 0 active at the state it has, others wait for SIPI.  Also goes on after a suspend. */
 void partition_start(struct partition *p);
 /* Returns when no VP of @p runs. */
 void partition_suspend(struct partition *p);
+/* Goes on after partition_suspend() or an exit; nothing if it was not started, crashed or shut down. */
 void partition_resume(struct partition *p);
-/* Suspends, and marks why; wakes nobody. */
+/* Suspends, and marks why; does not wait for the VPs, so a VP's own thread may call it. */
 void partition_set_stopped(struct partition *p, enum partition_state state);
 /* All VPs to power-on state, synthetic state to reset values, overlays gone; must be suspended. */
 void partition_reset(struct partition *p);
@@ -157,12 +178,18 @@ void partition_nmi(struct partition *p);
 /* ---- one call from outside (qtest: hvcall, rdmsr, wrmsr, cpuid) ---- */
 
 /* Like the instruction executed by @vp; must be suspended or created. */
+/* The result value; UINT64_MAX, which no call returns, if the instruction faults. */
 uint64_t vp_hypercall(struct vp *vp, uint64_t control, uint64_t in, uint64_t out);
 bool vp_rdmsr(struct vp *vp, uint32_t msr, uint64_t *value);   /* false: #GP */
 bool vp_wrmsr(struct vp *vp, uint32_t msr, uint64_t value);
 void vp_cpuid(struct vp *vp, uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);
 
-/* Enlightenment options: "hv-time" and the like from -cpu.  True if @key is known. */
+/*
+ * Enlightenment options, "hv-time" and the like from -cpu; @o is a struct
+ * hv_features.  True if @key is known and @value taken.  False without an error: no
+ * such option; false with an error: a value it does not take, or a facility that
+ * cannot be switched on.
+ */
 bool hv_cpu_option(void *o, const char *key, const char *value, GError **error);
 
 #endif

@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The hypercall dispatcher: legal environment, input value, parameter lists,
+ * continuation, result; rows T4.* of the conformance list.
+ *
+ * Order of the checks when several errors hold (free by T4.11.2.a): code, privilege
+ * (T4.11.2.b: before anything that would tell more), input value, fast form,
+ * alignment, access to the lists, then the handler's own.
+ */
+#include "call.h"
+
+#include <string.h>
+
+#include "hv/msr.h"
+#include "partition.h"
+#include "sync/futex.h"
+#include "trace/log.h"
+
+/* T1.2.a: what one execution may hold a VP for. */
+#define TIME_SLICE_NS 50000
+
+/* One execution of one call. */
+struct call {
+	struct vp *vp;
+	const struct hv_call *row;
+	/* Parameters as the registers hold them; control is updated by continuation. */
+	uint64_t control, in, out;
+	uint64_t result;
+	bool again;                     /* gave way: control has the new start index */
+	/* What follows from control. */
+	uint32_t start, reps, variable; /* variable header, bytes */
+	uint32_t in_size, out_size;     /* of the whole lists */
+	uint64_t in_list[HV_PAGE_SIZE / 8], out_list[HV_PAGE_SIZE / 8];
+};
+
+/* ---- which call ---- */
+
+static const struct hv_call *row_find(const struct hv *hv, uint16_t code)
+{
+	unsigned low = 0, high = hv->call_count;
+
+	while (low < high) {
+		unsigned middle = (low + high) / 2;
+
+		if (hv->calls[middle].code < code)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < hv->call_count && hv->calls[low].code == code ? &hv->calls[low] : NULL;
+}
+
+/* ---- checks ---- */
+
+static hv_status check_value(struct call *c)
+{
+	const struct hv_call *row = c->row;
+	bool rep = row->flags & CALL_REP;
+
+	if (c->control & (HV_CALL_RESERVED | HV_CALL_NESTED))
+		return HV_STATUS_INVALID_HYPERCALL_INPUT;  /* T4.11.3.f */
+	if (c->variable && !(row->flags & CALL_VARIABLE))
+		return HV_STATUS_INVALID_HYPERCALL_INPUT;  /* T4.11.3.f: reserved for this call */
+	if (!rep && (c->reps || c->start))
+		return HV_STATUS_INVALID_HYPERCALL_INPUT;  /* T4.11.3.c, T4.11.3.e */
+	if (rep && c->start >= c->reps)
+		return HV_STATUS_INVALID_HYPERCALL_INPUT;  /* T4.11.3.d, T4.11.3.e, T4.7.b */
+	return HV_STATUS_SUCCESS;
+}
+
+static hv_status check_fast(const struct call *c)
+{
+	if ((c->row->flags & CALL_REP) || c->out_size)
+		return HV_STATUS_INVALID_HYPERCALL_INPUT;  /* T4.7.j; no fast form: T4.1.e */
+	if (c->in_size > HV_CALL_XMM_BYTES)
+		return HV_STATUS_INVALID_HYPERCALL_INPUT;  /* T4.7.1.d */
+	return HV_STATUS_SUCCESS;
+}
+
+static hv_status check_list(const struct call *c, uint64_t gpa, uint32_t size)
+{
+	if (!size)
+		return HV_STATUS_SUCCESS;                  /* T4.6.b: not even looked at */
+	if (gpa % 8)
+		return HV_STATUS_INVALID_ALIGNMENT;        /* T4.11.3.g */
+	if (size > HV_PAGE_SIZE - gpa_offset((gpa_t){ gpa }))
+		return HV_STATUS_INVALID_ALIGNMENT;        /* T4.11.3.h */
+	if (gpa_page((gpa_t){ gpa }).v >= c->vp->partition->map.pages)
+		return HV_STATUS_INVALID_ALIGNMENT;        /* T4.11.3.i */
+	return HV_STATUS_SUCCESS;
+}
+
+static hv_status check(struct call *c)
+{
+	const struct hv_call *row = c->row = row_find(c->vp->partition->hv, hv_call_code(c->control));
+	hv_status s;
+
+	if (!row)
+		return HV_STATUS_INVALID_HYPERCALL_CODE;   /* T4.11.3.b */
+	if (row->privilege & ~c->vp->partition->features.privileges)
+		return HV_STATUS_ACCESS_DENIED;            /* T25.j */
+	c->start = hv_call_start(c->control);
+	c->reps = hv_call_reps(c->control);
+	c->variable = hv_call_variable(c->control) * 8;
+	c->in_size = row->in + c->variable + row->in_elem * c->reps;
+	c->out_size = row->out + row->out_elem * c->reps;
+	s = check_value(c);
+	if (s == HV_STATUS_SUCCESS && (c->control & HV_CALL_FAST))
+		return check_fast(c);
+	if (s == HV_STATUS_SUCCESS)
+		s = check_list(c, c->in, c->in_size);
+	if (s == HV_STATUS_SUCCESS)
+		s = check_list(c, c->out, c->out_size);
+	return s;
+}
+
+/* ---- parameters ---- */
+
+static enum x86_result fast_input(struct call *c)
+{
+	const union x86_vec *ymm = c->vp->cpu.ymm;
+
+	/* T4.7.1.c */
+	if (c->in_size > HV_CALL_FAST_BYTES && !c->vp->partition->features.xmm_input)
+		return X86_FAULT_UD;
+	c->in_list[0] = c->in;
+	c->in_list[1] = c->out;
+	for (unsigned i = 0; i < (HV_CALL_XMM_BYTES - HV_CALL_FAST_BYTES) / 16; i++)
+		memcpy(&c->in_list[2 + 2 * i], ymm[i].b, 16);
+	return X86_OK;
+}
+
+/* T4.6.e, T4.6.f: before anything of the call happens. */
+static enum x86_result fetch_input(struct call *c)
+{
+	enum x86_result r = X86_OK;
+
+	if (c->control & HV_CALL_FAST)
+		return fast_input(c);
+	if (c->in_size)
+		r = memory_param_check(c->vp, (gpa_t){ c->in }, X86_READ);
+	if (r == X86_OK && c->out_size)
+		r = memory_param_check(c->vp, (gpa_t){ c->out }, X86_WRITE);
+	if (r == X86_OK && c->in_size)
+		r = memory_param_read(c->vp, (gpa_t){ c->in }, c->in_list, c->in_size);
+	return r;
+}
+
+static enum x86_result store(struct call *c, uint32_t offset, uint32_t size)
+{
+	if (!size)
+		return X86_OK;
+	return memory_param_write(c->vp, (gpa_t){ c->out + offset }, (uint8_t *)c->out_list + offset, size);
+}
+
+/* ---- running ---- */
+
+static void context(struct call *c, struct hv_ctx *x)
+{
+	*x = (struct hv_ctx) {
+		.vp = c->vp,
+		.caller = c->vp->partition,
+		.in = c->row->in ? c->in_list : NULL,
+		.variable = c->in_list + c->row->in / 8,
+		.variable_count = c->variable / 8,
+		.out = c->row->out ? c->out_list : NULL,
+	};
+}
+
+static enum x86_result run_simple(struct call *c)
+{
+	struct hv_ctx x;
+	hv_status s;
+
+	context(c, &x);
+	s = c->row->run(&x);
+	c->result = hv_call_result(s, 0);
+	return s == HV_STATUS_SUCCESS ? store(c, 0, c->row->out) : X86_OK;
+}
+
+static enum x86_result run_rep(struct call *c)
+{
+	const struct hv_call *row = c->row;
+	const uint8_t *in = (uint8_t *)c->in_list + row->in + c->variable;
+	uint8_t *out = (uint8_t *)c->out_list + row->out;
+	int64_t deadline = monotonic_ns() + TIME_SLICE_NS;
+	hv_status s = HV_STATUS_SUCCESS;
+	uint32_t i = c->start;
+	struct hv_ctx x;
+	enum x86_result r;
+
+	context(c, &x);
+	/* T4.2.e: one element at least. */
+	do {
+		s = row->element(&x, in + i * row->in_elem, out + i * row->out_elem);
+		if (s != HV_STATUS_SUCCESS)
+			break;                             /* T4.2.d */
+		i++;
+	} while (i < c->reps && monotonic_ns() < deadline);
+
+	c->again = s == HV_STATUS_SUCCESS && i < c->reps;
+	c->result = hv_call_result(s, i);                  /* T4.8.c: from the start of the list */
+	if (c->again) {                                    /* T4.2.b */
+		c->control &= ~(HV_CALL_START_MASK << HV_CALL_START_SHIFT);
+		c->control |= (uint64_t)i << HV_CALL_START_SHIFT;
+	}
+	r = store(c, row->out + c->start * row->out_elem, (i - c->start) * row->out_elem);
+	if (r == X86_OK && s == HV_STATUS_SUCCESS && !c->again)
+		r = store(c, 0, row->out);
+	return r;
+}
+
+static void call_log(const struct call *c)
+{
+	if (!log_on(LOG_HYPERCALL))
+		return;
+	log_print(LOG_HYPERCALL, "%s/%u: hypercall %#" PRIx64 " (%s) in %#" PRIx64 " out %#" PRIx64 " -> %#" PRIx64 "%s\n",
+		  c->vp->partition->name, c->vp->index, c->control, c->row ? c->row->name : "unknown", c->in, c->out,
+		  c->result, c->again ? " (continues)" : "");
+}
+
+/* All but X86_OK: nothing to see in registers, as for any instruction that faults or stops. */
+static enum x86_result call_execute(struct call *c)
+{
+	hv_status s = check(c);
+	enum x86_result r;
+
+	c->again = false;
+	if (s != HV_STATUS_SUCCESS) {
+		c->result = hv_call_result(s, 0);
+		call_log(c);
+		return X86_OK;
+	}
+	memset(c->out_list, 0, c->out_size);
+	r = fetch_input(c);
+	if (r == X86_OK)
+		r = c->row->flags & CALL_REP ? run_rep(c) : run_simple(c);
+	call_log(c);
+	return r;
+}
+
+/* ---- the instruction ---- */
+
+static bool environment_legal(const struct vp *vp)
+{
+	const struct x86_cpu *cpu = &vp->cpu;
+
+	if (!(cpu->mode & X86_MODE_PE) || (cpu->mode & X86_MODE_VM) || x86_cpl(cpu) != 0)
+		return false;                              /* T4.5.a, T4.5.b */
+	return atomic_load(&vp->partition->hypercall.value) & HV_MSR_PAGE_ENABLE;  /* T4.12.n */
+}
+
+static uint64_t register_pair(const struct x86_cpu *cpu, int high, int low)
+{
+	return cpu->gpr[high] << 32 | (uint32_t)cpu->gpr[low];
+}
+
+static void set_pair(struct x86_cpu *cpu, int high, int low, uint64_t v)
+{
+	cpu->gpr[high] = v >> 32;
+	cpu->gpr[low] = (uint32_t)v;
+}
+
+/*
+ * T4.7.c: which registers.  Only the result's change, though the text allows more
+ * (OP5): guests may rely on the rest without knowing.
+ */
+static void load_registers(struct call *c)
+{
+	const struct x86_cpu *cpu = &c->vp->cpu;
+
+	if (cpu->mode & X86_MODE_CS64) {
+		c->control = cpu->gpr[X86_RCX];
+		c->in = cpu->gpr[X86_RDX];
+		c->out = cpu->gpr[X86_R8];
+	} else {
+		c->control = register_pair(cpu, X86_RDX, X86_RAX);
+		c->in = register_pair(cpu, X86_RBX, X86_RCX);
+		c->out = register_pair(cpu, X86_RDI, X86_RSI);
+	}
+}
+
+static void store_control(struct call *c)
+{
+	struct x86_cpu *cpu = &c->vp->cpu;
+
+	if (cpu->mode & X86_MODE_CS64)
+		cpu->gpr[X86_RCX] = c->control;
+	else
+		set_pair(cpu, X86_RDX, X86_RAX, c->control);
+}
+
+static void store_result(struct call *c)
+{
+	struct x86_cpu *cpu = &c->vp->cpu;
+
+	if (cpu->mode & X86_MODE_CS64)
+		cpu->gpr[X86_RAX] = c->result;             /* T4.8.a */
+	else
+		set_pair(cpu, X86_RDX, X86_RAX, c->result);
+}
+
+enum x86_result call_instruction(struct vp *vp)
+{
+	struct call c;
+	enum x86_result r;
+
+	if (!environment_legal(vp))
+		return X86_FAULT_UD;
+	c.vp = vp;
+	load_registers(&c);
+	r = call_execute(&c);
+	if (r != X86_OK)
+		return r;
+	if (!c.again) {
+		store_result(&c);
+		return X86_OK;
+	}
+	/* T4.3.a: RIP stays; interrupts are taken before it runs again. */
+	store_control(&c);
+	vp->stop_exit = EXIT_AGAIN;
+	return X86_STOP;
+}
+
+/* ---- from outside ---- */
+
+struct outside_call {
+	uint64_t control, in, out, result;
+};
+
+static void outside_task(struct vp *vp, void *o)
+{
+	struct outside_call *a = o;
+	struct call c = { .vp = vp, .control = a->control, .in = a->in, .out = a->out };
+
+	do {
+		if (call_execute(&c) != X86_OK) {
+			a->result = UINT64_MAX;
+			return;
+		}
+	} while (c.again);
+	a->result = c.result;
+}
+
+uint64_t vp_hypercall(struct vp *vp, uint64_t control, uint64_t in, uint64_t out)
+{
+	struct outside_call a = { .control = control, .in = in, .out = out };
+
+	vp_call(vp, outside_task, &a);
+	return a.result;
+}

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the processor asks of its outside: the way of one exit.  Each answer is
+ * the hypervisor's own (map, components, synthetic MSRs and leaves, hypercalls) or
+ * the stack's.
+ */
+#include "call.h"
+#include "partition.h"
+#include "trace/log.h"
+
+#define VP_LOG "%s/%u: "
+#define VP_ARGS(vp) (vp)->partition->name, (vp)->index
+
+static bool page(void *o, uint64_t gpa, struct x86_page *out)
+{
+	struct vp *vp = o;
+	struct frames *frames = &vp->partition->hv->frames;
+	struct gpa_target t;
+
+	if (!gpa_map_lookup(&vp->partition->map, gpa_page((gpa_t){ gpa }), &t) || !t.rights)
+		return false;
+	out->host = frames_host(frames, t.frame);
+	out->rights = t.rights;
+	out->code = &frames_descriptor(frames, t.frame)->code;
+	return true;
+}
+
+/* A stack that has to act first: the VP stands still, the instruction not executed. */
+static enum x86_result stack_answer(struct vp *vp, enum x86_result r)
+{
+	if (r == X86_STOP)
+		vp_suspend(vp, SUSPEND_INTERCEPT);
+	return r;
+}
+
+/*
+ * An access to an overlay that its rights forbid.  4.12 says #GP for the hypercall
+ * page, 11.8 says #MC for the others (OP-15); a machine check would be the end of
+ * any guest, so all get #GP.
+ */
+static bool overlay_forbids(struct vp *vp, uint64_t gpa)
+{
+	struct gpa_target t;
+
+	return gpa_map_lookup(&vp->partition->map, gpa_page((gpa_t){ gpa }), &t) && t.overlay;
+}
+
+enum x86_result vp_mmio_read(void *o, uint64_t gpa, unsigned size, uint64_t *value)
+{
+	struct vp *vp = o;
+	struct partition *p = vp->partition;
+
+	*value = UINT64_MAX;
+	if (overlay_forbids(vp, gpa))
+		return X86_FAULT_GP;
+	for (unsigned i = 0; i < p->hv->component_count; i++) {
+		const struct vp_component *k = p->hv->components[i];
+
+		if (k->mmio_read && k->mmio_read(vp, vp->component[i], (gpa_t){ gpa }, size, value))
+			return X86_OK;
+	}
+	if (log_on(LOG_EXITS))
+		log_print(LOG_EXITS, VP_LOG "mmio read %#" PRIx64 " size %u\n", VP_ARGS(vp), gpa, size);
+	if (!p->stack || !p->stack->mmio_read)
+		return X86_OK;
+	return stack_answer(vp, p->stack->mmio_read(p->stack_opaque, vp, (gpa_t){ gpa }, size, value));
+}
+
+enum x86_result vp_mmio_write(void *o, uint64_t gpa, unsigned size, uint64_t value)
+{
+	struct vp *vp = o;
+	struct partition *p = vp->partition;
+
+	if (overlay_forbids(vp, gpa))
+		return X86_FAULT_GP;
+	for (unsigned i = 0; i < p->hv->component_count; i++) {
+		const struct vp_component *k = p->hv->components[i];
+
+		if (k->mmio_write && k->mmio_write(vp, vp->component[i], (gpa_t){ gpa }, size, value))
+			return X86_OK;
+	}
+	if (log_on(LOG_EXITS))
+		log_print(LOG_EXITS, VP_LOG "mmio write %#" PRIx64 " size %u value %#" PRIx64 "\n", VP_ARGS(vp), gpa,
+			  size, value);
+	if (!p->stack || !p->stack->mmio_write)
+		return X86_OK;
+	return stack_answer(vp, p->stack->mmio_write(p->stack_opaque, vp, (gpa_t){ gpa }, size, value));
+}
+
+static enum x86_result bad_fetch(void *o, uint64_t gpa)
+{
+	struct vp *vp = o;
+
+	if (overlay_forbids(vp, gpa))
+		return X86_FAULT_GP;
+	log_print(LOG_GUEST_ERRORS, VP_LOG "executes at %#" PRIx64 " where there is no memory\n", VP_ARGS(vp), gpa);
+	vp->stop_exit = EXIT_BAD_FETCH;
+	return X86_STOP;
+}
+
+static enum x86_result io_read(void *o, uint16_t port, unsigned size, uint32_t *value)
+{
+	struct vp *vp = o;
+	struct partition *p = vp->partition;
+
+	*value = UINT32_MAX;
+	if (!p->stack || !p->stack->io_read)
+		return X86_OK;
+	return stack_answer(vp, p->stack->io_read(p->stack_opaque, vp, port, size, value));
+}
+
+static enum x86_result io_write(void *o, uint16_t port, unsigned size, uint32_t value)
+{
+	struct vp *vp = o;
+	struct partition *p = vp->partition;
+
+	if (!p->stack || !p->stack->io_write)
+		return X86_OK;
+	return stack_answer(vp, p->stack->io_write(p->stack_opaque, vp, port, size, value));
+}
+
+static enum x86_result op_msr_read(void *o, uint32_t msr, uint64_t *value)
+{
+	return msr_read(o, msr, value);
+}
+
+static enum x86_result op_msr_write(void *o, uint32_t msr, uint64_t value)
+{
+	return msr_write(o, msr, value);
+}
+
+static enum x86_result op_cpuid(void *o, uint32_t leaf, uint32_t subleaf, uint32_t regs[4])
+{
+	(void)subleaf;   /* no synthetic leaf has any */
+	leaves_answer(o, leaf, regs);
+	return X86_OK;
+}
+
+static enum x86_result op_hypercall(void *o)
+{
+	return call_instruction(o);
+}
+
+static int op_interrupt(void *o)
+{
+	struct vp *vp = o;
+	struct hv *hv = vp->partition->hv;
+
+	for (unsigned i = 0; i < hv->component_count; i++)
+		if (hv->components[i]->interrupt)
+			return hv->components[i]->interrupt(vp, vp->component[i]);
+	return -1;
+}
+
+static uint64_t op_tpr_read(void *o)
+{
+	struct vp *vp = o;
+	struct hv *hv = vp->partition->hv;
+
+	for (unsigned i = 0; i < hv->component_count; i++)
+		if (hv->components[i]->tpr_read)
+			return hv->components[i]->tpr_read(vp, vp->component[i]);
+	return 0;
+}
+
+static void op_tpr_write(void *o, uint64_t tpr)
+{
+	struct vp *vp = o;
+	struct hv *hv = vp->partition->hv;
+
+	for (unsigned i = 0; i < hv->component_count; i++)
+		if (hv->components[i]->tpr_write)
+			hv->components[i]->tpr_write(vp, vp->component[i], tpr);
+}
+
+static uint64_t op_tsc(void *o)
+{
+	struct vp *vp = o;
+
+	return partition_tsc(vp->partition);
+}
+
+static void op_code_marked(void *o, struct x86_code_page *code)
+{
+	struct vp *vp = o;
+
+	/* All entries of all sharers: finding those of one frame would take longer. */
+	(void)code;
+	partition_rendezvous(vp->partition, vp, X86_PEND_TLB_WRITE);
+}
+
+static void op_exclusive_begin(void *o)
+{
+	exclusive_begin(o);
+}
+
+static void op_exclusive_end(void *o)
+{
+	exclusive_end(o);
+}
+
+static void op_work(void *o)
+{
+	struct vp *vp = o;
+
+	if (vp->inside)
+		vp_safepoint(vp);
+	vp_service(vp);
+}
+
+static void op_init_taken(void *o)
+{
+	struct vp *vp = o;
+
+	vp_reset_state(vp, X86_RESET_INIT);
+	/* A start-up IPI may have been waiting for this. */
+	if (atomic_load(&vp->sipi))
+		x86_pend(&vp->cpu, X86_PEND_WORK);
+}
+
+const struct x86_ops vp_ops = {
+	.page = page,
+	.mmio_read = vp_mmio_read,
+	.mmio_write = vp_mmio_write,
+	.bad_fetch = bad_fetch,
+	.io_read = io_read,
+	.io_write = io_write,
+	.msr_read = op_msr_read,
+	.msr_write = op_msr_write,
+	.cpuid = op_cpuid,
+	.hypercall = op_hypercall,
+	.interrupt = op_interrupt,
+	.tpr_read = op_tpr_read,
+	.tpr_write = op_tpr_write,
+	.tsc = op_tsc,
+	.code_marked = op_code_marked,
+	.exclusive_begin = op_exclusive_begin,
+	.exclusive_end = op_exclusive_end,
+	.work = op_work,
+	.init_taken = op_init_taken,
+};

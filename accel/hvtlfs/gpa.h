@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The GPA map of one partition: GPA page to frame and rights, or to nothing
+ * (then the access is the stack's); overlay pages stacked above (8.1.3).
+ *
+ * One tree of nine-bit levels holds what is visible.  What an overlay covers is
+ * kept beside it.  Entries are single atomic words and tables live as long as the
+ * map, so a lookup takes no lock and waits for nobody.
+ *
+ * Who changes the map flushes the TLBs of the partition's VPs afterwards
+ * (partition_flush()), without a lock held, and frees frames only after that.
+ */
+#ifndef HVTLFS_GPA_H
+#define HVTLFS_GPA_H
+
+#include "accel/hvtlfs/hv.h"
+#include "sync/lock.h"
+
+/* Pages in all: 48 bits of GPA, more than any processor model here offers. */
+enum { GPA_LEVELS = 4, GPA_LEVEL_BITS = 9, GPA_PAGE_BITS = GPA_LEVELS * GPA_LEVEL_BITS };
+
+#define GPN_NOWHERE ((gpn_t){ UINT64_MAX })
+
+static inline gpn_t gpa_page(gpa_t a) { return (gpn_t){ a.v >> HV_PAGE_SHIFT }; }
+static inline unsigned gpa_offset(gpa_t a) { return a.v & (HV_PAGE_SIZE - 1); }
+
+/* What a GPA page is. */
+struct gpa_target {
+	spn_t frame;
+	uint32_t rights;     /* X86_PAGE_*; legal are 0, R, RW, RX, RWX (T8.1.2.a) */
+	bool overlay;
+};
+
+/*
+ * An overlay page.  Its content may be written at any time; only the map looks
+ * at where it is.
+ */
+struct overlay {
+	spn_t frame;         /* owned by whoever owns the overlay */
+	uint32_t rights;
+	gpn_t at;            /* GPN_NOWHERE while disabled; map->lock */
+};
+
+struct gpa_table;
+
+struct gpa_map {
+	uint64_t pages;              /* set once: pages of the GPA space */
+	struct gpa_table *root;      /* set once */
+	struct lock lock;            /* LOCK_GPA_MAP; all changes of the tree, and what is below */
+	GPtrArray *overlays;         /* struct overlay *, enabled; the last of a page is visible (T8.1.3.e) */
+	GHashTable *covered;         /* gpn -> uint64_t entry below the overlays */
+};
+
+void gpa_map_init(struct gpa_map *m, unsigned address_bits);
+/* Overlays must be disabled. */
+void gpa_map_fini(struct gpa_map *m);
+/* The visible page; false: nothing there, or beyond the space.  No lock; any thread. */
+bool gpa_map_lookup(const struct gpa_map *m, gpn_t at, struct gpa_target *t);
+/* Maps consecutive pages to consecutive frames.  They must lie inside the space. */
+void gpa_map_set(struct gpa_map *m, gpn_t at, uint64_t pages, spn_t frame, uint32_t rights);
+void gpa_map_clear(struct gpa_map *m, gpn_t at, uint64_t pages);
+/* True if no page of the range is mapped (overlays do not count, T8.1.3.a). */
+bool gpa_map_is_clear(struct gpa_map *m, gpn_t at, uint64_t pages);
+/*
+ * Puts @o at @at, on top of what is there, or takes it away with GPN_NOWHERE
+ * (T8.1.3.d).  Beyond the space it is enabled but nobody sees it (T15.4.1.c).
+ */
+void gpa_map_overlay(struct gpa_map *m, struct overlay *o, gpn_t at);
+
+#endif

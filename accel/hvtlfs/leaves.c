@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * CPUID as the hypervisor answers it: leaf 1 bit 31, leaves 0x40000000 and up.  The
+ * bits of leaf 3 are the partition's privileges themselves, so nothing can be told
+ * that is not allowed, and the other way round (T3.4.h).
+ */
+#include <string.h>
+
+#include "hv/cpuid.h"
+#include "partition.h"
+
+enum { EAX, EBX, ECX, EDX };
+
+/* What the version leaf tells: the interface of the 2009 text and later is ours to number. */
+enum { VERSION_MAJOR = 10, VERSION_MINOR = 0, VERSION_BUILD = 1 };
+
+static void leaf_vendor(struct vp *vp, uint32_t regs[4])
+{
+	const char *vendor = vp->partition->features.vendor;
+
+	regs[EAX] = HV_CPUID_HARDWARE;                     /* T3.4.a, T3.4.x */
+	memcpy(&regs[EBX], vendor, 4);
+	memcpy(&regs[ECX], vendor + 4, 4);
+	memcpy(&regs[EDX], vendor + 8, 4);
+}
+
+static void leaf_interface(struct vp *vp, uint32_t regs[4])
+{
+	(void)vp;
+	regs[EAX] = HV_INTERFACE_EAX;                      /* T3.4.c */
+}
+
+static void leaf_version(struct vp *vp, uint32_t regs[4])
+{
+	/*
+	 * T3.4.f.  Linux reads it before it tells who it is and prints build 0 then;
+	 * nothing in it depends on the numbers.
+	 */
+	if (!atomic_load(&vp->partition->guest_os_id))
+		return;
+	regs[EAX] = VERSION_BUILD;
+	regs[EBX] = VERSION_MAJOR << 16 | VERSION_MINOR;
+}
+
+static void leaf_features(struct vp *vp, uint32_t regs[4])
+{
+	const struct hv_features *f = &vp->partition->features;
+
+	regs[EAX] = (uint32_t)f->privileges;
+	regs[EBX] = (uint32_t)(f->privileges >> 32);
+	if (f->privileges & HV_ACCESS_FREQUENCIES)
+		regs[EDX] |= HV_FEATURE_FREQUENCY_MSRS;
+	if (f->xmm_input)
+		regs[EDX] |= HV_FEATURE_XMM_INPUT;         /* T3.4.n */
+}
+
+static void leaf_recommendations(struct vp *vp, uint32_t regs[4])
+{
+	const struct hv_features *f = &vp->partition->features;
+
+	if (f->relaxed)
+		regs[EAX] |= HV_HINT_RELAXED_TIMING;
+	regs[EBX] = f->spinlock_retries;
+}
+
+static void leaf_limits(struct vp *vp, uint32_t regs[4])
+{
+	(void)vp;
+	regs[EAX] = VP_MAX;                                /* T3.4.u; EBX: not told (T3.4.v) */
+}
+
+void leaves_answer(struct vp *vp, uint32_t leaf, uint32_t regs[4])
+{
+	if (leaf == 1)
+		regs[ECX] |= HV_CPUID_1_ECX_HYPERVISOR;
+	if (leaf >> 16 != HV_CPUID_VENDOR >> 16)
+		return;
+	/* Whatever comes in: guests read leaves beyond the announced ones and take zeros for granted. */
+	memset(regs, 0, 4 * sizeof regs[0]);
+	switch (leaf) {
+	case HV_CPUID_VENDOR: leaf_vendor(vp, regs); break;
+	case HV_CPUID_INTERFACE: leaf_interface(vp, regs); break;
+	case HV_CPUID_VERSION: leaf_version(vp, regs); break;
+	case HV_CPUID_FEATURES: leaf_features(vp, regs); break;
+	case HV_CPUID_RECOMMENDATIONS: leaf_recommendations(vp, regs); break;
+	case HV_CPUID_LIMITS: leaf_limits(vp, regs); break;
+	}
+}
+
+struct cpuid_access {
+	uint32_t leaf, subleaf, *regs;
+};
+
+static void cpuid_task(struct vp *vp, void *o)
+{
+	struct cpuid_access *a = o;
+
+	x86_cpuid(&vp->cpu, a->leaf, a->subleaf, a->regs);
+	leaves_answer(vp, a->leaf, a->regs);
+}
+
+void vp_cpuid(struct vp *vp, uint32_t leaf, uint32_t subleaf, uint32_t regs[4])
+{
+	struct cpuid_access a = { .leaf = leaf, .subleaf = subleaf, .regs = regs };
+
+	memset(regs, 0, 4 * sizeof regs[0]);
+	vp_call(vp, cpuid_task, &a);
+}

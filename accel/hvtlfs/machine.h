@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One machine, inside accel/hvtlfs. */
+#ifndef HVTLFS_MACHINE_H
+#define HVTLFS_MACHINE_H
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "accel/engine/engine.h"
+#include "accel/hvtlfs/component.h"
+#include "accel/hvtlfs/hv.h"
+#include "frames.h"
+#include "sync/gate.h"
+
+struct hv_call;
+
+struct hv {
+	/* Set once. */
+	const struct engine *engine;
+	const struct vp_component *const *components;
+	unsigned component_count;
+	const struct hv_call *calls;    /* hv_calls; tests put their own here before VPs run */
+	unsigned call_count;
+	bool tsc_native;                /* the host's TSC counts at a constant rate */
+	uint64_t tsc_hz;
+	uint64_t reference_scale;       /* reference time = high half of TSC * this */
+
+	struct frames frames;           /* its own lock */
+
+	struct lock lock;               /* LOCK_MACHINE; the tree: the two fields below */
+	GPtrArray *partitions;          /* live ones, parents before children; a reference each */
+	uint64_t next_id;               /* never reused (T5.2.1.b) */
+
+	/* Deadlines of VPs that run guest code: timer.c. */
+	pthread_t timer_thread;
+	struct gate timer_gate;
+	struct lock timer_lock;         /* LOCK_CLOCK; covers the three below, and vp.armed */
+	GPtrArray *timed;               /* struct vp * */
+	int64_t timer_sleeps_until;
+	bool timer_stop;
+};
+
+/* timer.c */
+void timers_init(struct hv *hv);
+void timers_fini(struct hv *hv);
+void timers_add(struct hv *hv, struct vp *vp);
+/* On return the timer thread does not know @vp any more. */
+void timers_remove(struct hv *hv, struct vp *vp);
+/* X86_PEND_WORK at @deadline (CLOCK_MONOTONIC ns, INT64_MAX none) replaces the VP's former wish. */
+void timers_arm(struct hv *hv, struct vp *vp, int64_t deadline);
+
+/* clock.c */
+void clock_calibrate(struct hv *hv);
+uint64_t host_tsc(const struct hv *hv);
+
+#endif

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Synthetic MSRs: one row each.  The components' rows stand behind these; what no
+ * row has is #GP (T31.c).
+ */
+#include "hv/msr.h"
+
+#include <string.h>
+
+#include "hv/time.h"
+#include "partition.h"
+#include "target/i386/mem.h"
+#include "trace/log.h"
+
+/* ---- pages that an MSR places ---- */
+
+/*
+ * Locks: p->lock held; the caller flushes after releasing it.  False: no frame left
+ * for the page, nothing changed.
+ */
+static bool page_place(struct partition *p, struct msr_page *m, uint64_t value, uint32_t rights)
+{
+	bool enable = value & HV_MSR_PAGE_ENABLE;
+
+	lock_assert_held(&p->lock);
+	if (enable && !m->has_frame) {
+		struct extent e = { .count = 1, .owner = p, .kind = FRAME_HYPERVISOR };
+
+		if (!frames_take(&p->hv->frames, 1, p, FRAME_HYPERVISOR, &m->page.frame))
+			return false;
+		e.first = m->page.frame.v;
+		g_array_append_val(p->extents, e);
+		m->has_frame = true;
+	}
+	m->page.rights = rights;
+	atomic_store(&m->value, value);
+	gpa_map_overlay(&p->map, &m->page, enable ? (gpn_t){ value >> HV_MSR_PAGE_SHIFT } : GPN_NOWHERE);
+	return true;
+}
+
+static bool beyond_space(const struct partition *p, uint64_t value)
+{
+	return value >> HV_MSR_PAGE_SHIFT >= p->map.pages;
+}
+
+static enum x86_result page_result(struct vp *vp, bool placed)
+{
+	if (!placed) {
+		log_print(LOG_GUEST_ERRORS, "%s/%u: no frame left for an overlay page\n", vp->partition->name, vp->index);
+		return X86_FAULT_GP;
+	}
+	partition_flush(vp->partition, vp);
+	return X86_OK;
+}
+
+/* ---- identity and hypercall page (3.6, 4.12) ---- */
+
+static enum x86_result os_id_read(struct vp *vp, uint32_t msr, uint64_t *value)
+{
+	(void)msr;
+	*value = atomic_load(&vp->partition->guest_os_id);
+	return X86_OK;
+}
+
+static enum x86_result os_id_write(struct vp *vp, uint32_t msr, uint64_t value)
+{
+	struct partition *p = vp->partition;
+	uint64_t hypercall;
+	bool placed = true;
+
+	(void)msr;
+	lock_acquire(&p->lock);
+	atomic_store(&p->guest_os_id, value);
+	hypercall = atomic_load(&p->hypercall.value);
+	if (!value && hypercall & HV_MSR_PAGE_ENABLE)      /* T3.6.e, T4.12.h */
+		placed = page_place(p, &p->hypercall, hypercall & ~HV_MSR_PAGE_ENABLE, 0);
+	else
+		hypercall = 0;
+	lock_release(&p->lock);
+	return hypercall ? page_result(vp, placed) : X86_OK;
+}
+
+static enum x86_result hypercall_read(struct vp *vp, uint32_t msr, uint64_t *value)
+{
+	(void)msr;
+	*value = atomic_load(&vp->partition->hypercall.value);
+	return X86_OK;
+}
+
+/* Locks: p->lock held.  The root copies the code elsewhere, so it must run at any address. */
+static void hypercall_page_fill(struct partition *p)
+{
+	static const uint8_t code[] = {
+		0xf3, 0x0f, 0x1e, 0xfa,   /* endbr64: Linux 6.1 looks for it */
+		0x0f, 0x01, 0xc1,         /* vmcall */
+		0xc3,                     /* ret */
+	};
+	uint8_t page[HV_PAGE_SIZE];
+
+	/* int3 behind it: nothing there is an entry. */
+	memset(page, 0xcc, sizeof page);
+	memcpy(page, code, sizeof code);
+	memory_fill(p, p->hypercall.page.frame, page, sizeof page);
+}
+
+static enum x86_result hypercall_write(struct vp *vp, uint32_t msr, uint64_t value)
+{
+	struct partition *p = vp->partition;
+	bool placed;
+
+	(void)msr;
+	if (value & HV_MSR_PAGE_ENABLE && beyond_space(p, value))
+		return X86_FAULT_GP;                       /* T4.12.d */
+	lock_acquire(&p->lock);
+	if (!atomic_load(&p->guest_os_id))
+		value &= ~HV_MSR_PAGE_ENABLE;              /* T4.12.f */
+	placed = page_place(p, &p->hypercall, value, X86_PAGE_READ | X86_PAGE_EXEC);
+	if (placed && value & HV_MSR_PAGE_ENABLE)
+		hypercall_page_fill(p);
+	lock_release(&p->lock);
+	return page_result(vp, placed);
+}
+
+/* ---- VP index, run time ---- */
+
+static enum x86_result vp_index_read(struct vp *vp, uint32_t msr, uint64_t *value)
+{
+	(void)msr;
+	*value = vp->index;                                /* T10.2.1.b */
+	return X86_OK;
+}
+
+static enum x86_result run_time_read(struct vp *vp, uint32_t msr, uint64_t *value)
+{
+	(void)msr;
+	*value = vp_run_time_ns(vp) / 100;                 /* 10.3.2 */
+	return X86_OK;
+}
+
+/* ---- time (15.2, 15.4) ---- */
+
+static enum x86_result reference_count_read(struct vp *vp, uint32_t msr, uint64_t *value)
+{
+	(void)msr;
+	*value = partition_reference_time(vp->partition);
+	return X86_OK;
+}
+
+static enum x86_result reference_tsc_read(struct vp *vp, uint32_t msr, uint64_t *value)
+{
+	(void)msr;
+	*value = atomic_load(&vp->partition->reference_tsc.value);
+	return X86_OK;
+}
+
+/*
+ * Locks: p->lock held.  Guests may read it any time: unusable first, then the fields, then
+ * usable again under a new number.
+ */
+static void reference_page_fill(struct partition *p)
+{
+	uint8_t *page = frames_host(&p->hv->frames, p->reference_tsc.page.frame);
+
+	p->reference_sequence++;
+	if (p->reference_sequence < HV_REFERENCE_TSC_FIRST || p->reference_sequence > HV_REFERENCE_TSC_LAST)
+		p->reference_sequence = HV_REFERENCE_TSC_FIRST;
+	x86_host_st32((uint32_t *)page, HV_REFERENCE_TSC_UNUSABLE);
+	atomic_thread_fence(memory_order_seq_cst);
+	x86_host_st64((uint64_t *)(page + offsetof(struct hv_reference_tsc_page, scale)), p->hv->reference_scale);
+	/* The guest's TSC stands while the partition does: no offset is ever needed. */
+	x86_host_st64((uint64_t *)(page + offsetof(struct hv_reference_tsc_page, offset)), 0);
+	x86_host_st32((uint32_t *)page, p->reference_sequence);
+}
+
+static enum x86_result reference_tsc_write(struct vp *vp, uint32_t msr, uint64_t value)
+{
+	struct partition *p = vp->partition;
+	bool placed;
+
+	(void)msr;
+	lock_acquire(&p->lock);
+	placed = page_place(p, &p->reference_tsc, value, X86_PAGE_READ);
+	if (placed && value & HV_MSR_PAGE_ENABLE)
+		reference_page_fill(p);
+	lock_release(&p->lock);
+	return page_result(vp, placed);
+}
+
+static enum x86_result tsc_frequency_read(struct vp *vp, uint32_t msr, uint64_t *value)
+{
+	(void)msr;
+	*value = vp->partition->hv->tsc_hz;
+	return X86_OK;
+}
+
+static enum x86_result apic_frequency_read(struct vp *vp, uint32_t msr, uint64_t *value)
+{
+	(void)vp, (void)msr;
+	*value = HV_APIC_HZ;
+	return X86_OK;
+}
+
+/* ---- VP assist page (13.3.4) ---- */
+
+static enum x86_result assist_read(struct vp *vp, uint32_t msr, uint64_t *value)
+{
+	(void)msr;
+	*value = atomic_load(&vp->assist.value);
+	return X86_OK;
+}
+
+static enum x86_result assist_write(struct vp *vp, uint32_t msr, uint64_t value)
+{
+	struct partition *p = vp->partition;
+	bool placed;
+
+	(void)msr;
+	lock_acquire(&p->lock);
+	placed = page_place(p, &vp->assist, value, X86_PAGE_READ | X86_PAGE_WRITE);
+	lock_release(&p->lock);
+	return page_result(vp, placed);
+}
+
+/* ---- the table ---- */
+
+#define ONE(msr) .first = msr, .last = msr, .name = #msr
+
+static const struct msr_row rows[] = {
+	{ ONE(HV_X64_MSR_GUEST_OS_ID), HV_ACCESS_HYPERCALL, MSR_PARTITION, 0, os_id_read, os_id_write },
+	{ ONE(HV_X64_MSR_HYPERCALL), HV_ACCESS_HYPERCALL, MSR_PARTITION, 0, hypercall_read, hypercall_write },
+	{ ONE(HV_X64_MSR_VP_INDEX), HV_ACCESS_VP_INDEX, MSR_VP, 0, vp_index_read, NULL },
+	{ ONE(HV_X64_MSR_VP_RUNTIME), HV_ACCESS_VP_RUN_TIME, MSR_VP, 0, run_time_read, NULL },
+	{ ONE(HV_X64_MSR_TIME_REF_COUNT), HV_ACCESS_REFERENCE_COUNTER, MSR_PARTITION, 0, reference_count_read, NULL },
+	{ ONE(HV_X64_MSR_REFERENCE_TSC), HV_ACCESS_REFERENCE_TSC, MSR_PARTITION, 0, reference_tsc_read,
+	  reference_tsc_write },
+	{ ONE(HV_X64_MSR_TSC_FREQUENCY), HV_ACCESS_FREQUENCIES, MSR_PARTITION, 0, tsc_frequency_read, NULL },
+	{ ONE(HV_X64_MSR_APIC_FREQUENCY), HV_ACCESS_FREQUENCIES, MSR_PARTITION, 0, apic_frequency_read, NULL },
+	/* No privilege: Linux writes it whatever the features say. */
+	{ ONE(HV_X64_MSR_VP_ASSIST_PAGE), 0, MSR_VP, 0, assist_read, assist_write },
+	{ .name = NULL },
+};
+
+static const struct msr_row *row_find(const struct msr_row *row, uint32_t msr)
+{
+	for (; row && row->name; row++)
+		if (msr >= row->first && msr <= row->last)
+			return row;
+	return NULL;
+}
+
+static const struct msr_row *row_of(struct vp *vp, uint32_t msr)
+{
+	struct hv *hv = vp->partition->hv;
+	const struct msr_row *row = row_find(rows, msr);
+
+	for (unsigned i = 0; !row && i < hv->component_count; i++)
+		row = row_find(hv->components[i]->msrs, msr);
+	if (row && (row->privilege & ~vp->partition->features.privileges))
+		return NULL;                               /* T5.2.3.c */
+	return row;
+}
+
+enum x86_result msr_read(struct vp *vp, uint32_t msr, uint64_t *value)
+{
+	const struct msr_row *row = row_of(vp, msr);
+	enum x86_result r = row && row->read ? row->read(vp, msr, value) : X86_FAULT_GP;
+
+	if (log_on(LOG_MSR))
+		log_print(LOG_MSR, "%s/%u: rdmsr %#x (%s) = %#" PRIx64 "%s\n", vp->partition->name, vp->index, msr,
+			  row ? row->name : "unknown", r == X86_OK ? *value : 0, r == X86_OK ? "" : " #GP");
+	return r;
+}
+
+enum x86_result msr_write(struct vp *vp, uint32_t msr, uint64_t value)
+{
+	const struct msr_row *row = row_of(vp, msr);
+	enum x86_result r = X86_FAULT_GP;
+
+	if (row && row->write && !(value & row->reserved))
+		r = row->write(vp, msr, value);
+	if (log_on(LOG_MSR))
+		log_print(LOG_MSR, "%s/%u: wrmsr %#x (%s) = %#" PRIx64 "%s\n", vp->partition->name, vp->index, msr,
+			  row ? row->name : "unknown", value, r == X86_OK ? "" : " #GP");
+	return r;
+}
+
+/* ---- life ---- */
+
+void msr_init(struct partition *p)
+{
+	p->hypercall.page.at = GPN_NOWHERE;
+	p->reference_tsc.page.at = GPN_NOWHERE;
+}
+
+void msr_reset_partition(struct partition *p)
+{
+	lock_acquire(&p->lock);
+	atomic_store(&p->guest_os_id, 0);
+	page_place(p, &p->hypercall, 0, 0);
+	page_place(p, &p->reference_tsc, 0, 0);
+	lock_release(&p->lock);
+}
+
+void msr_reset_vp(struct vp *vp)
+{
+	lock_acquire(&vp->partition->lock);
+	page_place(vp->partition, &vp->assist, 0, 0);
+	lock_release(&vp->partition->lock);
+}
+
+/* ---- from outside ---- */
+
+struct msr_access {
+	uint32_t msr;
+	uint64_t value;
+	bool ok;
+};
+
+static void rdmsr_task(struct vp *vp, void *o)
+{
+	struct msr_access *a = o;
+
+	a->ok = msr_read(vp, a->msr, &a->value) == X86_OK;
+}
+
+static void wrmsr_task(struct vp *vp, void *o)
+{
+	struct msr_access *a = o;
+
+	a->ok = msr_write(vp, a->msr, a->value) == X86_OK;
+}
+
+bool vp_rdmsr(struct vp *vp, uint32_t msr, uint64_t *value)
+{
+	struct msr_access a = { .msr = msr };
+
+	vp_call(vp, rdmsr_task, &a);
+	*value = a.value;
+	return a.ok;
+}
+
+bool vp_wrmsr(struct vp *vp, uint32_t msr, uint64_t value)
+{
+	struct msr_access a = { .msr = msr, .value = value };
+
+	vp_call(vp, wrmsr_task, &a);
+	return a.ok;
+}

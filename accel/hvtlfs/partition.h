@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Partitions and virtual processors, inside accel/hvtlfs. */
+#ifndef HVTLFS_PARTITION_H
+#define HVTLFS_PARTITION_H
+
+#include "gpa.h"
+#include "hv/partition.h"
+#include "machine.h"
+
+enum { VP_MAX = 64 };
+
+/* Why a VP does not run (10.1.3); it runs when no bit is set. */
+enum {
+	SUSPEND_CREATED = 1 << 0,    /* not started yet */
+	SUSPEND_EXPLICIT = 1 << 1,
+	SUSPEND_INTERCEPT = 1 << 2,  /* an exit that its stack has to act on */
+};
+
+/* A page that an MSR places: 63:12 page, 0 enable (T31.g). */
+struct msr_page {
+	_Atomic uint64_t value;      /* as the guest reads it; written under partition.lock */
+	struct overlay page;         /* partition.lock, and map.lock for where it is */
+	bool has_frame;              /* partition.lock */
+};
+
+struct partition {
+	/* Set once. */
+	struct hv *hv;
+	uint64_t id, parent_id;
+	struct partition *parent;    /* NULL: first.  Valid while this one is in the tree */
+	char *name;
+	const struct x86_model *model;
+	const struct stack_ops *stack;
+	void *stack_opaque;
+	struct hv_features features;
+	uint32_t vp_count;
+	struct vp **vps;
+	HvtObject *object;
+
+	_Atomic uint32_t refs;
+	_Atomic uint32_t state;      /* enum partition_state; written under lock */
+	_Atomic uint64_t ram_frames; /* written under lock */
+
+	struct lock lock;            /* LOCK_PARTITION; covers what says so */
+	GArray *extents;             /* struct extent: all frames it owns; lock */
+
+	struct gpa_map map;          /* its own lock */
+	/* Users of guest memory that are no VPs' TLBs; ACCESS_CLOSED ends them: memory.c. */
+	_Atomic uint32_t accessors;
+
+	/*
+	 * Guest TSC = host TSC + tsc_offset while tsc_stopped is false, else tsc_frozen.
+	 * Written under lock with all VPs parked.
+	 */
+	_Atomic uint64_t tsc_offset, tsc_frozen;
+	_Atomic bool tsc_stopped;
+
+	/* Partition-wide synthetic MSRs: msr.c. */
+	_Atomic uint64_t guest_os_id;   /* written under lock */
+	struct msr_page hypercall, reference_tsc;
+	uint32_t reference_sequence;    /* lock */
+
+	/* Held by the VP that is between exclusive_begin and exclusive_end: rendezvous.c. */
+	_Atomic uint32_t exclusive;
+};
+
+/* Something to run on a VP's thread; lives on the caller's stack. */
+struct vp_task {
+	void (*run)(struct vp *vp, void *o);
+	void *opaque;
+	bool done;                   /* vp->lock */
+	struct vp_task *next;        /* vp->lock */
+};
+
+struct vp {
+	struct x86_cpu cpu;          /* the thread that runs it; first, for its alignment */
+
+	/* Set once. */
+	struct partition *partition;
+	uint32_t index;
+	void **component;            /* state of each component */
+	pthread_t thread;
+	HvtObject *object;
+
+	struct lock lock;            /* LOCK_VP; covers the block below */
+	pthread_cond_t changed;      /* any of them changed */
+	uint32_t suspend;            /* SUSPEND_* */
+	bool parked;                 /* the thread runs nothing but tasks, as suspended */
+	bool quit, ended;            /* thread shall end; has ended */
+	struct vp_task *tasks;
+
+	struct gate gate;            /* where it sleeps while halted */
+	_Atomic uint32_t pending_tasks;
+	_Atomic uint32_t sipi;       /* SIPI_VALID | vector */
+	_Atomic bool deadline_dirty; /* a component's deadline moved */
+	_Atomic bool halted;
+	_Atomic int thread_id;
+	_Atomic uint64_t run_time;   /* ns; final once `ended` */
+	int64_t armed;               /* timer_lock */
+
+	/*
+	 * Odd while the VP may run guest code, changed at each safepoint: see
+	 * rendezvous.c.  `inside` and `owns_exclusive` are the running thread's own.
+	 */
+	_Atomic uint32_t epoch, epoch_waiters;
+	bool inside, owns_exclusive;
+
+	/* The running thread's own. */
+	int64_t next_deadline;
+	int stop_exit;               /* enum exit_reason of a STOP answer, EXIT_NONE or EXIT_AGAIN */
+	struct msr_page assist;      /* partition.lock */
+};
+
+enum { SIPI_VALID = 0x100 };
+enum { EXIT_NONE = -1, EXIT_AGAIN = -2 /* run on: a hypercall gave way */ };
+
+/* ---- partition.c ---- */
+
+void partition_change_state(struct partition *p, enum partition_state state);
+
+/* ---- vp.c ---- */
+
+struct vp *vp_new(struct partition *p, uint32_t index, GError **error);
+/* Component state; after all VPs of the partition exist.  Then the thread, parked when this returns. */
+bool vp_start_thread(struct vp *vp, GError **error);
+/* Ends the thread and waits for it. */
+void vp_join(struct vp *vp);
+void vp_free(struct vp *vp);
+void vp_suspend(struct vp *vp, uint32_t why);      /* does not wait */
+void vp_wait_parked(struct vp *vp);                /* at once on its own thread */
+void vp_continue(struct vp *vp, uint32_t why);     /* clears the bits of @why */
+bool vp_is_current(const struct vp *vp);
+void vp_reset_state(struct vp *vp, enum x86_reset how);
+/* Deadlines, SIPI: on its own thread at a boundary. */
+void vp_service(struct vp *vp);
+
+/* ---- rendezvous.c ---- */
+
+void vp_enter(struct vp *vp);
+void vp_leave(struct vp *vp);
+void vp_safepoint(struct vp *vp);
+/*
+ * Sets @bits (X86_PEND_TLB, ...) on all VPs of @p but @self and returns when each
+ * has acted on them or will before its next guest instruction.  @self: the VP whose
+ * thread this is, NULL for others.  No lock held.
+ */
+void partition_rendezvous(struct partition *p, struct vp *self, uint32_t bits);
+/* The GPA map changed: flushes all TLBs of @p.  Like partition_rendezvous(). */
+void partition_flush(struct partition *p, struct vp *self);
+void exclusive_begin(struct vp *vp);
+void exclusive_end(struct vp *vp);
+
+/* ---- callbacks.c ---- */
+
+extern const struct x86_ops vp_ops;
+enum x86_result vp_mmio_read(void *o, uint64_t gpa, unsigned size, uint64_t *value);
+enum x86_result vp_mmio_write(void *o, uint64_t gpa, unsigned size, uint64_t value);
+
+/* ---- memory.c ---- */
+
+/* Stops partition_read() and partition_write() for good and waits for those under way. */
+void memory_close(struct partition *p);
+/* Up to a page of @data to the start of a frame of @p, whatever rights the guest has. */
+void memory_fill(struct partition *p, spn_t frame, const void *data, size_t n);
+/*
+ * Guest memory as a hypercall's parameters: @n bytes inside one page.  What is no
+ * RAM is the stack's, as for an instruction.  On the VP's thread.
+ */
+enum x86_result memory_param_read(struct vp *vp, gpa_t at, void *to, size_t n);
+enum x86_result memory_param_write(struct vp *vp, gpa_t at, const void *from, size_t n);
+/* #GP if an overlay forbids the access. */
+enum x86_result memory_param_check(struct vp *vp, gpa_t at, enum x86_access a);
+
+/* ---- clock.c ---- */
+
+void partition_time_stop(struct partition *p);   /* both: p->lock held */
+void partition_time_go(struct partition *p);
+
+/* ---- msr.c ---- */
+
+enum x86_result msr_read(struct vp *vp, uint32_t msr, uint64_t *value);
+enum x86_result msr_write(struct vp *vp, uint32_t msr, uint64_t value);
+void msr_init(struct partition *p);
+/* Partition-wide ones; VPs parked. */
+void msr_reset_partition(struct partition *p);
+void msr_reset_vp(struct vp *vp);
+
+/* ---- leaves.c ---- */
+
+void leaves_answer(struct vp *vp, uint32_t leaf, uint32_t regs[4]);
+
+/* ---- object.c ---- */
+
+HvtObject *partition_object_new(struct partition *p);
+HvtObject *vp_object_new(struct vp *vp);
+/* The thing behind is gone: its properties read as nothing. */
+void hv_object_dead(HvtObject *o);
+
+#endif

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * How VPs agree on what must be so for all of them at once: TLB flushes, write
+ * protection of code, stopping the others.
+ *
+ * vp.epoch is odd while the VP may be running guest code ("inside") and moves on at
+ * each safepoint: a block boundary where it does its pending work, or leaving.
+ * Whoever wants something of the others sets their pending bits first and reads
+ * their epochs afterwards; a VP that comes in makes its epoch odd first and reads
+ * its pending bits afterwards (all sequentially consistent).  So a VP that was seen
+ * outside acts on the bits before its first instruction, and one that was seen
+ * inside has acted on them, or will before its next, once its epoch has changed.
+ *
+ * Waiting for others, a VP is outside itself; so any number may wait for each other.
+ * On the way back in it acts on its own TLB bits at once: it may be in the middle of
+ * an instruction and must not go on with translations that others believe gone.
+ *
+ * Sharing.  Frames belong to one partition as yet, so its VPs are all that can
+ * reach them.  When frames are shared, the set of VPs is those of all sharers.
+ */
+#include "partition.h"
+
+#include "sync/futex.h"
+#include "target/i386/mem.h"
+
+static void epoch_step(struct vp *vp, uint32_t by)
+{
+	atomic_fetch_add(&vp->epoch, by);
+	if (atomic_load(&vp->epoch_waiters))
+		futex_wake_all(&vp->epoch);
+}
+
+void vp_enter(struct vp *vp)
+{
+	struct partition *p = vp->partition;
+
+	assert(!vp->inside);
+	atomic_fetch_add(&vp->epoch, 1);
+	while (atomic_load(&p->exclusive) && !vp->owns_exclusive) {
+		epoch_step(vp, 1);
+		futex_wait(&p->exclusive, 1, INT64_MAX);
+		atomic_fetch_add(&vp->epoch, 1);
+	}
+	vp->inside = true;
+}
+
+void vp_leave(struct vp *vp)
+{
+	assert(vp->inside);
+	vp->inside = false;
+	epoch_step(vp, 1);
+}
+
+void vp_safepoint(struct vp *vp)
+{
+	if (vp->owns_exclusive) {
+		/* The instruction faulted on its way to exclusive_end. */
+		exclusive_end(vp);
+	}
+	if (atomic_load(&vp->partition->exclusive)) {
+		vp_leave(vp);
+		vp_enter(vp);
+	} else {
+		epoch_step(vp, 2);
+	}
+}
+
+static void absorb_flushes(struct vp *vp)
+{
+	uint32_t flushes = X86_PEND_TLB | X86_PEND_TLB_WRITE;
+	uint32_t bits = atomic_load(&vp->cpu.pending) & flushes;
+
+	if (!bits)
+		return;
+	atomic_fetch_and(&vp->cpu.pending, ~bits);
+	if (bits & X86_PEND_TLB)
+		x86_tlb_flush(&vp->cpu, X86_FLUSH_ALL);
+	else
+		x86_tlb_flush_writes(&vp->cpu);
+}
+
+static void wait_epoch(struct vp *vp, uint32_t seen)
+{
+	for (int i = 0; i < 200; i++)
+		if (atomic_load(&vp->epoch) != seen)
+			return;
+	atomic_fetch_add(&vp->epoch_waiters, 1);
+	while (atomic_load(&vp->epoch) == seen)
+		futex_wait(&vp->epoch, seen, INT64_MAX);
+	atomic_fetch_sub(&vp->epoch_waiters, 1);
+}
+
+/* Pends @bits on all but @self and waits until none is inside since then. */
+static void wait_others(struct partition *p, struct vp *self, uint32_t bits)
+{
+	uint32_t seen[VP_MAX];
+
+	for (uint32_t i = 0; i < p->vp_count; i++) {
+		if (p->vps[i] == self)
+			continue;
+		/* No gate is opened: who sleeps acts on it when he wakes. */
+		x86_pend(&p->vps[i]->cpu, bits | X86_PEND_WORK);
+		seen[i] = atomic_load(&p->vps[i]->epoch);
+	}
+	for (uint32_t i = 0; i < p->vp_count; i++)
+		if (p->vps[i] != self && (seen[i] & 1))
+			wait_epoch(p->vps[i], seen[i]);
+}
+
+void partition_rendezvous(struct partition *p, struct vp *self, uint32_t bits)
+{
+	bool inside = self && self->inside;
+
+	if (p->vp_count == 1 && self)
+		return;
+	if (inside)
+		vp_leave(self);
+	wait_others(p, self, bits);
+	if (inside) {
+		vp_enter(self);
+		absorb_flushes(self);
+	}
+}
+
+void partition_flush(struct partition *p, struct vp *self)
+{
+	partition_rendezvous(p, self, X86_PEND_TLB);
+	if (self)
+		x86_tlb_flush(&self->cpu, X86_FLUSH_ALL);
+}
+
+void exclusive_begin(struct vp *vp)
+{
+	struct partition *p = vp->partition;
+	uint32_t none = 0;
+	bool inside = vp->inside;
+
+	assert(!vp->owns_exclusive);
+	if (inside)
+		vp_leave(vp);
+	while (!atomic_compare_exchange_strong(&p->exclusive, &none, 1)) {
+		futex_wait(&p->exclusive, 1, INT64_MAX);
+		none = 0;
+	}
+	vp->owns_exclusive = true;
+	wait_others(p, vp, 0);
+	if (inside) {
+		vp_enter(vp);
+		absorb_flushes(vp);
+	}
+	/* So that vp_safepoint() gets to see an instruction that faults from here. */
+	x86_pend(&vp->cpu, X86_PEND_WORK);
+}
+
+void exclusive_end(struct vp *vp)
+{
+	if (!vp->owns_exclusive)
+		return;
+	vp->owns_exclusive = false;
+	atomic_store(&vp->partition->exclusive, 0);
+	futex_wake_all(&vp->partition->exclusive);
+}

@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Virtual processors: one thread each, from creation to deletion.
+ *
+ * The thread is parked (suspended; runs tasks only), or runs slices: an engine run
+ * between two looks at what the others want of it.  A halted VP sleeps at its gate
+ * until somebody pends something or its next deadline comes.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+#include "hv/hypercall.h"
+#include "partition.h"
+#include "sync/futex.h"
+#include "target/i386/mem.h"
+#include "trace/log.h"
+
+/* ---- small ones ---- */
+
+uint32_t vp_index(const struct vp *vp) { return vp->index; }
+struct partition *vp_partition(struct vp *vp) { return vp->partition; }
+struct x86_cpu *vp_cpu(struct vp *vp) { return &vp->cpu; }
+HvtObject *vp_object(struct vp *vp) { return vp->object; }
+bool vp_halted(struct vp *vp) { return atomic_load(&vp->halted); }
+int vp_thread_id(struct vp *vp) { return atomic_load(&vp->thread_id); }
+
+bool vp_is_current(const struct vp *vp)
+{
+	return pthread_equal(vp->thread, pthread_self());
+}
+
+void *vp_component_state(struct vp *vp, const struct vp_component *k)
+{
+	struct hv *hv = vp->partition->hv;
+
+	for (unsigned i = 0; i < hv->component_count; i++)
+		if (hv->components[i] == k)
+			return vp->component[i];
+	return NULL;
+}
+
+uint64_t vp_run_time_ns(struct vp *vp)
+{
+	struct timespec ts;
+	clockid_t clock;
+	bool ended;
+
+	lock_acquire(&vp->lock);
+	ended = vp->ended;
+	if (!ended && pthread_getcpuclockid(vp->thread, &clock) == 0 && clock_gettime(clock, &ts) == 0)
+		atomic_store(&vp->run_time, (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec);
+	lock_release(&vp->lock);
+	return atomic_load(&vp->run_time);
+}
+
+void vp_pend(struct vp *vp, uint32_t bits)
+{
+	x86_pend(&vp->cpu, bits);
+	gate_open(&vp->gate);
+}
+
+void vp_sipi(struct vp *vp, uint8_t vector)
+{
+	atomic_store(&vp->sipi, SIPI_VALID | vector);
+	vp_pend(vp, X86_PEND_WORK);
+}
+
+void vp_deadline_changed(struct vp *vp)
+{
+	atomic_store(&vp->deadline_dirty, true);
+	vp_pend(vp, X86_PEND_WORK);
+}
+
+/* ---- deadlines and start-up IPIs, on its own thread ---- */
+
+static int64_t component_deadline(struct vp *vp, unsigned i)
+{
+	const struct vp_component *k = vp->partition->hv->components[i];
+
+	return k->next_deadline ? k->next_deadline(vp, vp->component[i]) : INT64_MAX;
+}
+
+static void service_deadlines(struct vp *vp)
+{
+	struct hv *hv = vp->partition->hv;
+	int64_t next = INT64_MAX;
+
+	for (unsigned i = 0; i < hv->component_count; i++) {
+		int64_t at = component_deadline(vp, i);
+
+		if (at != INT64_MAX) {
+			int64_t now = monotonic_ns();
+
+			if (at <= now) {
+				hv->components[i]->expire(vp, vp->component[i], now);
+				at = component_deadline(vp, i);
+			}
+		}
+		if (at < next)
+			next = at;
+	}
+	vp->next_deadline = next;
+}
+
+static void service_sipi(struct vp *vp)
+{
+	uint32_t sipi = atomic_load(&vp->sipi);
+
+	/* Guests send INIT and SIPI without a pause: the INIT comes first. */
+	if (!sipi || (atomic_load(&vp->cpu.pending) & X86_PEND_INIT))
+		return;
+	atomic_compare_exchange_strong(&vp->sipi, &sipi, 0);
+	if (vp->cpu.activity == X86_WAIT_SIPI)
+		x86_sipi(&vp->cpu, (uint8_t)sipi);
+}
+
+void vp_service(struct vp *vp)
+{
+	bool dirty = atomic_exchange(&vp->deadline_dirty, false);
+
+	service_sipi(vp);
+	if (!dirty && monotonic_ns() < vp->next_deadline)
+		return;
+	service_deadlines(vp);
+	if (vp->inside)
+		timers_arm(vp->partition->hv, vp, vp->next_deadline);
+}
+
+/* ---- one slice ---- */
+
+static void vp_sleep(struct vp *vp)
+{
+	/* The gate has its own alarm; the timer thread need not kick us. */
+	timers_arm(vp->partition->hv, vp, INT64_MAX);
+	atomic_store(&vp->halted, true);
+	gate_wait(&vp->gate, vp->next_deadline);
+	atomic_store(&vp->halted, false);
+}
+
+static void vp_exit(struct vp *vp, enum exit_reason reason)
+{
+	struct partition *p = vp->partition;
+
+	vp_suspend(vp, SUSPEND_INTERCEPT);
+	log_print(LOG_EXITS, "%s/%u: exit %d at %#" PRIx64 "\n", p->name, vp->index, (int)reason, vp->cpu.rip);
+	if (p->stack && p->stack->exit)
+		p->stack->exit(p->stack_opaque, vp, reason);
+	else
+		partition_set_stopped(p, PARTITION_CRASHED);
+}
+
+static enum x86_run vp_run_engine(struct vp *vp)
+{
+	enum x86_run r;
+
+	vp->stop_exit = EXIT_NONE;
+	vp_enter(vp);
+	timers_arm(vp->partition->hv, vp, vp->next_deadline);
+	r = vp->partition->hv->engine->run(&vp->cpu);
+	exclusive_end(vp);
+	vp_leave(vp);
+	return r;
+}
+
+static void vp_slice(struct vp *vp)
+{
+	vp_service(vp);
+	switch (vp_run_engine(vp)) {
+	case X86_RUN_KICKED:
+		break;
+	case X86_RUN_HALTED:
+		vp_sleep(vp);
+		break;
+	case X86_RUN_STOPPED:
+		if (vp->stop_exit >= 0)
+			vp_exit(vp, (enum exit_reason)vp->stop_exit);
+		break;
+	case X86_RUN_SHUTDOWN:
+		vp_exit(vp, EXIT_SHUTDOWN);
+		break;
+	case X86_RUN_DEBUG:
+		vp_exit(vp, EXIT_DEBUG);
+		break;
+	}
+}
+
+/* ---- the thread ---- */
+
+/* Locks: vp->lock held; released while a task runs. */
+static void run_tasks(struct vp *vp)
+{
+	lock_assert_held(&vp->lock);
+	while (vp->tasks) {
+		struct vp_task *t = vp->tasks;
+
+		vp->tasks = t->next;
+		lock_release(&vp->lock);
+		vp_enter(vp);
+		t->run(vp, t->opaque);
+		exclusive_end(vp);
+		vp_leave(vp);
+		lock_acquire(&vp->lock);
+		t->done = true;
+		pthread_cond_broadcast(&vp->changed);
+	}
+}
+
+typedef void (*component_verb)(struct vp *vp, void *state);
+
+/* Locks: vp->lock held; released meanwhile. */
+static void tell_components(struct vp *vp, size_t verb)
+{
+	struct hv *hv = vp->partition->hv;
+
+	lock_release(&vp->lock);
+	for (unsigned i = 0; i < hv->component_count; i++) {
+		component_verb f = *(const component_verb *)((const char *)hv->components[i] + verb);
+
+		if (f)
+			f(vp, vp->component[i]);
+	}
+	lock_acquire(&vp->lock);
+}
+
+/* Locks: vp->lock held; released while it sleeps. */
+static void park(struct vp *vp)
+{
+	tell_components(vp, offsetof(struct vp_component, suspend));
+	while (vp->suspend && !vp->quit) {
+		/* In the loop: it may be continued and suspended again before it wakes. */
+		vp->parked = true;
+		pthread_cond_broadcast(&vp->changed);
+		run_tasks(vp);
+		if (vp->suspend && !vp->quit && !vp->tasks)
+			pthread_cond_wait(&vp->changed, &vp->lock.mutex);
+	}
+	vp->parked = false;
+	tell_components(vp, offsetof(struct vp_component, resume));
+	atomic_store(&vp->deadline_dirty, true);
+}
+
+static void set_thread_name(struct vp *vp)
+{
+	char name[16], index[8];
+	int n = snprintf(index, sizeof index, "/%u", vp->index);
+
+	/* The kernel keeps 15 characters: the index must be among them. */
+	snprintf(name, sizeof name, "vp %.*s%s", (int)sizeof name - 4 - n, vp->partition->name, index);
+	pthread_setname_np(pthread_self(), name);
+}
+
+static void *vp_main(void *o)
+{
+	struct vp *vp = o;
+
+	set_thread_name(vp);
+	prctl(PR_SET_TIMERSLACK, 1ul);
+	atomic_store(&vp->thread_id, (int)syscall(SYS_gettid));
+	lock_acquire(&vp->lock);
+	while (!vp->quit) {
+		if (vp->suspend) {
+			park(vp);
+			continue;
+		}
+		run_tasks(vp);
+		if (vp->suspend || vp->quit)
+			continue;
+		lock_release(&vp->lock);
+		vp_slice(vp);
+		lock_acquire(&vp->lock);
+	}
+	run_tasks(vp);
+	lock_release(&vp->lock);
+	vp_run_time_ns(vp);
+	lock_acquire(&vp->lock);
+	vp->ended = true;
+	vp->parked = true;
+	pthread_cond_broadcast(&vp->changed);
+	lock_release(&vp->lock);
+	return NULL;
+}
+
+/* ---- suspension ---- */
+
+void vp_suspend(struct vp *vp, uint32_t why)
+{
+	lock_acquire(&vp->lock);
+	vp->suspend |= why;
+	lock_release(&vp->lock);
+	vp_pend(vp, X86_PEND_STOP);
+}
+
+void vp_wait_parked(struct vp *vp)
+{
+	if (vp_is_current(vp))
+		return;
+	lock_acquire(&vp->lock);
+	while (!vp->parked)
+		pthread_cond_wait(&vp->changed, &vp->lock.mutex);
+	lock_release(&vp->lock);
+}
+
+void vp_continue(struct vp *vp, uint32_t why)
+{
+	lock_acquire(&vp->lock);
+	vp->suspend &= ~why;
+	/* Whoever waits for `parked` after the next suspend must not see the old one. */
+	if (!vp->suspend)
+		vp->parked = false;
+	pthread_cond_broadcast(&vp->changed);
+	lock_release(&vp->lock);
+}
+
+/* ---- tasks ---- */
+
+static struct vp *current_of(struct partition *p)
+{
+	for (uint32_t i = 0; i < p->vp_count; i++)
+		if (vp_is_current(p->vps[i]))
+			return p->vps[i];
+	return NULL;
+}
+
+/* Locks: target->lock held.  Waits for the task while serving our own, so that two VPs may call each other. */
+static void wait_serving(struct vp *self, struct vp *target, const struct vp_task *t)
+{
+	while (!t->done) {
+		int64_t until = monotonic_ns() + 200000;
+		struct timespec ts = { .tv_sec = until / 1000000000, .tv_nsec = until % 1000000000 };
+
+		pthread_cond_timedwait(&target->changed, &target->lock.mutex, &ts);
+		if (t->done)
+			break;
+		lock_release(&target->lock);
+		lock_acquire(&self->lock);
+		run_tasks(self);
+		lock_release(&self->lock);
+		lock_acquire(&target->lock);
+	}
+}
+
+static void task_post(struct vp *vp, struct vp_task *t)
+{
+	struct vp_task **end = &vp->tasks;
+
+	lock_assert_held(&vp->lock);
+	while (*end)
+		end = &(*end)->next;
+	*end = t;
+	pthread_cond_broadcast(&vp->changed);
+}
+
+void vp_call(struct vp *vp, void (*f)(struct vp *vp, void *o), void *o)
+{
+	struct vp_task t = { .run = f, .opaque = o };
+	struct vp *self = current_of(vp->partition);
+	bool inside = self && self->inside;
+
+	if (self == vp) {
+		f(vp, o);
+		return;
+	}
+	if (inside)
+		vp_leave(self);
+	lock_acquire(&vp->lock);
+	if (vp->ended) {
+		lock_release(&vp->lock);
+		f(vp, o);
+	} else {
+		task_post(vp, &t);
+		vp_pend(vp, X86_PEND_STOP);
+		if (self) {
+			wait_serving(self, vp, &t);
+		} else {
+			while (!t.done)
+				pthread_cond_wait(&vp->changed, &vp->lock.mutex);
+		}
+		lock_release(&vp->lock);
+	}
+	if (inside)
+		vp_enter(self);
+}
+
+/* ---- life ---- */
+
+void vp_reset_state(struct vp *vp, enum x86_reset how)
+{
+	struct hv *hv = vp->partition->hv;
+
+	for (unsigned i = 0; i < hv->component_count; i++)
+		if (hv->components[i]->reset)
+			hv->components[i]->reset(vp, vp->component[i], how);
+	vp_deadline_changed(vp);
+}
+
+static void lock_and_condition_init(struct vp *vp)
+{
+	pthread_condattr_t attr;
+
+	lock_init(&vp->lock, LOCK_VP, "virtual processor");
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&vp->changed, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
+struct vp *vp_new(struct partition *p, uint32_t index, GError **error)
+{
+	void *memory;
+	struct vp *vp;
+
+	if (posix_memalign(&memory, 64, sizeof *vp))
+		g_error("no memory for a virtual processor");
+	vp = memory;
+	memset(vp, 0, sizeof *vp);
+	vp->partition = p;
+	vp->index = index;
+	vp->suspend = SUSPEND_CREATED;
+	vp->next_deadline = INT64_MAX;
+	vp->armed = INT64_MAX;
+	vp->assist.page.at = GPN_NOWHERE;
+	lock_and_condition_init(vp);
+	gate_init(&vp->gate);
+	vp->component = g_new0(void *, p->hv->component_count + 1);
+	for (unsigned i = 0; i < p->hv->component_count; i++)
+		vp->component[i] = g_malloc0(MAX(p->hv->components[i]->size, 1));
+	x86_init(&vp->cpu, &vp_ops, vp, p->model, index, index, p->vp_count);
+	if (!p->hv->engine->attach(&vp->cpu)) {
+		g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NOMEM, "no memory for the engine of VP %u of partition '%s'",
+			    index, p->name);
+		vp_free(vp);
+		return NULL;
+	}
+	x86_reset(&vp->cpu, X86_RESET_POWER_ON);
+	if (index)
+		vp->cpu.activity = X86_WAIT_SIPI;
+	vp->object = vp_object_new(vp);
+	return vp;
+}
+
+static bool components_init(struct vp *vp, GError **error)
+{
+	struct hv *hv = vp->partition->hv;
+
+	for (unsigned i = 0; i < hv->component_count; i++) {
+		const struct vp_component *k = hv->components[i];
+
+		if (k->init && !k->init(vp, vp->component[i])) {
+			g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NOMEM, "cannot set up %s of VP %u of partition '%s'",
+				    k->name, vp->index, vp->partition->name);
+			return false;
+		}
+	}
+	vp_reset_state(vp, X86_RESET_POWER_ON);
+	return true;
+}
+
+bool vp_start_thread(struct vp *vp, GError **error)
+{
+	int e;
+
+	if (!components_init(vp, error))
+		return false;
+	timers_add(vp->partition->hv, vp);
+	e = pthread_create(&vp->thread, NULL, vp_main, vp);
+	if (e) {
+		timers_remove(vp->partition->hv, vp);
+		g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_AGAIN,
+			    "cannot create the thread of VP %u of partition '%s': %s; raise the limit on processes (ulimit -u)",
+			    vp->index, vp->partition->name, g_strerror(e));
+		return false;
+	}
+	/* vp->thread is written by pthread_create: nobody may read it before it has returned. */
+	lock_acquire(&vp->lock);
+	while (!vp->parked)
+		pthread_cond_wait(&vp->changed, &vp->lock.mutex);
+	lock_release(&vp->lock);
+	return true;
+}
+
+void vp_join(struct vp *vp)
+{
+	struct hv *hv = vp->partition->hv;
+
+	lock_acquire(&vp->lock);
+	vp->quit = true;
+	pthread_cond_broadcast(&vp->changed);
+	lock_release(&vp->lock);
+	vp_pend(vp, X86_PEND_STOP);
+	pthread_join(vp->thread, NULL);
+	timers_remove(hv, vp);
+	for (unsigned i = 0; i < hv->component_count; i++)
+		if (hv->components[i]->fini)
+			hv->components[i]->fini(vp, vp->component[i]);
+	hv->engine->detach(&vp->cpu);
+}
+
+void vp_free(struct vp *vp)
+{
+	for (unsigned i = 0; vp->component[i]; i++)
+		g_free(vp->component[i]);
+	g_free(vp->component);
+	g_clear_object(&vp->object);
+	pthread_cond_destroy(&vp->changed);
+	lock_destroy(&vp->lock);
+	free(vp);
+}
