@@ -104,8 +104,12 @@ static inline uint64_t uop_next(const struct x86_cpu *c, const struct uop *u)
 /* Leaves the block; c->rip is already the next instruction. */
 const struct uop *block_exit(struct x86_cpu *c, const struct uop *u);
 
+/* op-xsave.c: XINUSE within XCR0, what XGETBV(1) answers. */
+uint64_t xsave_in_use(const struct x86_cpu *c);
 /* op-x87.c: raises #MF (or asserts FERR#) if an unmasked x87 exception is pending. */
 void x87_check_pending(struct x86_cpu *c);
+/* An MMX instruction is about to use the registers: TOP 0, none empty (EMMS: all empty). */
+void x87_enter_mmx(struct x86_cpu *c);
 
 /*
  * Locked operations that no host atomic can do: no other processor runs guest
