@@ -378,10 +378,8 @@ static unsigned reduce(struct sf_num *x)
 	if (x->sign)
 		q = 0 - q;
 	x->sign ^= above;
-	if (rest == 0) {
-		x->cls = SFC_ZERO;
-		return (unsigned)q & 3;
-	}
+	/* HALF_PI is odd and longer than any significand, so it divides none. */
+	assert(rest != 0);
 	shift = sf_clz128(rest);
 	sfn_set_mant(x, rest << shift);
 	x->exp = 62 - (int32_t)shift;
