@@ -1,1 +1,7 @@
-int main(void) { return 0; }
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "system/vmm.h"
+
+int main(int argc, char **argv)
+{
+	return vmm_main(argc, argv);
+}

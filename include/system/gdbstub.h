@@ -13,5 +13,7 @@ struct vmm;
  * v->gdb and v->on_debug.  False with an error that names the spec.
  */
 bool gdbstub_start(struct vmm *v, const char *chardev_spec, GError **error);
+/* Ends it; only while v->gdb is set. */
+void gdbstub_stop(struct vmm *v);
 
 #endif

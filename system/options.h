@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The command line, read and checked as far as it can be without a machine. */
+#ifndef SYSTEM_OPTIONS_H
+#define SYSTEM_OPTIONS_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum accel { ACCEL_HVTLFS, ACCEL_QTEST };
+
+struct options {
+	char *program;              /* for messages */
+	enum accel accel;
+	char *engine;
+	uint64_t hv_memory;         /* bytes of the whole machine; 0: chosen */
+	char *cpu, *name, *uuid;
+	uint64_t cpus, max_cpus;
+	uint64_t memory;            /* of the first partition, bytes */
+	char *kernel, *initrd, *append, *bios;
+	GPtrArray *firmware_dirs;   /* -L */
+	bool nographic, nodefaults;
+	GPtrArray *serial, *monitor, *qmp, *qmp_pretty;   /* in the legacy spelling */
+	GPtrArray *chardev, *mon, *device, *object, *global;
+	bool no_reboot, no_shutdown, stopped;
+	char *gdb, *qtest, *qtest_log;
+	char *log_items, *log_file, *pidfile;
+	bool timestamps;
+	bool done;                  /* help or version was printed: nothing to run */
+};
+
+/*
+ * Never NULL; with @error set (and the option named) if the command line is bad.
+ * Help goes to @out.
+ */
+struct options *options_parse(int argc, char **argv, FILE *out, GError **error);
+void options_free(struct options *o);
+void options_help(FILE *out);
+
+#endif
