@@ -12,7 +12,7 @@
 #include "target/i386/decode.h"
 
 static const char *const absent_sets[] = {
-	"AVX512", "XOP", "3DNOW", "TBM", "FMA4", "LWP", "VTX", "SVM", "AMX", "MPX", "CET", "KEYLOCKER", "SGX", "RTM",
+	"AVX512", "XOP", "PT", "3DNOW", "TBM", "FMA4", "LWP", "VTX", "SVM", "AMX", "MPX", "CET", "KEYLOCKER", "SGX", "RTM",
 	"AVX_VNNI", "AVX2GATHER_", "GFNI", "VAES", "VPCLMULQDQ", "PADLOCK", "SMX", "PCONFIG", "ENQCMD", "MOVDIR", "WBNOINVD",
 	"CLDEMOTE", "PTWRITE", "WAITPKG", "SERIALIZE", "TSX_LDTRK", "HRESET", "UINTR", "PKU", "SNP", "MCOMMIT", "RDPRU", "CLZERO",
 	"MONITORX", "SSE4A", "KNC", "PREFETCHWT1", "TDX", "INVLPGB", "RMPQUERY", "AMD_INVLPGB", "SNP", "CLWB_",
