@@ -83,7 +83,6 @@ static void device_class_init(gpointer klass, gpointer data)
 	HvtObjectClass *object_class = klass;
 
 	object_class->complete = complete;
-	G_OBJECT_CLASS(klass)->get_property = get_property;
 }
 
 static void type_class_init(gpointer klass, gpointer data)
@@ -92,6 +91,7 @@ static void type_class_init(gpointer klass, gpointer data)
 	HvtObjectClass *object_class = klass;
 	unsigned id = 0;
 
+	G_OBJECT_CLASS(klass)->get_property = get_property;    /* not inherited */
 	((DeviceClass *)klass)->type = t;
 	object_class->description = t->description;
 	object_class->user_creatable = t->user_creatable;

@@ -148,7 +148,7 @@ static uint16_t count(const struct counter *c, int64_t now)
 
 static uint8_t status(const struct counter *c, int64_t now)
 {
-	bool null = !c->counting || c->pending || elapsed(c, now) < 0;
+	bool null = !c->counting || c->pending || now < c->start;
 
 	return (output(c, now) ? STATUS_OUT : 0) | (null ? STATUS_NULL : 0) | c->rw << 4 | c->mode << 1
 		| (c->bcd ? CONTROL_BCD : 0);
