@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "backends/keyval.h"
 #include "system/gdbstub.h"
 #include "trace/log.h"
 #include "vmm-internal.h"
