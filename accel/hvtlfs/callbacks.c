@@ -191,12 +191,12 @@ static void op_code_marked(void *o, struct x86_code_page *code)
 
 static void op_exclusive_begin(void *o)
 {
-	exclusive_begin(o);
+	vp_exclusive_begin(o);
 }
 
 static void op_exclusive_end(void *o)
 {
-	exclusive_end(o);
+	vp_exclusive_end(o);
 }
 
 static void op_work(void *o)
@@ -213,9 +213,9 @@ static void op_init_taken(void *o)
 	struct vp *vp = o;
 
 	vp_reset_state(vp, X86_RESET_INIT);
-	/* A start-up IPI may have been waiting for this. */
+	/* A start-up IPI may have been waiting for this; it must not wait in its sleep. */
 	if (atomic_load(&vp->sipi))
-		x86_pend(&vp->cpu, X86_PEND_WORK);
+		vp_pend(vp, X86_PEND_WORK);
 }
 
 const struct x86_ops vp_ops = {

@@ -147,8 +147,8 @@ void vp_safepoint(struct vp *vp);
 void partition_rendezvous(struct partition *p, struct vp *self, uint32_t bits);
 /* The GPA map changed: flushes all TLBs of @p.  Like partition_rendezvous(). */
 void partition_flush(struct partition *p, struct vp *self);
-void exclusive_begin(struct vp *vp);
-void exclusive_end(struct vp *vp);
+void vp_exclusive_begin(struct vp *vp);
+void vp_exclusive_end(struct vp *vp);
 
 /* ---- callbacks.c ---- */
 

@@ -51,20 +51,6 @@ void vp_leave(struct vp *vp)
 	epoch_step(vp, 1);
 }
 
-void vp_safepoint(struct vp *vp)
-{
-	if (vp->owns_exclusive) {
-		/* The instruction faulted on its way to exclusive_end. */
-		exclusive_end(vp);
-	}
-	if (atomic_load(&vp->partition->exclusive)) {
-		vp_leave(vp);
-		vp_enter(vp);
-	} else {
-		epoch_step(vp, 2);
-	}
-}
-
 static void absorb_flushes(struct vp *vp)
 {
 	uint32_t flushes = X86_PEND_TLB | X86_PEND_TLB_WRITE;
@@ -77,6 +63,19 @@ static void absorb_flushes(struct vp *vp)
 		x86_tlb_flush(&vp->cpu, X86_FLUSH_ALL);
 	else
 		x86_tlb_flush_writes(&vp->cpu);
+}
+
+void vp_safepoint(struct vp *vp)
+{
+	/* Still held: the instruction faulted on its way to exclusive_end. */
+	vp_exclusive_end(vp);
+	/* The step comes first: what was asked before it is looked at after it. */
+	epoch_step(vp, 2);
+	if (atomic_load(&vp->partition->exclusive)) {
+		vp_leave(vp);
+		vp_enter(vp);
+	}
+	absorb_flushes(vp);
 }
 
 static void wait_epoch(struct vp *vp, uint32_t seen)
@@ -129,7 +128,7 @@ void partition_flush(struct partition *p, struct vp *self)
 		x86_tlb_flush(&self->cpu, X86_FLUSH_ALL);
 }
 
-void exclusive_begin(struct vp *vp)
+void vp_exclusive_begin(struct vp *vp)
 {
 	struct partition *p = vp->partition;
 	uint32_t none = 0;
@@ -152,7 +151,7 @@ void exclusive_begin(struct vp *vp)
 	x86_pend(&vp->cpu, X86_PEND_WORK);
 }
 
-void exclusive_end(struct vp *vp)
+void vp_exclusive_end(struct vp *vp)
 {
 	if (!vp->owns_exclusive)
 		return;

@@ -158,7 +158,7 @@ static enum x86_run vp_run_engine(struct vp *vp)
 	vp_enter(vp);
 	timers_arm(vp->partition->hv, vp, vp->next_deadline);
 	r = vp->partition->hv->engine->run(&vp->cpu);
-	exclusive_end(vp);
+	vp_exclusive_end(vp);
 	vp_leave(vp);
 	return r;
 }
@@ -198,7 +198,7 @@ static void run_tasks(struct vp *vp)
 		lock_release(&vp->lock);
 		vp_enter(vp);
 		t->run(vp, t->opaque);
-		exclusive_end(vp);
+		vp_exclusive_end(vp);
 		vp_leave(vp);
 		lock_acquire(&vp->lock);
 		t->done = true;
