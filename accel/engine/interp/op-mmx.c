@@ -110,21 +110,23 @@ OP(movd_store)
 
 /*
  * MASKMOVQ, MASKMOVDQU: bytes of the first operand whose mask has the sign
- * bit go to seg:[rDI].  All of them are probed first.
+ * bit go to seg:[rDI].  Each page that gets any of them is probed first, from
+ * where the operand enters it.
  */
 OP(maskmov)
 {
-	unsigned n = vec_lane(u, 0);
+	unsigned n = vec_lane(u, 0), probed = 0;
 	uint64_t at[16], mask = u->addrsize == 8 ? UINT64_MAX : (UINT64_C(1) << 8 * u->addrsize) - 1;
 	vec v, m;
 
 	vec_get(c, u, 0, &v);
 	vec_get(c, u, 1, &m);
 	for (unsigned i = 0; i < n; i++) {
-		if (m.sb[i] >= 0)
-			continue;
 		at[i] = x86_linear(c, u->seg, (c->gpr[X86_RDI] + i) & mask, 1, X86_WRITE);
-		x86_probe_write(c, at[i], 1);
+		if ((at[i] & ~X86_PAGE_MASK) == 0)
+			probed = i;
+		if (m.sb[i] < 0)
+			x86_probe_write(c, at[probed], 1);
 	}
 	for (unsigned i = 0; i < n; i++)
 		if (m.sb[i] < 0)
@@ -135,6 +137,7 @@ OP(maskmov)
 
 OP(emms)
 {
+	x87_enter_mmx(c);
 	c->fpu.empty = 0xff;
 	return NEXT(u);
 }
