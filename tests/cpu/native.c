@@ -179,7 +179,10 @@ void native_map(void)
 	map_at(CODE, 4096, PROT_READ | PROT_WRITE | PROT_EXEC);
 	map_at(AREA, (sizeof *area + 4095) & ~4095ul, PROT_READ | PROT_WRITE);
 	map_at(DATA, DATA_PAGES * 4096, PROT_READ | PROT_WRITE);
-	map_at(DATA_RO, 4096, PROT_READ);
+	/* A page that was never written may not be there, and then faults otherwise. */
+	map_at(DATA_RO, 4096, PROT_READ | PROT_WRITE);
+	memset((void *)(uintptr_t)DATA_RO, 0, 4096);
+	mprotect((void *)(uintptr_t)DATA_RO, 4096, PROT_READ);
 	entry64 = (void (*)(void))(uintptr_t)c.p;
 	emit_entry(&c, true);
 	entry32 = (void (*)(void))(uintptr_t)c.p;
