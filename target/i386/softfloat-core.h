@@ -120,19 +120,33 @@ struct sf_packed {
 	int32_t exp;
 };
 
+/* Unmasked on x87: the exponent is brought back into range. */
+static inline struct sf_packed sf_scaled(const struct sf_fmt *f, struct sf_env *e, const struct sf_num *n,
+					 const struct sf_bits *r, int32_t by)
+{
+	int32_t exp = n->exp + r->carry + by;
+
+	e->rounded_up = r->up;
+	if (r->inexact)
+		sf_flag(e, SF_PE);
+	if (exp <= f->emax && exp >= f->emin)
+		return (struct sf_packed){ r->frac, exp + f->emax };
+	/* Only FSCALE gets so far that this does not help: infinity or zero, however it rounds. */
+	sf_flag(e, SF_PE);
+	e->rounded_up = by < 0;
+	return by < 0 ? (struct sf_packed){ SF_TOP, 2 * f->emax + 1 } : (struct sf_packed){ 0, 0 };
+}
+
 static inline struct sf_packed sf_overflow(const struct sf_fmt *f, unsigned prec, struct sf_env *e,
 					   const struct sf_num *n, const struct sf_bits *r)
 {
+	bool masked = e->masks & SF_OE;
 	bool inf = e->round == SF_NEAREST || e->round == (n->sign ? SF_DOWN : SF_UP);
 
 	sf_flag(e, SF_OE);
-	if (!(e->masks & SF_OE) && f->scaled) {
-		if (r->inexact)
-			sf_flag(e, SF_PE);
-		e->rounded_up = r->up;
-		return (struct sf_packed){ r->frac, n->exp + r->carry - SF_SCALE + f->emax };
-	}
-	if (e->masks & SF_OE || r->inexact)
+	if (!masked && f->scaled)
+		return sf_scaled(f, e, n, r, -SF_SCALE);
+	if (masked || r->inexact)
 		sf_flag(e, SF_PE);
 	e->rounded_up = inf;
 	if (inf)
@@ -148,15 +162,14 @@ static inline struct sf_packed sf_underflow(const struct sf_fmt *f, unsigned pre
 	sf_u128 m;
 
 	if (!masked && f->scaled) {
-		sf_flag(e, SF_UE | (r->inexact ? SF_PE : 0));
-		e->rounded_up = r->up;
-		return (struct sf_packed){ r->frac, n->exp + r->carry + SF_SCALE + f->emax };
+		sf_flag(e, SF_UE);
+		return sf_scaled(f, e, n, r, SF_SCALE);
 	}
 	if (masked && e->ftz) {
 		sf_flag(e, SF_UE | SF_PE);
 		return (struct sf_packed){ 0, 0 };
 	}
-	m = sf_shift_sticky(sfn_mant(n), f->emin - n->exp);
+	m = sf_shift_sticky(sfn_mant(n), (unsigned)(f->emin - n->exp));
 	d = sf_round_bits(e->round, n->sign, (uint64_t)(m >> 64), (uint64_t)m, prec);
 	e->rounded_up = d.up;
 	/* Unmasked, a result within the precision counts as exact even where no denormal could hold it. */

@@ -188,6 +188,7 @@ struct x86_f80 sf64_to_f80(struct sf_env *e, uint64_t a) { return widen(e, sf64_
 static uint64_t narrow(const struct sf_fmt *f, struct sf_env *e, struct x86_f80 a)
 {
 	struct sf_num x;
+	uint64_t r;
 
 	e->rounded_up = false;
 	if (sf80_is_special(a)) {
@@ -195,7 +196,13 @@ static uint64_t narrow(const struct sf_fmt *f, struct sf_env *e, struct x86_f80 
 		return (a.se >> 15 ? sf_sign_bit(f) : 0) | sf_inf_bits(f) | (a.frac & ~SF_TOP) >> (64 - f->prec);
 	}
 	x = sf80_unpack(a);
-	return sf_pack(f, e, &x);
+	r = sf_pack(f, e, &x);
+	/* Unmasked: nothing is stored, so nothing was inexact. */
+	if (e->flags & ~e->masks & (SF_OE | SF_UE)) {
+		e->flags &= (uint8_t)~SF_PE;
+		e->rounded_up = false;
+	}
+	return r;
 }
 
 uint32_t sf80_to_f32(struct sf_env *e, struct x86_f80 a) { return (uint32_t)narrow(&sf_fmt32, e, a); }

@@ -226,6 +226,7 @@ struct x86_f80 x87_f2xm1(struct sf_env *e, struct x86_f80 x)
 		return x;
 	if (n.exp >= 0) {
 		/* Undefined beyond 1 and -1. */
+		sf_flag(e, SF_PE);
 		if (n.exp == 0 && n.hi == SF_TOP)
 			return n.sign ? (struct x86_f80){ SF_TOP, 0xbffe } : x;
 		return x;
@@ -279,8 +280,12 @@ struct x86_f80 x87_fyl2x(struct sf_env *e, struct x86_f80 y, struct x86_f80 x)
 	if (b.cls == SFC_ZERO || is_one)
 		return zero(sign);
 	l = log2_of(a);
-	/* A power of two has an integer for its logarithm. */
-	return a.hi == SF_TOP ? exact(e, sfn_mul(e, b, l)) : inexact(e, mul(b, l));
+	if (a.hi != SF_TOP)
+		return inexact(e, mul(b, l));
+	/* A power of two has an integer for its logarithm; processors call that inexact all the same. */
+	y = exact(e, sfn_mul(e, b, l));
+	sf_flag(e, sf80_exp(y) ? SF_PE : SF_PE | SF_UE);
+	return y;
 }
 
 struct x86_f80 x87_fyl2xp1(struct sf_env *e, struct x86_f80 y, struct x86_f80 x)
@@ -304,8 +309,11 @@ struct x86_f80 x87_fyl2xp1(struct sf_env *e, struct x86_f80 y, struct x86_f80 x)
 		return infinity(sign);
 	if (b.cls == SFC_ZERO || a.cls == SFC_ZERO)
 		return zero(sign);
-	if (a.sign && a.exp >= 0)
-		return y;  /* undefined from -1 downwards */
+	if (a.sign && a.exp >= 0) {
+		/* Undefined from -1 downwards. */
+		sf_flag(e, SF_PE);
+		return x;
+	}
 	if (a.exp >= -1) {
 		z = log2_of(add(one, a));
 	} else {
@@ -388,8 +396,9 @@ static unsigned reduce(struct sf_num *x)
 
 enum trig { SIN, COS, TAN };
 
-static struct sf_num trig_value(struct sf_num x, unsigned quadrant, enum trig which)
+static struct sf_num trig_value(struct sf_num x, enum trig which)
 {
+	unsigned quadrant = reduce(&x);
 	struct sf_num r;
 
 	if (which == TAN) {
@@ -402,10 +411,20 @@ static struct sf_num trig_value(struct sf_num x, unsigned quadrant, enum trig wh
 	return quadrant & 2 ? negate(r) : r;
 }
 
+/* Next to x: a sine is just below it; a tangent is x for processors however they round. */
+static struct x86_f80 trig_tiny(struct sf_env *e, struct sf_num x, enum trig which)
+{
+	if (which == SIN)
+		return inexact(e, sub(x, (struct sf_num){ .cls = SFC_FINITE, .hi = SF_TOP, .exp = x.exp - 100, .sign = x.sign }));
+	if (x.exp < sf_fmt80.emin)
+		return inexact(e, x);
+	sf_flag(e, SF_PE);
+	return exact(e, x);
+}
+
 static bool trig(struct sf_env *e, struct x86_f80 v, enum trig which, struct x86_f80 *r)
 {
 	struct sf_num x;
-	unsigned quadrant;
 
 	e->rounded_up = false;
 	if (sf80_is_special(v)) {
@@ -422,8 +441,7 @@ static bool trig(struct sf_env *e, struct x86_f80 v, enum trig which, struct x86
 	} else if (x.exp >= 63) {
 		return false;
 	} else if (accept(e, x.denormal)) {
-		quadrant = reduce(&x);
-		*r = inexact(e, trig_value(x, quadrant, which));
+		*r = x.exp < -33 && which != COS ? trig_tiny(e, x, which) : inexact(e, trig_value(x, which));
 	}
 	return true;
 }

@@ -384,7 +384,7 @@ static void print_outcome(const char *who, const struct outcome *o)
 static void test_encoding(const void *data)
 {
 	const uint8_t code[2] = { GPOINTER_TO_UINT(data) >> 8, GPOINTER_TO_UINT(data) & 0xff };
-	unsigned rounds = g_test_slow() ? 100000 : 400, bad = 0;
+	unsigned rounds = g_test_slow() ? 100000 : 1000, bad = 0;
 	uint8_t *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct sigaction sa = { .sa_handler = fault, .sa_flags = SA_NODEFER }, old_ill, old_fpe;
 	struct machine *m = machine_new();

@@ -78,6 +78,7 @@ OP(ffree)
 
 	x87_track(c, u);
 	f->empty |= (uint8_t)(1u << x87_phys(f, u->modrm & 7));
+	f->fsw &= (uint16_t)~FSW_C1;
 	if (u->opcode == 0xdf)
 		x87_pop(f);
 	return NEXT(u);

@@ -65,16 +65,17 @@ static const struct uop *prem(struct x86_cpu *c, const struct uop *u, enum x87_p
 	bool partial = false;
 
 	x87_track(c, u);
+	f->fsw &= (uint16_t)~FSW_C2;
 	if (x87_empty(f, 0) || x87_empty(f, 1)) {
-		if (x87_stack_fault(f, X87_UNDERFLOW)) {
-			f->fsw &= (uint16_t)~FSW_C2;
+		if (x87_stack_fault(f, X87_UNDERFLOW))
 			x87_put(f, 0, X87_NAN);
-		}
 		return NEXT(u);
 	}
 	r = x87_fprem(&e, *x87_st(f, 0), *x87_st(f, 1), how, &q, &partial);
 	if (x87_commit_env(f, &e)) {
-		set_quotient(f, q, partial);
+		/* With a NaN for its result it leaves C0 and C3 alone. */
+		if ((r.se & 0x7fff) != 0x7fff)
+			set_quotient(f, q, partial);
 		x87_put(f, 0, r);
 	}
 	return NEXT(u);

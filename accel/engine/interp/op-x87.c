@@ -31,26 +31,27 @@ static void set_order(struct x86_fpu *f, enum sf_order o)
 	f->fsw = (uint16_t)((f->fsw & ~FSW_CC) | cc);
 }
 
-/* Compares into C3, C2, C0 and pops @pops registers unless stopped. */
+/* Compares into C3, C2, C0 even if an exception is not masked; that only stops the @pops. */
 static void compare(struct x86_fpu *f, struct sf_env *e, struct x86_f80 a, struct x86_f80 b, enum sf_nan nan,
 		    unsigned pops)
 {
 	enum sf_order o = sf80_cmp(e, a, b, nan);
 
+	bool go_on;
+
 	e->rounded_up = false;
-	if (!x87_commit_env(f, e))
-		return;
+	go_on = x87_commit_env(f, e);
 	set_order(f, o);
-	while (pops--)
+	while (go_on && pops--)
 		x87_pop(f);
 }
 
 static void compare_empty(struct x86_fpu *f, unsigned pops)
 {
-	if (!x87_stack_fault(f, X87_UNDERFLOW))
-		return;
+	bool go_on = x87_stack_fault(f, X87_UNDERFLOW);
+
 	set_order(f, SF_UNORDERED);
-	while (pops--)
+	while (go_on && pops--)
 		x87_pop(f);
 }
 
@@ -123,13 +124,12 @@ OP(fcomi)
 		done = x87_stack_fault(f, X87_UNDERFLOW);
 	} else {
 		o = sf80_cmp(&e, *x87_st(f, 0), *x87_st(f, i), reg_field(u) == 5 ? SF_QUIET : SF_SIGNAL);
-		done = x87_commit_env(f, &e);
+		x87_commit(f, e.flags, f->fsw & FSW_C1);
+		done = !(e.flags & ~e.masks & X87_BEFORE);
 	}
-	if (done) {
-		x86_arith_set(c, order_eflags(o));
-		if (u->opcode == 0xdf)
-			x87_pop(f);
-	}
+	x86_arith_set(c, order_eflags(o));
+	if (done && u->opcode == 0xdf)
+		x87_pop(f);
 	return NEXT(u);
 }
 
@@ -332,9 +332,13 @@ static const struct uop *load_env(struct x86_cpu *c, const struct uop *u, const 
 	struct x86_fpu *f = &c->fpu;
 
 	x87_track_mem(c, u);
-	if (!x87_empty(f, 7))
+	if (!x87_empty(f, 7)) {
 		x87_load(f, v);
-	else if (x87_commit_env(f, e))
+		return NEXT(u);
+	}
+	/* A denormal is loaded whether masked or not. */
+	x87_commit(f, e->flags, false);
+	if (!(e->flags & ~e->masks & SF_IE))
 		x87_push(f, v);
 	return NEXT(u);
 }
@@ -599,10 +603,17 @@ OP(fst_sti)
 	return NEXT(u);
 }
 
-/* D9 D8+i */
+/* D9 D8+i: as FSTP, but an empty ST(0) is just popped. */
 OP(fstp1)
 {
-	return op_fst_sti(c, u);
+	struct x86_fpu *f = &c->fpu;
+
+	x87_track(c, u);
+	x87_commit(f, 0, false);
+	if (!x87_empty(f, 0))
+		x87_put(f, rm_field(u), *x87_st(f, 0));
+	x87_pop(f);
+	return NEXT(u);
 }
 
 OP(fxch)
@@ -645,10 +656,8 @@ static const struct uop *fcmov(struct x86_cpu *c, const struct uop *u, bool move
 	if (x87_empty(f, 0) || x87_empty(f, i)) {
 		if (x87_stack_fault(f, X87_UNDERFLOW))
 			x87_put(f, 0, X87_NAN);
-	} else {
-		x87_commit(f, 0, false);
-		if (move)
-			x87_put(f, 0, *x87_st(f, i));
+	} else if (move) {
+		x87_put(f, 0, *x87_st(f, i));
 	}
 	return NEXT(u);
 }
