@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Page walks of every form, faults, accessed and dirty bits, TLB, code frames. */
+#include "bare-cpu.h"
+
+enum { P = 1, W = 2, U = 4, A = 1 << 5, D = 1 << 6, PS = 1 << 7, G = 1 << 8 };
+enum { ROOT = 0x1000, T3 = 0x2000, T2 = 0x3000, T1 = 0x4000, T4 = 0x5000, DATA = 0x200000 };
+#define NX (1ull << 63)
+
+static void set_cpl(struct fake *f, unsigned cpl)
+{
+	f->c->seg[X86_SS].attr = (f->c->seg[X86_SS].attr & ~(uint32_t)SEG_DPL) | cpl << SEG_DPL_SHIFT;
+	x86_mode_update(f->c);
+}
+
+/* 4-level tables that map linear 0x400000 + 4096 * i to DATA + 4096 * i, user and writable. */
+static struct fake *long_new(const char *cpu, uint64_t cr4)
+{
+	struct fake *f = fake_new(cpu);
+	struct x86_cpu *c = f->c;
+
+	put64(f, ROOT, T3 | P | W | U);
+	put64(f, T3, T2 | P | W | U);
+	put64(f, T2 + 2 * 8, T1 | P | W | U);
+	for (unsigned i = 0; i < 512; i++)
+		put64(f, T1 + i * 8, (DATA + i * 4096) | P | W | U);
+	c->cr3 = ROOT;
+	x86_write_efer(c, EFER_LME | EFER_NXE | EFER_SCE);
+	x86_write_cr4(c, CR4_PAE | cr4);
+	x86_write_cr0(c, CR0_PG | CR0_PE | CR0_WP | CR0_ET);
+	c->seg[X86_CS].attr = SEG_L | SEG_P | SEG_S | SEG_CODE | SEG_READABLE;
+	x86_mode_update(c);
+	g_assert_true(c->mode & X86_MODE_CS64);
+	return f;
+}
+
+static void test_off(void)
+{
+	struct fake *f = fake_new("max");
+
+	x86_st32(f->c, 0x12345, 0xdeadbeef);
+	g_assert_cmphex(get32(f, 0x12345), ==, 0xdeadbeef);
+	x86_st64(f->c, 0x12ffc, 0x1122334455667788);
+	g_assert_cmphex(x86_ld64(f->c, 0x12ffc), ==, 0x1122334455667788);
+	g_assert_cmphex(get64(f, 0x12ffc), ==, 0x1122334455667788);
+	fake_free(f);
+}
+
+static void test_long(void)
+{
+	struct fake *f = long_new("max", 0);
+
+	put64(f, DATA + 8, 42);
+	g_assert_cmpint(x86_ld64(f->c, 0x400008), ==, 42);
+	g_assert_cmphex(get64(f, ROOT), ==, (T3 | P | W | U | A));
+	g_assert_cmphex(get64(f, T1), ==, (DATA | P | W | U | A));
+	x86_st8(f->c, 0x400009, 1);
+	g_assert_cmphex(get64(f, T1), ==, (DATA | P | W | U | A | D));
+	/* Directories never get dirty. */
+	g_assert_cmphex(get64(f, T2 + 16), ==, (T1 | P | W | U | A));
+	assert_fault(f, x86_ld8(f->c, 0x600123), X86_PFAULT, 0);
+	g_assert_cmphex(f->c->event.cr2, ==, 0x600123);
+	assert_fault(f, x86_st8(f->c, 0x600123, 0), X86_PFAULT, 2);
+	fake_free(f);
+}
+
+static void test_rights(void)
+{
+	struct fake *f = long_new("max", 0);
+	struct x86_cpu *c = f->c;
+
+	put64(f, T1, DATA | P);
+	put64(f, T1 + 8, (DATA + 4096) | P | U);
+	put64(f, T1 + 16, (DATA + 8192) | P | W | U | NX);
+	assert_fault(f, x86_st8(c, 0x400000, 1), X86_PFAULT, 3);
+	x86_write_cr0(c, c->cr0 & ~(uint64_t)CR0_WP);
+	assert_runs(f, x86_st8(c, 0x400000, 1));
+	x86_write_cr0(c, c->cr0 | CR0_WP);
+	set_cpl(f, 3);
+	assert_fault(f, x86_ld8(c, 0x400000), X86_PFAULT, 5);
+	assert_fault(f, x86_st8(c, 0x401000, 1), X86_PFAULT, 7);
+	assert_runs(f, x86_ld8(c, 0x401000));
+	assert_fault(f, x86_fetch_page(c, 0x402000), X86_PFAULT, 0x15);
+	assert_runs(f, x86_fetch_page(c, 0x401000));
+	/* Descriptor tables are read as the supervisor. */
+	assert_runs(f, x86_sys_ld64(c, 0x400000));
+	/* A fault must leave the entry's dirty bit alone. */
+	g_assert_false(get64(f, T1 + 8) & D);
+	fake_free(f);
+}
+
+static void test_smep_smap(void)
+{
+	struct fake *f = long_new("max", CR4_SMEP | CR4_SMAP);
+	struct x86_cpu *c = f->c;
+
+	assert_fault(f, x86_ld8(c, 0x400000), X86_PFAULT, 1);
+	assert_fault(f, x86_fetch_page(c, 0x400000), X86_PFAULT, 0x11);
+	c->eflags |= X86_AC;
+	x86_mode_update(c);
+	assert_runs(f, x86_ld8(c, 0x400000));
+	/* AC does not help implicit accesses. */
+	assert_fault(f, x86_sys_ld8(c, 0x400000), X86_PFAULT, 1);
+	fake_free(f);
+}
+
+static void test_reserved(void)
+{
+	struct fake *f = long_new("max,phys-bits=40", 0);
+
+	put64(f, T1, DATA | 1ull << 40 | P | W);
+	assert_fault(f, x86_ld8(f->c, 0x400000), X86_PFAULT, 9);
+	put64(f, T2 + 16, 0x202000 | P | W | PS);
+	assert_fault(f, x86_ld8(f->c, 0x400000), X86_PFAULT, 9);
+	put64(f, T2 + 16, T1 | P | W);
+	put64(f, ROOT, T3 | P | W | PS);
+	assert_fault(f, x86_ld8(f->c, 0x400000), X86_PFAULT, 9);
+	fake_free(f);
+}
+
+static void test_large(void)
+{
+	struct fake *f = long_new("max", 0);
+	struct x86_cpu *c = f->c;
+
+	put64(f, T2 + 16, 0x600000 | P | W | PS);
+	put32(f, 0x612344, 77);
+	g_assert_cmpint(x86_ld32(c, 0x412344), ==, 77);
+	g_assert_cmpint(x86_ld32(c, 0x413344), ==, 0);
+	/* INVLPG of any address in it drops every part of a large page. */
+	put64(f, T2 + 16, 0x800000 | P | W | PS);
+	put32(f, 0x812344, 78);
+	g_assert_cmpint(x86_ld32(c, 0x412344), ==, 77);
+	x86_tlb_flush_page(c, 0x5ff000);
+	g_assert_cmpint(x86_ld32(c, 0x412344), ==, 78);
+	/* 1 GiB */
+	put64(f, T3 + 8, 0 | P | W | PS);
+	g_assert_cmpint(x86_ld32(c, 0x40812344), ==, 78);
+	x86_st8(c, 0x40000000, 1);
+	g_assert_cmphex(get64(f, T3 + 8), ==, (P | W | PS | A | D));
+	fake_free(f);
+	f = long_new("max,-pdpe1gb", 0);
+	put64(f, T3 + 8, 0 | P | W | PS);
+	assert_fault(f, x86_ld32(f->c, 0x40812344), X86_PFAULT, 9);
+	fake_free(f);
+}
+
+static void test_la57(void)
+{
+	struct fake *f = long_new("max", 0);
+	struct x86_cpu *c = f->c;
+
+	assert_fault(f, x86_ld8(c, 1ull << 48), X86_GP, 0);
+	g_assert_true(c->event.noncanonical);
+	fake_free(f);
+	f = fake_new("max");
+	c = f->c;
+	put64(f, T4 + 8, ROOT | P | W);
+	put64(f, ROOT, T3 | P | W);
+	put64(f, T3, T2 | P | W);
+	put64(f, T2, T1 | P | W);
+	put64(f, T1, DATA | P | W);
+	put64(f, DATA, 99);
+	c->cr3 = T4;
+	x86_write_efer(c, EFER_LME);
+	x86_write_cr4(c, CR4_PAE | CR4_LA57);
+	x86_write_cr0(c, CR0_PG | CR0_PE);
+	g_assert_cmpint(x86_ld64(c, 1ull << 48), ==, 99);
+	assert_fault(f, x86_ld8(c, 1ull << 56), X86_GP, 0);
+	fake_free(f);
+}
+
+static void test_short(void)
+{
+	struct fake *f = fake_new("max");
+	struct x86_cpu *c = f->c;
+
+	put32(f, ROOT + 4, T1 | P | W);
+	put32(f, T1 + 8, DATA | P | W);
+	put32(f, ROOT + 8, 0x400000 | P | W | PS);
+	put32(f, DATA + 4, 11);
+	put32(f, 0x401000, 12);
+	c->cr3 = ROOT;
+	x86_write_cr4(c, CR4_PSE);
+	x86_write_cr0(c, CR0_PG | CR0_PE);
+	g_assert_cmpint(x86_ld32(c, 0x402004), ==, 11);
+	g_assert_cmpint(x86_ld32(c, 0x801000), ==, 12);
+	x86_st32(c, 0x402004, 13);
+	g_assert_cmphex(get32(f, T1 + 8), ==, (DATA | P | W | A | D));
+	/* PSE-36: entry bits 13 up are address bits 32 up; bit 21 is reserved. */
+	put32(f, ROOT + 12, 0x2000 | P | W | PS);
+	x86_ld8(c, 0xc00123);
+	g_assert_cmphex(f->mmio_gpa, ==, 0x100000123);
+	put32(f, ROOT + 16, 1 << 21 | P | W | PS);
+	assert_fault(f, x86_ld8(c, 0x1000000), X86_PFAULT, 9);
+	fake_free(f);
+}
+
+static void test_pae(void)
+{
+	struct fake *f = fake_new("max");
+	struct x86_cpu *c = f->c;
+
+	put64(f, ROOT, T2 | P);
+	put64(f, T2, T1 | P | W);
+	put64(f, T1 + 16, DATA | P | W);
+	put64(f, T2 + 8, 0x600000 | P | W | PS);
+	put32(f, DATA, 5);
+	put32(f, 0x600010, 6);
+	c->cr3 = ROOT;
+	x86_write_cr4(c, CR4_PAE);
+	x86_write_cr0(c, CR0_PG | CR0_PE);
+	g_assert_cmpint(x86_ld32(c, 0x2000), ==, 5);
+	g_assert_cmpint(x86_ld32(c, 0x200010), ==, 6);
+	assert_fault(f, x86_ld8(c, 0x40000000), X86_PFAULT, 0);
+	/* The pointers are registers: a change in memory shows with the next load of CR3. */
+	put64(f, ROOT + 8, T2 | P);
+	assert_fault(f, x86_ld8(c, 0x40002000), X86_PFAULT, 0);
+	x86_write_cr3(c, ROOT);
+	g_assert_cmpint(x86_ld32(c, 0x40002000), ==, 5);
+	put64(f, ROOT + 16, T2 | P | W);
+	assert_fault(f, x86_write_cr3(c, ROOT), X86_GP, 0);
+	fake_free(f);
+}
+
+static void test_global(void)
+{
+	struct fake *f = long_new("max", CR4_PGE);
+	struct x86_cpu *c = f->c;
+
+	put64(f, T1, DATA | P | W | G);
+	put64(f, DATA, 1);
+	put64(f, DATA + 4096, 2);
+	put64(f, DATA + 8192, 3);
+	g_assert_cmpint(x86_ld64(c, 0x400000), ==, 1);
+	g_assert_cmpint(x86_ld64(c, 0x401000), ==, 2);
+	put64(f, T1, (DATA + 8192) | P | W);
+	put64(f, T1 + 8, (DATA + 8192) | P | W);
+	x86_write_cr3(c, ROOT);
+	g_assert_cmpint(x86_ld64(c, 0x400000), ==, 1);
+	g_assert_cmpint(x86_ld64(c, 0x401000), ==, 3);
+	x86_tlb_flush_page(c, 0x400000);
+	g_assert_cmpint(x86_ld64(c, 0x400000), ==, 3);
+	fake_free(f);
+}
+
+static void test_crossing(void)
+{
+	struct fake *f = long_new("max", 0);
+	struct x86_cpu *c = f->c;
+
+	/* Neighbours in linear space that are none in memory. */
+	put64(f, T1 + 8, (DATA + 0x10000) | P | W | U);
+	x86_st64(c, 0x400ffc, 0x1122334455667788);
+	g_assert_cmphex(get32(f, DATA + 0xffc), ==, 0x55667788);
+	g_assert_cmphex(get32(f, DATA + 0x10000), ==, 0x11223344);
+	g_assert_cmphex(x86_ld64(c, 0x400ffc), ==, 0x1122334455667788);
+	/* The second page's fault comes before the first byte is stored. */
+	put64(f, T1 + 8, 0);
+	x86_tlb_flush_page(c, 0x401000);
+	assert_fault(f, x86_st64(c, 0x400ffc, 0), X86_PFAULT, 2);
+	g_assert_cmphex(f->c->event.cr2, ==, 0x401000);
+	g_assert_cmphex(get32(f, DATA + 0xffc), ==, 0x55667788);
+	fake_free(f);
+}
+
+static void test_devices(void)
+{
+	struct fake *f = long_new("max", 0);
+	struct x86_cpu *c = f->c;
+
+	put64(f, T1, 0xfee00000 | P | W | U);
+	g_assert_cmphex(x86_ld32(c, 0x400020), ==, 0x5a5a5a5a);
+	g_assert_cmphex(f->mmio_gpa, ==, 0xfee00020);
+	g_assert_cmpint(f->mmio_size, ==, 4);
+	g_assert_cmpint(f->mmio_count, ==, 1);
+	x86_st32(c, 0x400020, 1);
+	g_assert_cmpint(f->mmio_count, ==, 2);
+	g_assert_null(x86_host_rw(c, 0x400020, 4));
+	/* RAM without the right to write: reads are plain, writes are device accesses. */
+	f->read_only_page = (DATA + 4096) >> 12;
+	put64(f, DATA + 4096, 7);
+	g_assert_cmpint(x86_ld64(c, 0x401000), ==, 7);
+	x86_st64(c, 0x401000, 8);
+	g_assert_cmpint(f->mmio_count, ==, 3);
+	g_assert_cmpint(get64(f, DATA + 4096), ==, 7);
+	fake_free(f);
+}
+
+static void test_code(void)
+{
+	struct fake *f = long_new("max", 0);
+	struct x86_cpu *c = f->c;
+	struct x86_code_page *code = &f->code[DATA >> 12];
+
+	x86_st8(c, 0x400100, 1);
+	atomic_store(&code->granules, 1ull << 4);
+	x86_tlb_flush_writes(c);
+	x86_st8(c, 0x400140, 1);
+	g_assert_cmpint(atomic_load(&code->gen), ==, 0);
+	g_assert_cmphex(atomic_load(&c->pending) & X86_PEND_CODE, ==, 0);
+	g_assert_null(x86_host_rw(c, 0x400140, 4));
+	/* The last byte of an 8-byte store lies in the granule. */
+	x86_st64(c, 0x4000f9, 0);
+	g_assert_cmpint(atomic_load(&code->gen), ==, 1);
+	g_assert_cmphex(atomic_load(&code->granules), ==, 0);
+	g_assert_cmphex(atomic_load(&c->pending) & X86_PEND_CODE, ==, X86_PEND_CODE);
+	/* Without code the frame is plain again. */
+	g_assert_nonnull(x86_host_rw(c, 0x400140, 4));
+	fake_free(f);
+}
+
+static void test_alignment(void)
+{
+	struct fake *f = long_new("max", 0);
+	struct x86_cpu *c = f->c;
+
+	set_cpl(f, 3);
+	assert_runs(f, x86_ld32(c, 0x400001));
+	c->cr0 |= CR0_AM;
+	c->eflags |= X86_AC;
+	x86_mode_update(c);
+	assert_fault(f, x86_ld32(c, 0x400001), X86_AC_FAULT, 0);
+	assert_runs(f, x86_ld32(c, 0x400004));
+	assert_fault(f, x86_st64(c, 0x400004, 0), X86_AC_FAULT, 0);
+	/* Not for the system's own accesses. */
+	assert_runs(f, x86_sys_ld32(c, 0x400001));
+	fake_free(f);
+}
+
+static void test_debug(void)
+{
+	struct fake *f = long_new("max", 0);
+	struct x86_cpu *c = f->c;
+	uint8_t b[8192];
+
+	memset(f->ram + DATA, 3, 8192);
+	put64(f, T1 + 16, 0);
+	g_assert_cmphex(x86_debug_translate(c, 0x401234), ==, DATA + 0x1234);
+	g_assert_cmpint(x86_debug_read(c, 0x401000, b, sizeof b), ==, 4096);
+	g_assert_cmpint(b[4095], ==, 3);
+	g_assert_cmphex(x86_debug_translate(c, 1ull << 48), ==, UINT64_MAX);
+	/* No accessed bits. */
+	g_assert_cmphex(get64(f, T1 + 8) & A, ==, 0);
+	fake_free(f);
+}
+
+int main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/mmu/off", test_off);
+	g_test_add_func("/mmu/4-level", test_long);
+	g_test_add_func("/mmu/rights", test_rights);
+	g_test_add_func("/mmu/smep-smap", test_smep_smap);
+	g_test_add_func("/mmu/reserved", test_reserved);
+	g_test_add_func("/mmu/large", test_large);
+	g_test_add_func("/mmu/5-level", test_la57);
+	g_test_add_func("/mmu/32-bit", test_short);
+	g_test_add_func("/mmu/pae", test_pae);
+	g_test_add_func("/mmu/global", test_global);
+	g_test_add_func("/mmu/crossing", test_crossing);
+	g_test_add_func("/mmu/devices", test_devices);
+	g_test_add_func("/mmu/code", test_code);
+	g_test_add_func("/mmu/alignment", test_alignment);
+	g_test_add_func("/mmu/debug", test_debug);
+	return g_test_run();
+}
