@@ -26,7 +26,7 @@ for number, reg in enumerate(GPRS):
     FIXED["y" + reg] = (number, "y")
 SEGS = ["ES", "CS", "SS", "DS", "FS", "GS"]
 ATTRS = ["lock", "rep", "repz", "d64", "f64", "branch", "end", "vex", "align", "x87", "mmx", "sse",
-         "avx", "cpl0", "noreal", "unaligned_ac", "nowait", "rm_write", "read_only", "undef_ok"]
+         "avx", "cpl0", "noreal", "unaligned_ac", "nowait", "rm_write", "read_only", "undef_ok", "ud_user"]
 MODRM_KINDS = set("EMRGSCDVWUPQNT")
 
 

@@ -257,6 +257,9 @@ static void put_bytes(struct generator *g, struct test_case *t, unsigned map, un
 
 /* ---- operands ---- */
 
+/* Takes its target from memory: where nothing can be put it would go astray. */
+static bool transfers(const struct x86_row *row) { return row->attrs & ROW_BRANCH; }
+
 static uint64_t pick_target(struct generator *g, const struct x86_row *row)
 {
 	uint64_t a;
@@ -264,7 +267,7 @@ static uint64_t pick_target(struct generator *g, const struct x86_row *row)
 	switch (below(g, 24)) {
 	case 0: return DATA + 4096 - below(g, 40);
 	case 1: return DATA + DATA_PAGES * 4096 - below(g, 40);
-	case 2: return DATA_RO + 512 + below(g, 512);
+	case 2: return transfers(row) ? DATA + 1024 : DATA_RO + 512 + below(g, 512);  /* a target must be written there */
 	case 3: return DATA - 512 - below(g, 512);
 	default: break;
 	}
@@ -401,7 +404,7 @@ static bool implicit_operands(struct generator *g, struct test_case *t, const st
 	}
 	if (is(row, "xlat"))
 		r[X86_RBX] = target - (r[X86_RAX] & 0xff);
-	if (strstr(row->name, "maskmovq") || strstr(row->name, "maskmovdqu"))
+	if (is(row, "maskmovq") || is(row, "maskmovdqu") || is(row, "vmaskmovdqu"))
 		r[X86_RDI] = target;
 	if (is(row, "loop") || is(row, "loope") || is(row, "loopne") || is(row, "jcxz"))
 		r[X86_RCX] = below(g, 3);

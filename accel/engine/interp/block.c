@@ -101,6 +101,8 @@ static uop_fn choose(const struct x86_cpu *c, const struct x86_insn *i, const st
 		return fwait;
 	if (no_unit(c, attrs))
 		return raise_no_unit;
+	if (attrs & ROW_UD_USER && x86_cpl(c) != 0)
+		return raise_ud;
 	if (attrs & ROW_CPL0 && x86_cpl(c) != 0)
 		return raise_gp;
 	if (attrs & (ROW_X87 | ROW_MMX) && !(attrs & ROW_NOWAIT))

@@ -53,6 +53,7 @@ enum {
 	ROW_NOWAIT = 1 << 16,   /* x87 instruction that ignores pending exceptions */
 	ROW_RM_WRITE = 1 << 17, /* writes its r/m operand (first operand is destination) */
 	ROW_READ_ONLY = 1 << 18,/* first operand is only read (CMP, TEST, PUSH, ...) */
+	ROW_UD_USER = 1 << 20,  /* #UD unless CPL 0 */
 	ROW_UNDEF_OK = 1 << 19, /* results beyond the documented ones may differ: see the row's comment */
 };
 
