@@ -477,11 +477,13 @@ static void multiboot_bad(void)
 
 static void load_any(const uint8_t *k, size_t n)
 {
-	g_autofree char *path = file("any", k, n);
-	struct boot b = target(path);
+	/* A copy of its own size, so that a sanitizer sees each byte read too many. */
+	g_autofree uint8_t *copy = g_memdup2(k, n);
+	struct image i = { .path = "any", .data = copy, .size = n };
+	struct boot b = target("any");
 	GError *error = NULL;
 
-	if (boot_load(&b, &error))
+	if (boot_load_image(&b, &i, &error))
 		return;
 	g_assert_nonnull(error);
 	g_error_free(error);

@@ -74,6 +74,8 @@ static inline bool image_has(const struct image *i, uint64_t offset, uint64_t n)
 /* "PATH: MESSAGE".  Always false. */
 bool image_error(const char *path, GError **error, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* boot_load() of a file that is read already. */
+bool boot_load_image(struct boot *b, const struct image *i, GError **error);
 bool linux_probe(const struct image *i);
 bool linux_load(struct boot *b, const struct image *i, GError **error);
 bool multiboot_probe(const struct image *i);

@@ -129,6 +129,21 @@ bool boot_place_initrd(struct boot *b, const char *path, uint64_t size, uint64_t
 	return true;
 }
 
+bool boot_load_image(struct boot *b, const struct image *i, GError **error)
+{
+	bool ok;
+
+	if (linux_probe(i))
+		ok = linux_load(b, i, error);
+	else if (multiboot_probe(i))
+		ok = multiboot_load(b, i, error);
+	else if (elf_probe(i))
+		ok = pvh_load(b, i, error);
+	else
+		ok = image_error(i->path, error, "not a kernel: it is no Linux bzImage, no multiboot image and no ELF file");
+	return ok && boot_prepare_entry(b, error);
+}
+
 bool boot_load(struct boot *b, GError **error)
 {
 	struct image i;
@@ -136,14 +151,7 @@ bool boot_load(struct boot *b, GError **error)
 
 	if (!image_read(&i, b->kernel, error))
 		return false;
-	if (linux_probe(&i))
-		ok = linux_load(b, &i, error);
-	else if (multiboot_probe(&i))
-		ok = multiboot_load(b, &i, error);
-	else if (elf_probe(&i))
-		ok = pvh_load(b, &i, error);
-	else
-		ok = image_error(b->kernel, error, "not a kernel: it is no Linux bzImage, no multiboot image and no ELF file");
+	ok = boot_load_image(b, &i, error);
 	image_free(&i);
-	return ok && boot_prepare_entry(b, error);
+	return ok;
 }
