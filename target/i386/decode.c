@@ -206,7 +206,7 @@ static bool is_vsib(const struct x86_insn *i, const struct opcode *o)
 	return o->map == MAP_VEX + 1 && i->opcode >= 0x90 && i->opcode <= 0x93;
 }
 
-static void take_modrm(struct x86_insn *i, struct cursor *k, uint32_t mode, const struct opcode *o)
+static void take_modrm(struct x86_insn *i, struct cursor *k, uint32_t mode, struct opcode *o)
 {
 	unsigned mod;
 
@@ -218,6 +218,8 @@ static void take_modrm(struct x86_insn *i, struct cursor *k, uint32_t mode, cons
 	if (mod == 3 || (o->map == MAP_0F && i->opcode >= 0x20 && i->opcode <= 0x23))
 		return;
 	i->has_mem = 1;
+	if (is_vsib(i, o) && (i->addrsize == 2 || (i->modrm & 7) != 4))
+		o->bad = true;
 	if (i->addrsize == 2)
 		take_mem16(i, k, mod, i->modrm & 7);
 	else
@@ -440,12 +442,19 @@ static bool make_operand(struct x86_insn *i, struct cursor *k, const struct opsp
 
 static bool make_operands(struct x86_insn *i, struct cursor *k, const struct opcode *o, uint32_t mode)
 {
+	bool vvvv_free = i->vex;
+
 	for (unsigned n = 0; n < 4 && i->row->operands[n]; n++) {
-		if (!make_operand(i, k, &x86_opspecs[i->row->operands[n]], &i->op[n], o, mode))
+		const struct opspec *s = &x86_opspecs[i->row->operands[n]];
+
+		if (!make_operand(i, k, s, &i->op[n], o, mode))
 			return false;
+		if (s->kind == K_H || s->kind == K_B)
+			vvvv_free = false;
 		i->opcount++;
 	}
-	return true;
+	/* VEX.vvvv without a meaning must be all ones, which is kept as 0. */
+	return !vvvv_free || i->vvvv == 0;
 }
 
 enum x86_decode x86_decode(struct x86_insn *i, const uint8_t *code, size_t n, uint32_t mode)

@@ -79,9 +79,7 @@ static bool excused(const struct x86_insn *i, const uint8_t *b, bool zydis_valid
 	if (!zydis_valid && !strcmp(name, "nop"))
 		return true;
 	/* LOCK on what cannot be locked is the engine's #UD, not the decoder's. */
-	if (i->lock)
-		return true;
-	return !zydis_valid && i->vex;  /* unused VEX.vvvv, VEX.L: checked in the engine */
+	return i->lock;
 }
 
 static unsigned check(const struct mode *m, ZydisDecoder *z, const uint8_t *b, unsigned *compared)
