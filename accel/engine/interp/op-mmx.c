@@ -110,28 +110,25 @@ OP(movd_store)
 
 /*
  * MASKMOVQ, MASKMOVDQU: bytes of the first operand whose mask has the sign
- * bit go to seg:[rDI].  Each page that gets any of them is probed first, from
- * where the operand enters it.
+ * bit go to seg:[rDI].  All of it must be writable, whatever the mask, and
+ * the MMX state is entered even if it is not: so do processors.
  */
 OP(maskmov)
 {
-	unsigned n = vec_lane(u, 0), probed = 0;
-	uint64_t at[16], mask = u->addrsize == 8 ? UINT64_MAX : (UINT64_C(1) << 8 * u->addrsize) - 1;
+	unsigned n = vec_lane(u, 0);
+	uint64_t di = c->gpr[X86_RDI], lin;
 	vec v, m;
 
 	vec_get(c, u, 0, &v);
 	vec_get(c, u, 1, &m);
-	for (unsigned i = 0; i < n; i++) {
-		at[i] = x86_linear(c, u->seg, (c->gpr[X86_RDI] + i) & mask, 1, X86_WRITE);
-		if ((at[i] & ~X86_PAGE_MASK) == 0)
-			probed = i;
-		if (m.sb[i] < 0)
-			x86_probe_write(c, at[probed], 1);
-	}
+	vec_used_mmx(c, u, 0);
+	if (u->addrsize != 8)
+		di = u->addrsize == 4 ? (uint32_t)di : (uint16_t)di;
+	lin = x86_linear(c, u->seg, di, n, X86_WRITE);
+	x86_probe_write(c, lin, n);
 	for (unsigned i = 0; i < n; i++)
 		if (m.sb[i] < 0)
-			x86_st8(c, at[i], v.b[i]);
-	vec_used_mmx(c, u, 0);
+			x86_st8(c, lin + i, v.b[i]);
 	return NEXT(u);
 }
 

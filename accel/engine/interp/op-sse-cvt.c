@@ -6,9 +6,10 @@
 
 /*
  * Vector conversions: as many elements as the operand with the larger elements
- * holds; what is left of the destination is zero.
+ * holds; what is left of the destination is zero.  Those with an MMX register
+ * enter the MMX state even if they end in an exception, as processors do.
  */
-#define CONVERT(name, in, out, expr)                                                    \
+#define CONVERT_WITH(name, in, out, expr, enter)                                        \
 	OP(name)                                                                        \
 	{                                                                               \
 		struct sf_env e = fp_begin(c);                                          \
@@ -23,11 +24,12 @@
                                                                                         \
 			r.out[i] = (expr);                                              \
 		}                                                                       \
+		enter;                                                                  \
 		fp_end(c, &e);                                                          \
 		vec_put(c, u, 0, &r);                                                   \
-		vec_used_mmx(c, u, 1);                                                  \
 		return NEXT(u);                                                         \
 	}
+#define CONVERT(name, in, out, expr) CONVERT_WITH(name, in, out, expr, )
 CONVERT(cvtps2pd, d, q, sf32_to_f64(&e, a))
 CONVERT(cvtpd2ps, q, d, sf64_to_f32(&e, a))
 CONVERT(cvtdq2ps, sd, d, sf32_from_i32(&e, a))
@@ -37,13 +39,15 @@ CONVERT(cvttps2dq, d, sd, sf32_to_i32(&e, a, SF_TRUNC))
 CONVERT(cvtpd2dq, q, sd, sf64_to_i32(&e, a, SF_ENV))
 CONVERT(cvttpd2dq, q, sd, sf64_to_i32(&e, a, SF_TRUNC))
 CONVERT(vcvtph2ps, w, d, sf16_to_f32(&e, a))
-/* With an MMX register */
-CONVERT(cvtpi2ps, sd, d, sf32_from_i32(&e, a))
-CONVERT(cvtpi2pd, sd, q, sf64_from_i32(&e, a))
-CONVERT(cvtps2pi, d, sd, sf32_to_i32(&e, a, SF_ENV))
-CONVERT(cvttps2pi, d, sd, sf32_to_i32(&e, a, SF_TRUNC))
-CONVERT(cvtpd2pi, q, sd, sf64_to_i32(&e, a, SF_ENV))
-CONVERT(cvttpd2pi, q, sd, sf64_to_i32(&e, a, SF_TRUNC))
+
+#define FROM_MMX vec_used_mmx(c, u, 1)
+#define TO_MMX vec_used_mmx(c, u, 0)
+CONVERT_WITH(cvtpi2ps, sd, d, sf32_from_i32(&e, a), FROM_MMX)
+CONVERT_WITH(cvtpi2pd, sd, q, sf64_from_i32(&e, a), FROM_MMX)
+CONVERT_WITH(cvtps2pi, d, sd, sf32_to_i32(&e, a, SF_ENV), TO_MMX)
+CONVERT_WITH(cvttps2pi, d, sd, sf32_to_i32(&e, a, SF_TRUNC), TO_MMX)
+CONVERT_WITH(cvtpd2pi, q, sd, sf64_to_i32(&e, a, SF_ENV), TO_MMX)
+CONVERT_WITH(cvttpd2pi, q, sd, sf64_to_i32(&e, a, SF_TRUNC), TO_MMX)
 
 /* Only half of a vector comes out; its memory is probed before flags change. */
 OP(vcvtps2ph)
