@@ -237,7 +237,9 @@ void native_run(struct test_case *t)
 		(wide ? entry64 : entry32)();
 		area->out.rip = area->landed ? PAD : CODE_AT + t->len;
 	}
-	__asm__ volatile("cld; fninit");
+	/* Flags too: a signal leaves AC as it was, and the compiler relies on it being clear. */
+	__asm__ volatile("lea -128(%%rsp), %%rsp; pushfq; andl $~0x40000, (%%rsp); popfq; lea 128(%%rsp), %%rsp; cld; fninit"
+			 ::: "memory", "cc");
 	t->host.state = area->out;
 	copy_window(t->window, t->host.state.memory, false);
 	t->host.ran = true;
