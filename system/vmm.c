@@ -472,12 +472,13 @@ static void vmm_free(struct vmm *v)
 		gdbstub_stop(v);
 	if (v->qtest)
 		qtest_free(v->qtest);
-	while (v->guests->len)
-		guest_free(g_ptr_array_index(v->guests, v->guests->len - 1));
+	/* Monitors first: on a mux they would be given the focus of the ports that go. */
 	while (v->qmp->len)
 		qmp_free(g_ptr_array_steal_index(v->qmp, v->qmp->len - 1));
 	while (v->hmp->len)
 		hmp_free(g_ptr_array_steal_index(v->hmp, v->hmp->len - 1));
+	while (v->guests->len)
+		guest_free(g_ptr_array_index(v->guests, v->guests->len - 1));
 	if (v->hv)
 		hv_free(v->hv);
 	chardev_set_free(v->chardevs);
