@@ -84,10 +84,12 @@ static void update(struct kbc *k)
 
 static uint8_t read_data(struct kbc *k)
 {
+	uint8_t v = k->data;
+
 	k->full = false;
 	isa_pin_set(&k->irq, false);      /* an edge for each byte */
 	update(k);
-	return k->data;
+	return v;
 }
 
 /* ---- keyboard ---- */
