@@ -58,8 +58,8 @@ static struct machine *machine_new(void)
 	return m;
 }
 
-/* Runs the two bytes of @code with the memory operand at RSI. */
-static bool machine_step(struct machine *m, const uint8_t code[2], uint64_t rsi)
+/* Runs @code, with 66 before it if its third byte says so, with the memory operand at RSI. */
+static bool machine_step(struct machine *m, const uint8_t code[3], uint64_t rsi)
 {
 	struct uop u[2] = { 0 };
 	struct x86_insn insn;
@@ -68,7 +68,7 @@ static bool machine_step(struct machine *m, const uint8_t code[2], uint64_t rsi)
 		return false;
 	u->opcode = insn.opcode;
 	u->modrm = insn.modrm;
-	u->opsize = insn.opsize;
+	u->opsize = code[2] ? 2 : insn.opsize;
 	u->addrsize = 8;
 	u->base = X86_RSI;
 	u->index = X86_ZERO;
@@ -79,9 +79,9 @@ static bool machine_step(struct machine *m, const uint8_t code[2], uint64_t rsi)
 	return true;
 }
 
-static const uint8_t frstor_rsi[2] = { 0xdd, 0x26 }, fnsave_rsi[2] = { 0xdd, 0x36 };
+static const uint8_t frstor_rsi[3] = { 0xdd, 0x26 }, fnsave_rsi[3] = { 0xdd, 0x36 };
 
-static void run_ours(struct machine *m, const uint8_t code[2], const uint8_t *state, const uint8_t *mem, uint32_t eflags,
+static void run_ours(struct machine *m, const uint8_t code[3], const uint8_t *state, const uint8_t *mem, uint32_t eflags,
 		     struct outcome *out)
 {
 	uint8_t *at = m->page;
@@ -119,7 +119,7 @@ static unsigned get16(const uint8_t *at)
 
 static void test_stack_fault(void)
 {
-	static const uint8_t fld1[2] = { 0xd9, 0xe8 };
+	static const uint8_t fld1[3] = { 0xd9, 0xe8 };
 	struct machine *m = machine_new();
 	uint8_t state[STATE] = { 0 }, mem[MEM] = { 0 };
 	struct outcome out;
@@ -172,13 +172,13 @@ static void fault(int sig)
 	siglongjmp(on_fault, sig);
 }
 
-static native_fn native_code(uint8_t *at, const uint8_t code[2])
+static native_fn native_code(uint8_t *at, const uint8_t code[3])
 {
 	const uint8_t text[] = {
 		0xdd, 0x27,                          /* frstor (%rdi) */
 		0x31, 0xc0,                          /* xor %eax, %eax */
 		0x51, 0x9d,                          /* push %rcx; popf */
-		code[0], code[1],
+		code[2] ? 0x66 : 0x3e, code[0], code[1],  /* 3e does nothing */
 		0x9c,                                /* pushf */
 		0x66, 0x89, 0x46, MEM_AX,            /* mov %ax, MEM_AX(%rsi) */
 		0x58,                                /* pop %rax */
@@ -190,7 +190,7 @@ static native_fn native_code(uint8_t *at, const uint8_t code[2])
 	return (native_fn)(uintptr_t)at;
 }
 
-static void run_host(uint8_t *page, const uint8_t code[2], const uint8_t *state, const uint8_t *mem, uint32_t eflags,
+static void run_host(uint8_t *page, const uint8_t code[3], const uint8_t *state, const uint8_t *mem, uint32_t eflags,
 		     struct outcome *out)
 {
 	native_fn fn = native_code(page, code);
@@ -264,7 +264,8 @@ static void random_mem(uint8_t *mem)
 	memset(mem, 0, MEM);
 	switch (rnd() % 5) {
 	case 0:
-		random_f80(mem);
+		for (unsigned i = 0; i < MEM_AX; i += 10)
+			random_f80(mem + i);
 		break;
 	case 1:
 		v = (rnd() & 1) << 63 | (rnd() & 1 ? rnd() & 0x7ff : (rnd() & 1) * 0x7ff) << 52 | pattern(52);
@@ -311,7 +312,7 @@ static void random_state(uint8_t *state)
 
 /* ---- comparison ---- */
 
-static bool is_transcendental(const uint8_t code[2])
+static bool is_transcendental(const uint8_t code[3])
 {
 	return code[0] == 0xd9 && (code[1] == 0xf0 || code[1] == 0xf1 || code[1] == 0xf2 || code[1] == 0xf3 ||
 				   code[1] == 0xf9 || code[1] == 0xfb || code[1] == 0xfe || code[1] == 0xff);
@@ -334,28 +335,34 @@ static uint64_t distance(const uint8_t *a, const uint8_t *b)
 	return UINT64_MAX;
 }
 
-/* The words of the environment that count: FIP and the like depend on the processor's make. */
-static bool same_env(const uint8_t *a, const uint8_t *b, unsigned ignore_fsw)
+/*
+ * The words of the environment that count, @step bytes apart.  Where FIP and the
+ * like are not loaded from memory they depend on the processor's make.
+ */
+static bool same_env(const uint8_t *a, const uint8_t *b, unsigned step, unsigned ignore_fsw)
 {
-	return get16(a) == get16(b) && ((get16(a + 4) ^ get16(b + 4)) & ~ignore_fsw) == 0 &&
-	       get16(a + 8) == get16(b + 8);
+	return get16(a) == get16(b) && ((get16(a + step) ^ get16(b + step)) & ~ignore_fsw) == 0 &&
+	       get16(a + 2 * step) == get16(b + 2 * step);
 }
 
-static bool same(const uint8_t code[2], const struct outcome *a, const struct outcome *b)
+static bool same(const uint8_t code[3], const struct outcome *a, const struct outcome *b)
 {
 	bool loose = is_transcendental(code);
-	/* FNSTENV and FNSAVE write pointers too. */
-	bool env = (code[0] == 0xd9 || code[0] == 0xdd) && code[1] < 0xc0 && (code[1] >> 3 & 7) == 6;
+	bool env = (code[0] == 0xd9 || code[0] == 0xdd) && code[1] < 0xc0;
+	bool load_env = env && (code[1] >> 3 & 7) == 4, store_env = env && (code[1] >> 3 & 7) == 6;
+	unsigned step = code[2] ? 2 : 4;
 
 	if (a->undefined || b->undefined)
 		return a->undefined == b->undefined;
-	if (!same_env(a->state, b->state, loose ? 0x200 : 0) || a->eflags != b->eflags)
+	if (!same_env(a->state, b->state, 4, loose ? 0x200 : 0) || a->eflags != b->eflags)
 		return false;
 	for (unsigned i = 0; i < 8; i++)
 		if (distance(a->state + 28 + 10 * i, b->state + 28 + 10 * i) > loose)
 			return false;
-	if (env)
-		return same_env(a->mem, b->mem, 0) && memcmp(a->mem + 28, b->mem + 28, MEM - 28) == 0;
+	if (load_env && memcmp(a->state, b->state, 28))
+		return false;
+	if (store_env)
+		return same_env(a->mem, b->mem, step, 0) && memcmp(a->mem + 7 * step, b->mem + 7 * step, MEM - 7 * step) == 0;
 	return memcmp(a->mem, b->mem, MEM) == 0;
 }
 
@@ -383,8 +390,8 @@ static void print_outcome(const char *who, const struct outcome *o)
 
 static void test_encoding(const void *data)
 {
-	const uint8_t code[2] = { GPOINTER_TO_UINT(data) >> 8, GPOINTER_TO_UINT(data) & 0xff };
-	unsigned rounds = g_test_slow() ? 100000 : 1000, bad = 0;
+	const uint8_t code[3] = { GPOINTER_TO_UINT(data) >> 8 & 0xff, GPOINTER_TO_UINT(data) & 0xff, GPOINTER_TO_UINT(data) >> 16 };
+	unsigned rounds = g_test_slow() ? 100000 : 400, bad = 0;
 	uint8_t *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct sigaction sa = { .sa_handler = fault, .sa_flags = SA_NODEFER }, old_ill, old_fpe;
 	struct machine *m = machine_new();
@@ -420,11 +427,11 @@ static void test_encoding(const void *data)
 		g_test_fail();
 }
 
-static void add_encoding(unsigned opcode, unsigned modrm)
+static void add_encoding(unsigned opcode, unsigned modrm, unsigned prefix66)
 {
-	char *path = g_strdup_printf("/x87/host/%02x-%02x", opcode, modrm);
+	char *path = g_strdup_printf("/x87/host/%s%02x-%02x", prefix66 ? "66-" : "", opcode, modrm);
 
-	g_test_add_data_func(path, GUINT_TO_POINTER(opcode << 8 | modrm), test_encoding);
+	g_test_add_data_func(path, GUINT_TO_POINTER(prefix66 << 16 | opcode << 8 | modrm), test_encoding);
 	g_free(path);
 }
 
@@ -432,9 +439,13 @@ static void add_host_tests(void)
 {
 	for (unsigned op = 0xd8; op <= 0xdf; op++) {
 		for (unsigned reg = 0; reg < 8; reg++)
-			add_encoding(op, reg << 3 | 6);
+			add_encoding(op, reg << 3 | 6, 0);
 		for (unsigned modrm = 0xc0; modrm <= 0xff; modrm++)
-			add_encoding(op, modrm);
+			add_encoding(op, modrm, 0);
+	}
+	for (unsigned op = 0xd9; op <= 0xdd; op += 4) {
+		add_encoding(op, 4 << 3 | 6, 1);
+		add_encoding(op, 6 << 3 | 6, 1);
 	}
 }
 
