@@ -134,8 +134,8 @@ OP(sar) { return shift_general(c, u, SAR); }
 /* ---- double shifts ----------------------------------------------------------- */
 
 /*
- * 16-bit operands shifted by more than 16 take bits of the destination again,
- * as if it stood on both sides of the source.
+ * 16-bit operands shifted by more than 16 (undefined by the manuals) take the
+ * source's bits twice, as AMD processors do.
  */
 static uint64_t shift_double(bool left, unsigned bits, uint64_t a, uint64_t b, unsigned n, struct fl *f)
 {
@@ -146,14 +146,14 @@ static uint64_t shift_double(bool left, unsigned bits, uint64_t a, uint64_t b, u
 	if (left) {
 		v = (unsigned __int128)a << bits | b;
 		if (bits == 16)
-			v = v << 16 | a;
+			v = v << 16 | b;
 		r = zext((uint64_t)(v >> ((bits == 16 ? 48 : 2 * bits) - bits - n)), bits);
 		cf = v >> ((bits == 16 ? 48 : 2 * bits) - n) & 1;
 		of = top(r, bits) != cf;
 	} else {
 		v = (unsigned __int128)b << bits | a;
 		if (bits == 16)
-			v |= (unsigned __int128)a << 32;
+			v |= (unsigned __int128)b << 32;
 		r = zext((uint64_t)(v >> n), bits);
 		cf = v >> (n - 1) & 1;
 		of = top_two_differ(r, bits);
