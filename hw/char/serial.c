@@ -2,8 +2,10 @@
 /*
  * 16550A serial port on a character device.  Data sheet: National PC16550D.
  *
- * Bytes leave at once: the transmitter is always empty when the guest looks, and
- * each write is followed by its "transmitter empty" event.  The cable is a null
+ * Bytes leave at once: the transmitter is empty when the guest looks, and each
+ * write is followed by its "transmitter empty" event.  Only when a reader at the
+ * other end is far behind does the transmitter stay full, so that nothing is
+ * lost.  The cable is a null
  * modem whose other end is always ready.  As on most boards of today the
  * interrupt does not pass through OUT2.
  *
@@ -24,6 +26,7 @@ enum { MCR_DTR = 1 << 0, MCR_RTS = 1 << 1, MCR_OUT1 = 1 << 2, MCR_OUT2 = 1 << 3,
 enum { LSR_READY = 1 << 0, LSR_OVERRUN = 1 << 1, LSR_BREAK = 1 << 4, LSR_THRE = 1 << 5, LSR_EMPTY = 1 << 6 };
 enum { MSR_DCTS = 1 << 0, MSR_DDSR = 1 << 1, MSR_TERI = 1 << 2, MSR_DDCD = 1 << 3, MSR_CTS = 1 << 4, MSR_DSR = 1 << 5, MSR_RI = 1 << 6, MSR_DCD = 1 << 7 };
 enum { FIFO_SIZE = 16, PORTS_MAX = 4, BAUD_BASE = 115200, TIMEOUT_CHARACTERS = 4 };
+enum { BACKLOG_MAX = 1 << 18, BACKLOG_LOOK_NS = 1000000 };
 
 #define BY_INDEX UINT32_MAX         /* property not given: the standard value of the index */
 
@@ -39,10 +42,12 @@ struct serial {
 	uint8_t trigger;           /* received bytes that raise the interrupt */
 	uint8_t fifo[FIFO_SIZE], first, held;
 	bool thre_event;           /* the transmitter became empty, not told yet */
+	bool busy;                 /* the back end has BACKLOG_MAX bytes waiting */
 	bool timeout;              /* bytes wait below the trigger level for too long */
 	bool stalled;              /* the back end was told to wait */
 	struct isa_pin pin;
-	struct clock_timer *timer;
+	struct clock_timer *timer;      /* receiver's time-out */
+	struct clock_timer *line_timer; /* looks at the backlog while busy */
 };
 
 static const uint16_t standard_port[PORTS_MAX] = { 0x3f8, 0x2f8, 0x3e8, 0x2e8 };
@@ -210,22 +215,45 @@ static void write_mcr(struct serial *s, uint8_t v)
 
 /* ---- registers ---- */
 
+static void look_at_backlog(struct serial *s)
+{
+	s->busy = s->chardev && chardev_backlog(s->chardev) > BACKLOG_MAX;
+	s->thre_event = !s->busy;
+	if (s->busy)
+		clock_timer_arm(s->line_timer, clock_now(s->device.machine->clock) + BACKLOG_LOOK_NS);
+}
+
+/* Locks: takes the machine's. */
+static void line_timer_fired(void *opaque)
+{
+	struct serial *s = opaque;
+
+	lock_acquire(&s->device.machine->lock);
+	if (s->busy) {
+		look_at_backlog(s);
+		update(s);
+	}
+	lock_release(&s->device.machine->lock);
+}
+
 static void transmit(struct serial *s, uint8_t byte)
 {
 	if (s->mcr & MCR_LOOP) {
 		put(s, byte);
 		restart_timeout(s);
-	} else if (s->chardev) {
-		chardev_write(s->chardev, &byte, 1);
+		s->thre_event = true;
+		return;
 	}
-	s->thre_event = true;
+	if (s->chardev)
+		chardev_write(s->chardev, &byte, 1);
+	look_at_backlog(s);
 }
 
 static void write_ier(struct serial *s, uint8_t v)
 {
 	/* Enabling it while the transmitter is empty is an event. */
 	if ((v & IER_THRE) && !(s->ier & IER_THRE))
-		s->thre_event = true;
+		s->thre_event = !s->busy;
 	s->ier = v & IER_WRITABLE;
 }
 
@@ -254,7 +282,7 @@ static uint8_t read_iir(struct serial *s)
 
 static uint8_t read_lsr(struct serial *s)
 {
-	uint8_t v = s->errors | LSR_THRE | LSR_EMPTY | (s->held ? LSR_READY : 0);
+	uint8_t v = s->errors | (s->busy ? 0 : LSR_THRE | LSR_EMPTY) | (s->held ? LSR_READY : 0);
 
 	s->errors = 0;
 	return v;
@@ -357,7 +385,7 @@ static void serial_reset(struct device *d)
 	s->fifos = false;
 	s->trigger = 1;
 	s->first = s->held = 0;
-	s->thre_event = false;
+	s->thre_event = s->busy = false;
 	restart_timeout(s);
 	wake_backend(s);
 	update(s);
@@ -370,6 +398,8 @@ static void serial_loaded(struct device *d)
 
 	restart_timeout(s);
 	s->timeout = timeout;
+	if (s->busy)
+		look_at_backlog(s);
 	update(s);
 }
 
@@ -436,7 +466,9 @@ static bool serial_init(struct device *d, GError **error)
 		return false;
 	isa_pin_init(&s->pin, d->machine, s->irq);
 	s->timer = clock_timer_new(d->machine->clock, timer_fired, s);
+	s->line_timer = clock_timer_new(d->machine->clock, line_timer_fired, s);
 	if (s->chardev_name && !connect_named(s, error)) {
+		clock_timer_free(s->line_timer);
 		clock_timer_free(s->timer);
 		return false;
 	}
@@ -450,6 +482,7 @@ static void serial_fini(struct device *d)
 
 	if (s->chardev)
 		chardev_detach(s->chardev, s);
+	clock_timer_free(s->line_timer);
 	clock_timer_free(s->timer);
 }
 
@@ -464,7 +497,7 @@ static const struct device_property serial_properties[] = {
 #define FIELD(f) { #f, offsetof(struct serial, f), sizeof(((struct serial *)0)->f), 1 }
 static const struct state_field serial_state[] = {
 	FIELD(ier), FIELD(lcr), FIELD(mcr), FIELD(msr), FIELD(scr), FIELD(errors), FIELD(divisor), FIELD(fifos),
-	FIELD(trigger), FIELD(fifo), FIELD(first), FIELD(held), FIELD(thre_event), FIELD(timeout),
+	FIELD(trigger), FIELD(fifo), FIELD(first), FIELD(held), FIELD(thre_event), FIELD(busy), FIELD(timeout),
 	{ "pin", offsetof(struct serial, pin.level), 1, 1 },
 	{ NULL }
 };

@@ -56,6 +56,7 @@ void machine_reset(struct machine *m)
 void machine_request_reset(struct machine *m)
 {
 	lock_assert_held(&m->lock);
+	log_print(LOG_DEVICE, "%s: reset wanted\n", m->name);
 	if (m->events.reset)
 		m->events.reset(m->events.opaque);
 }
@@ -63,6 +64,7 @@ void machine_request_reset(struct machine *m)
 void machine_request_shutdown(struct machine *m, const char *reason)
 {
 	lock_assert_held(&m->lock);
+	log_print(LOG_DEVICE, "%s: shutdown wanted: %s\n", m->name, reason);
 	if (m->events.shutdown)
 		m->events.shutdown(m->events.opaque, reason);
 }
@@ -70,6 +72,7 @@ void machine_request_shutdown(struct machine *m, const char *reason)
 void machine_request_exit(struct machine *m, int code)
 {
 	lock_assert_held(&m->lock);
+	log_print(LOG_DEVICE, "%s: exit wanted: %d\n", m->name, code);
 	if (m->events.exit)
 		m->events.exit(m->events.opaque, code);
 }

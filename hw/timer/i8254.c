@@ -8,6 +8,9 @@
  * counter 0's rising edges need a timer.  Its wire stays high between them, so a
  * falling edge that nobody listens to costs no callback.
  *
+ * Periods shorter than 20 us pulse the wire every so many periods only: no guest
+ * could serve them, and the machine's lock must stay free for others.
+ *
  * A period of 1 in modes 2 and 3, which the data sheet forbids, counts as 2.
  * Left out: parity and channel check in port B, the speaker's sound.
  */
@@ -23,6 +26,7 @@ enum { STATUS_NULL = 1 << 6, STATUS_OUT = 1 << 7 };
 enum { RW_LATCH = 0, RW_LOW = 1, RW_HIGH = 2, RW_BOTH = 3 };
 enum { B_GATE2 = 1 << 0, B_SPEAKER = 1 << 1, B_WRITABLE = 0x0f, B_REFRESH = 1 << 4, B_OUT2 = 1 << 5 };
 enum { REFRESH_NS = 15085 };        /* 18 ticks: counter 1's usual period */
+enum { MIN_TICKS = 24 };            /* between two callbacks, 20 us */
 
 #define NEVER INT64_MAX
 
@@ -324,12 +328,22 @@ static void set_out0(struct pit *p, bool level)
 		isa_pin_set(&p->irq0, level);
 }
 
+/* next_rise(), not sooner than MIN_TICKS if others follow in between. */
+static int64_t spaced_rise(const struct counter *c, int64_t now)
+{
+	int64_t rise = next_rise(c, now);
+
+	if (!is_periodic(c) || rise == NEVER || rise >= now + MIN_TICKS || c->period >= MIN_TICKS)
+		return rise;
+	return rise + MIN_TICKS / c->period * c->period;
+}
+
 static void arm(struct pit *p, int64_t now)
 {
 	const struct counter *c = &p->counter[0];
 	int64_t wake;
 
-	p->edge = next_rise(c, now);
+	p->edge = spaced_rise(c, now);
 	wake = MIN(p->edge, c->switch_at);
 	clock_timer_arm(p->timer, ns_of(wake));
 }

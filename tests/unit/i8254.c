@@ -139,6 +139,20 @@ static void test_rate(void)
 	board_free(b);
 }
 
+/* The shortest period does not turn into a storm of callbacks. */
+static void test_short_period(void)
+{
+	struct board *b = pit_board();
+	unsigned before;
+
+	program(b, 0, 2, 1);
+	before = b->rises[0];
+	pass(b, 1000000);
+	g_assert_cmpuint(b->rises[0] - before, >, 40);
+	g_assert_cmpuint(b->rises[0] - before, <, 60);
+	board_free(b);
+}
+
 static void test_mode3(void)
 {
 	struct board *b = pit_board();
@@ -369,6 +383,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/i8254/mode1", test_mode1);
 	g_test_add_func("/i8254/mode2", test_mode2);
 	g_test_add_func("/i8254/rate", test_rate);
+	g_test_add_func("/i8254/short-period", test_short_period);
 	g_test_add_func("/i8254/mode3", test_mode3);
 	g_test_add_func("/i8254/strobes", test_strobes);
 	g_test_add_func("/i8254/strobe-irq", test_strobe_irq);

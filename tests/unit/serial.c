@@ -17,6 +17,7 @@ struct chardev {
 	void *opaque;
 	GString *sent;
 	unsigned accepts;
+	size_t backlog;
 };
 
 bool chardev_attach(struct chardev *c, const struct chardev_front *front, void *opaque, GError **error)
@@ -44,6 +45,11 @@ void chardev_write(struct chardev *c, const void *data, size_t n)
 void chardev_accept_input(struct chardev *c)
 {
 	c->accepts++;
+}
+
+size_t chardev_backlog(struct chardev *c)
+{
+	return c->backlog;
 }
 
 const char *chardev_id(struct chardev *c)
@@ -114,6 +120,27 @@ static void test_transmit(void)
 	out8(f->b, IER, 0);
 	out8(f->b, IER, THRE);
 	g_assert_cmphex(in8(f->b, IIR), ==, 0x02);
+	teardown(f);
+}
+
+/* A reader that is far behind keeps the transmitter full. */
+static void test_backlog(void)
+{
+	struct fixture *f = setup();
+
+	f->c.backlog = 1 << 19;
+	out8(f->b, DATA, 'x');
+	g_assert_cmphex(in8(f->b, LSR), ==, 0x00);
+	out8(f->b, IER, THRE);
+	g_assert_cmpint(irq(f), ==, 0);
+	pass(f->b, 100000000);
+	g_assert_cmphex(in8(f->b, LSR), ==, 0x00);
+	f->c.backlog = 0;
+	pass(f->b, 1000000);
+	g_assert_cmpint(irq(f), ==, 1);
+	g_assert_cmphex(in8(f->b, IIR), ==, 0x02);
+	g_assert_cmphex(in8(f->b, LSR), ==, 0x60);
+	g_assert_cmpint(clock_next_deadline(f->b->m->clock), ==, INT64_MAX);
 	teardown(f);
 }
 
@@ -288,6 +315,7 @@ int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/serial/transmit", test_transmit);
+	g_test_add_func("/serial/backlog", test_backlog);
 	g_test_add_func("/serial/receive", test_receive);
 	g_test_add_func("/serial/fifo", test_fifo);
 	g_test_add_func("/serial/timeout", test_timeout);
