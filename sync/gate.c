@@ -17,7 +17,7 @@ static inline void spin_pause(void)
 #if defined(__x86_64__) || defined(__i386__)
 	__builtin_ia32_pause();
 #else
-	atomic_thread_fence(memory_order_seq_cst);
+	__asm__ volatile("" ::: "memory");
 #endif
 }
 

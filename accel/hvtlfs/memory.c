@@ -74,9 +74,11 @@ static void frame_written(struct partition *p, spn_t frame, unsigned offset, siz
 	struct x86_code_page *code = &frames_descriptor(&p->hv->frames, frame)->code;
 	uint32_t gen = atomic_load(&code->gen);
 
-	/* Pairs with the marking of granules before code is read: one of the two sees the other. */
-	atomic_thread_fence(memory_order_seq_cst);
-	if (!atomic_load(&code->granules))
+	/*
+	 * A decoder marks granules before it reads the code: one of us sees the other.
+	 * Read-modify-write, because a load could pass the stores before it.
+	 */
+	if (!atomic_fetch_or(&code->granules, 0))
 		return;
 	x86_code_written(code, offset, n);
 	if (atomic_load(&code->gen) == gen)

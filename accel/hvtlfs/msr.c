@@ -155,7 +155,7 @@ static enum x86_result reference_tsc_read(struct vp *vp, uint32_t msr, uint64_t 
 
 /*
  * Locks: p->lock held.  Guests may read it any time: unusable first, then the fields, then
- * usable again under a new number.
+ * usable again under a new number (each store is a release).
  */
 static void reference_page_fill(struct partition *p)
 {
@@ -165,7 +165,6 @@ static void reference_page_fill(struct partition *p)
 	if (p->reference_sequence < HV_REFERENCE_TSC_FIRST || p->reference_sequence > HV_REFERENCE_TSC_LAST)
 		p->reference_sequence = HV_REFERENCE_TSC_FIRST;
 	x86_host_st32((uint32_t *)page, HV_REFERENCE_TSC_UNUSABLE);
-	atomic_thread_fence(memory_order_seq_cst);
 	x86_host_st64((uint64_t *)(page + offsetof(struct hv_reference_tsc_page, scale)), p->hv->reference_scale);
 	/* The guest's TSC stands while the partition does: no offset is ever needed. */
 	x86_host_st64((uint64_t *)(page + offsetof(struct hv_reference_tsc_page, offset)), 0);
