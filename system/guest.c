@@ -141,6 +141,12 @@ static void grow_tree(struct vmm *v, struct guest *g)
 	hvt_object_add_child(machine, "partition[*]", partition_object(p));
 }
 
+/* For devices with a chardev= property. */
+static struct chardev *find_chardev(void *o, const char *id)
+{
+	return chardev_find(o, id);
+}
+
 struct guest *guest_add(struct vmm *v, const char *id, struct pc_config *config, GError **error)
 {
 	struct guest *g = g_new0(struct guest, 1);
@@ -155,6 +161,8 @@ struct guest *guest_add(struct vmm *v, const char *id, struct pc_config *config,
 		g_free(g);
 		return NULL;
 	}
+	pc_machine(g->pc)->chardev_find = find_chardev;
+	pc_machine(g->pc)->chardev_opaque = v->chardevs;
 	grow_tree(v, g);
 	g_ptr_array_add(v->guests, g);
 	return g;
@@ -268,8 +276,9 @@ static bool check_config(struct vmm *v, const struct guest_config *c, GError **e
 		return fail(error, "Parameter 'memory' expects bytes, 1048576 at least and a multiple of 4096");
 	if (c->vcpus < 1 || c->vcpus > 64)
 		return fail(error, "Parameter 'vcpus' expects a number from 1 to 64");
-	if (!c->kernel && (c->initrd || c->cmdline))
-		return fail(error, "Parameters 'initrd' and 'cmdline' need 'kernel'");
+	/* Under qtest a partition may start empty. */
+	if (!c->kernel && (c->initrd || c->cmdline || !v->qtest))
+		return fail(error, "Parameter 'kernel' is missing");
 	if (c->console && !chardev_find(v->chardevs, c->console))
 		return fail(error, "Chardev '%s' not found; chardev-add makes one", c->console);
 	return true;
@@ -278,7 +287,8 @@ static bool check_config(struct vmm *v, const struct guest_config *c, GError **e
 struct guest *vmm_guest_new(struct vmm *v, const struct guest_config *c, GError **error)
 {
 	struct pc_config pc = {
-		.name = c->id, .hv = v->hv, .model = v->model, .memory = c->memory,
+		.name = c->id, .hv = v->hv, .model = v->model, .features = &v->features, .memory = c->memory,
+		.allow_empty = v->qtest != NULL,
 		.vps = c->vcpus, .max_vps = c->vcpus,
 		.kernel = c->kernel, .initrd = c->initrd, .cmdline = c->cmdline,
 	};

@@ -1,12 +1,448 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The qtest protocol: a line in, a line out ("OK ..." or "FAIL ...").  Memory and
+ * ports are the first partition's.  Our own lines run as a VP of a named partition
+ * that does not run: hvcall, rdmsr, wrmsr, cpuid.
+ * Left out: interception of interrupt lines, which the boards have no hook for.
+ */
 #include "qtest.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "vmm-internal.h"
+
+enum { LINE_LIMIT = 1 << 26, TRANSFER_LIMIT = 1 << 25, WORDS_MAX = 8 };
+
+struct qtest {
+	struct vmm *vmm;
+	struct chardev *chardev;
+	GString *line;
+	FILE *log;             /* NULL: none */
+	gint64 start;          /* of the session, for the log's times */
+};
+
+/* One line as it is worked on. */
+struct call {
+	struct qtest *q;
+	struct machine *machine;
+	char **word;           /* arguments, without the command */
+	unsigned words;
+	GString *reply;
+};
+
+static bool fail(struct call *c, const char *why)
+{
+	g_string_printf(c->reply, "FAIL %s", why);
+	return false;
+}
+
+static bool number(struct call *c, unsigned i, uint64_t *v)
+{
+	char *end;
+
+	if (i >= c->words)
+		return fail(c, "too few arguments");
+	*v = g_ascii_strtoull(c->word[i], &end, 0);
+	return (end != c->word[i] && !*end) || fail(c, "an argument is no number");
+}
+
+static void ok(struct call *c)
+{
+	g_string_assign(c->reply, "OK");
+}
+
+static void ok_value(struct call *c, uint64_t v)
+{
+	g_string_printf(c->reply, "OK 0x%016" PRIx64, v);
+}
+
+/* ---- memory: RAM, or a device where there is none ---- */
+
+static void store(struct machine *m, uint64_t at, const uint8_t *from, size_t n)
+{
+	if (m->memory.write(m->memory.opaque, at, from, n))
+		return;
+	for (size_t i = 0; i < n; i++) {
+		if (!m->memory.write(m->memory.opaque, at + i, from + i, 1))
+			machine_mmio_write(m, at + i, 1, from[i]);
+	}
+}
+
+static void load(struct machine *m, uint64_t at, uint8_t *to, size_t n)
+{
+	if (m->memory.read(m->memory.opaque, at, to, n))
+		return;
+	for (size_t i = 0; i < n; i++) {
+		if (!m->memory.read(m->memory.opaque, at + i, to + i, 1))
+			to[i] = machine_mmio_read(m, at + i, 1);
+	}
+}
+
+static void write_sized(struct call *c, unsigned size)
+{
+	uint64_t at, v;
+
+	if (!number(c, 0, &at) || !number(c, 1, &v))
+		return;
+	if (!c->machine->memory.write(c->machine->memory.opaque, at, &v, size))
+		machine_mmio_write(c->machine, at, size, v);
+	ok(c);
+}
+
+static void read_sized(struct call *c, unsigned size)
+{
+	uint64_t at, v = 0;
+
+	if (!number(c, 0, &at))
+		return;
+	if (!c->machine->memory.read(c->machine->memory.opaque, at, &v, size))
+		v = machine_mmio_read(c->machine, at, size);
+	ok_value(c, v);
+}
+
+static bool range(struct call *c, uint64_t *at, uint64_t *n)
+{
+	return number(c, 0, at) && number(c, 1, n) &&
+	       ((*n && *n <= TRANSFER_LIMIT) || fail(c, "size is out of range"));
+}
+
+static void read_hex(struct call *c, unsigned unused)
+{
+	uint64_t at, n;
+	uint8_t *bytes;
+
+	if (!range(c, &at, &n))
+		return;
+	bytes = g_malloc(n);
+	load(c->machine, at, bytes, n);
+	g_string_assign(c->reply, "OK 0x");
+	for (uint64_t i = 0; i < n; i++)
+		g_string_append_printf(c->reply, "%02x", bytes[i]);
+	g_free(bytes);
+}
+
+static void write_hex(struct call *c, unsigned unused)
+{
+	uint64_t at, n;
+	const char *digits;
+	uint8_t *bytes;
+
+	if (!range(c, &at, &n))
+		return;
+	if (c->words < 3 || strncmp(c->word[2], "0x", 2)) {
+		fail(c, "data must be 0x and hexadecimal digits");
+		return;
+	}
+	digits = c->word[2] + 2;
+	/* Short data is filled up with zeros. */
+	bytes = g_malloc0(n);
+	for (uint64_t i = 0; i < n && g_ascii_isxdigit(digits[0]) && g_ascii_isxdigit(digits[1]); i++, digits += 2)
+		bytes[i] = g_ascii_xdigit_value(digits[0]) << 4 | g_ascii_xdigit_value(digits[1]);
+	store(c->machine, at, bytes, n);
+	g_free(bytes);
+	ok(c);
+}
+
+static void read_base64(struct call *c, unsigned unused)
+{
+	uint64_t at, n;
+	uint8_t *bytes;
+	char *text;
+
+	if (!range(c, &at, &n))
+		return;
+	bytes = g_malloc(n);
+	load(c->machine, at, bytes, n);
+	text = g_base64_encode(bytes, n);
+	g_string_printf(c->reply, "OK %s", text);
+	g_free(text);
+	g_free(bytes);
+}
+
+static void write_base64(struct call *c, unsigned unused)
+{
+	uint64_t at, n;
+	gsize got;
+	uint8_t *bytes;
+
+	if (!range(c, &at, &n))
+		return;
+	if (c->words < 3) {
+		fail(c, "too few arguments");
+		return;
+	}
+	bytes = g_base64_decode(c->word[2], &got);
+	store(c->machine, at, bytes, MIN(got, n));
+	g_free(bytes);
+	ok(c);
+}
+
+static void fill(struct call *c, unsigned unused)
+{
+	uint64_t at, n, v;
+	uint8_t *bytes;
+
+	if (!range(c, &at, &n) || !number(c, 2, &v))
+		return;
+	bytes = g_malloc(n);
+	memset(bytes, v, n);
+	store(c->machine, at, bytes, n);
+	g_free(bytes);
+	ok(c);
+}
+
+/* ---- ports ---- */
+
+static void out(struct call *c, unsigned size)
+{
+	uint64_t port, v;
+
+	if (!number(c, 0, &port) || !number(c, 1, &v))
+		return;
+	machine_io_write(c->machine, port, size, v);
+	ok(c);
+}
+
+static void in(struct call *c, unsigned size)
+{
+	uint64_t port;
+
+	if (number(c, 0, &port))
+		g_string_printf(c->reply, "OK 0x%04x", machine_io_read(c->machine, port, size));
+}
+
+/* ---- clock ---- */
+
+static void step_to(struct call *c, int64_t to)
+{
+	if (c->q->vmm->hv)
+		fail(c, "the clock runs by itself; it can be stepped under -accel qtest");
+	else
+		g_string_printf(c->reply, "OK %" PRId64, clock_step_to(c->machine->clock, to));
+}
+
+static void clock_step(struct call *c, unsigned unused)
+{
+	int64_t now = clock_now(c->machine->clock), next = clock_next_deadline(c->machine->clock);
+	uint64_t ns;
+
+	if (!c->words)
+		step_to(c, next == INT64_MAX ? now : next);
+	else if (number(c, 0, &ns))
+		step_to(c, ns > (uint64_t)(INT64_MAX - now) ? INT64_MAX : now + (int64_t)ns);
+}
+
+static void clock_set(struct call *c, unsigned unused)
+{
+	uint64_t to;
+
+	if (number(c, 0, &to))
+		step_to(c, MIN(to, (uint64_t)INT64_MAX));
+}
+
+/* ---- as a VP ---- */
+
+/* The VP named by the first two words, if it stands still. */
+static struct vp *named_vp(struct call *c)
+{
+	struct guest *g = c->words >= 2 ? vmm_guest(c->q->vmm, c->word[0]) : NULL;
+	uint64_t index;
+	struct vp *vp;
+
+	if (c->words < 2)
+		fail(c, "wants PARTITION VP ...");
+	else if (!g || !pc_partition(g->pc))
+		fail(c, "no such partition");
+	else if (g->running)
+		fail(c, "the partition runs; suspend it first");
+	else if (number(c, 1, &index)) {
+		vp = index < UINT32_MAX ? partition_vp(pc_partition(g->pc), index) : NULL;
+		if (vp)
+			return vp;
+		fail(c, "no such VP");
+	}
+	return NULL;
+}
+
+static void hvcall(struct call *c, unsigned unused)
+{
+	struct vp *vp = named_vp(c);
+	uint64_t control, input, output, value;
+
+	if (!vp || !number(c, 2, &control) || !number(c, 3, &input) || !number(c, 4, &output))
+		return;
+	value = vp_hypercall(vp, control, input, output);
+	if (value == UINT64_MAX)
+		fail(c, "fault");
+	else
+		ok_value(c, value);
+}
+
+static void rdmsr(struct call *c, unsigned unused)
+{
+	struct vp *vp = named_vp(c);
+	uint64_t msr, v;
+
+	if (!vp || !number(c, 2, &msr))
+		return;
+	if (vp_rdmsr(vp, msr, &v))
+		ok_value(c, v);
+	else
+		fail(c, "#GP");
+}
+
+static void wrmsr(struct call *c, unsigned unused)
+{
+	struct vp *vp = named_vp(c);
+	uint64_t msr, v;
+
+	if (!vp || !number(c, 2, &msr) || !number(c, 3, &v))
+		return;
+	if (vp_wrmsr(vp, msr, v))
+		ok(c);
+	else
+		fail(c, "#GP");
+}
+
+static void cpuid(struct call *c, unsigned unused)
+{
+	struct vp *vp = named_vp(c);
+	uint64_t leaf, subleaf = 0;
+	uint32_t r[4];
+
+	if (!vp || !number(c, 2, &leaf) || (c->words > 3 && !number(c, 3, &subleaf)))
+		return;
+	vp_cpuid(vp, leaf, subleaf, r);
+	g_string_printf(c->reply, "OK 0x%08x 0x%08x 0x%08x 0x%08x", r[0], r[1], r[2], r[3]);
+}
+
+/* ---- dispatch ---- */
+
+static void endianness(struct call *c, unsigned unused)
+{
+	g_string_assign(c->reply, "OK little");
+}
+
+static void no_intercept(struct call *c, unsigned unused)
+{
+	fail(c, "interrupt lines cannot be intercepted");
+}
+
+static const struct {
+	const char *name;
+	void (*run)(struct call *c, unsigned size);
+	unsigned size;
+} commands[] = {
+	{ "outb", out, 1 }, { "outw", out, 2 }, { "outl", out, 4 },
+	{ "inb", in, 1 }, { "inw", in, 2 }, { "inl", in, 4 },
+	{ "writeb", write_sized, 1 }, { "writew", write_sized, 2 }, { "writel", write_sized, 4 },
+	{ "writeq", write_sized, 8 },
+	{ "readb", read_sized, 1 }, { "readw", read_sized, 2 }, { "readl", read_sized, 4 },
+	{ "readq", read_sized, 8 },
+	{ "read", read_hex }, { "write", write_hex }, { "b64read", read_base64 }, { "b64write", write_base64 },
+	{ "memset", fill }, { "endianness", endianness },
+	{ "clock_step", clock_step }, { "clock_set", clock_set },
+	{ "irq_intercept_in", no_intercept }, { "irq_intercept_out", no_intercept },
+	{ "hvcall", hvcall }, { "rdmsr", rdmsr }, { "wrmsr", wrmsr }, { "cpuid", cpuid },
+};
+
+static void dispatch(struct call *c, const char *name)
+{
+	for (size_t i = 0; i < G_N_ELEMENTS(commands); i++) {
+		if (!strcmp(commands[i].name, name)) {
+			commands[i].run(c, commands[i].size);
+			return;
+		}
+	}
+	g_string_printf(c->reply, "FAIL Unknown command '%s'", name);
+}
+
+static void note(struct qtest *q, char what, const char *text)
+{
+	if (q->log)
+		fprintf(q->log, "[%c +%.6f] %s\n", what, (double)(g_get_monotonic_time() - q->start) / 1e6, text);
+}
+
+/* Splits in place; blanks between words. */
+static void run_line(struct qtest *q, char *line)
+{
+	struct call c = { .q = q, .machine = pc_machine(vmm_root(q->vmm)->pc), .reply = g_string_new(NULL) };
+	char *word[WORDS_MAX + 1], *save = NULL;
+	unsigned n = 0;
+
+	note(q, 'R', line);
+	for (char *w = strtok_r(line, " \t\r", &save); w && n <= WORDS_MAX; w = strtok_r(NULL, " \t\r", &save))
+		word[n++] = w;
+	if (n) {
+		c.word = word + 1;
+		c.words = n - 1;
+		dispatch(&c, word[0]);
+		note(q, 'S', c.reply->str);
+		g_string_append_c(c.reply, '\n');
+		chardev_write(q->chardev, c.reply->str, c.reply->len);
+	}
+	g_string_free(c.reply, TRUE);
+}
+
+static size_t can_receive(void *o)
+{
+	return 4096;
+}
+
+static void receive(void *o, const uint8_t *data, size_t n)
+{
+	struct qtest *q = o;
+
+	for (size_t i = 0; i < n; i++) {
+		if (data[i] != '\n') {
+			if (q->line->len < LINE_LIMIT)
+				g_string_append_c(q->line, data[i]);
+			continue;
+		}
+		run_line(q, q->line->str);
+		g_string_truncate(q->line, 0);
+	}
+}
+
+static void event(void *o, enum chardev_event e)
+{
+	struct qtest *q = o;
+
+	g_string_truncate(q->line, 0);
+	q->start = g_get_monotonic_time();
+	note(q, 'I', e == CHARDEV_OPENED ? "OPENED" : "CLOSED");
+}
+
+static const struct chardev_front front = { can_receive, receive, event, NULL };
 
 struct qtest *qtest_new(struct vmm *v, struct chardev *c, const char *log, GError **error)
 {
-	g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED, "not served by this build");
+	struct qtest *q = g_new0(struct qtest, 1);
+
+	q->vmm = v;
+	q->chardev = c;
+	q->line = g_string_new(NULL);
+	q->start = g_get_monotonic_time();
+	if (log && strcmp(log, "none"))
+		q->log = fopen(log, "we");
+	if (log && strcmp(log, "none") && !q->log)
+		g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "cannot write the log '%s'", log);
+	else if (chardev_attach(c, &front, q, error))
+		return q;
+	if (q->log)
+		fclose(q->log);
+	g_string_free(q->line, TRUE);
+	g_free(q);
 	return NULL;
 }
 
 void qtest_free(struct qtest *q)
 {
+	chardev_detach(q->chardev, q);
+	if (q->log)
+		fclose(q->log);
+	g_string_free(q->line, TRUE);
+	g_free(q);
 }

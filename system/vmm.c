@@ -369,7 +369,8 @@ static bool make_hypervisor(struct vmm *v, GError **error)
 	const struct options *o = v->options;
 	struct hv_config c = { .memory = choose_memory(o), .engine = o->engine };
 
-	v->model = x86_model_parse(o->cpu, NULL, NULL, error);
+	hv_features_init(&v->features);
+	v->model = x86_model_parse(o->cpu, hv_cpu_option, &v->features, error);
 	if (!v->model) {
 		g_prefix_error(error, "-cpu %s: ", o->cpu);
 		return false;
@@ -400,7 +401,8 @@ static bool make_root(struct vmm *v, GError **error)
 	const struct options *o = v->options;
 	char *firmware = find_firmware(o);
 	struct pc_config c = {
-		.name = "root", .hv = v->hv, .model = v->model, .memory = o->memory,
+		.name = "root", .hv = v->hv, .model = v->model, .features = &v->features, .memory = o->memory,
+		.allow_empty = o->qtest != NULL,
 		.vps = o->cpus, .max_vps = o->max_cpus,
 		.kernel = o->kernel, .initrd = o->initrd, .cmdline = o->append, .firmware = firmware,
 	};
@@ -511,7 +513,8 @@ static int run(struct vmm *v)
 	watch_signal(v, SIGINT, on_int);
 	watch_signal(v, SIGTERM, on_term);
 	watch_signal(v, SIGHUP, on_hup);
-	if (!v->options->stopped)
+	/* With nothing to boot it is a tool's, by qtest, to fill and start. */
+	if (!v->options->stopped && (!v->hv || v->options->kernel || v->options->bios))
 		run_all(v);
 	/* A guest may have ended before the loop began. */
 	if (!v->quitting)

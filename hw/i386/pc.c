@@ -213,7 +213,7 @@ static bool build_partition(struct pc *pc, const struct pc_config *c, GError **e
 {
 	const struct partition_config pc_partition_config = {
 		.name = c->name, .parent = c->parent, .vps = c->vps, .model = c->model,
-		.stack = &pc_stack, .stack_opaque = pc,
+		.features = c->features, .stack = &pc_stack, .stack_opaque = pc,
 	};
 
 	if (c->hv) {

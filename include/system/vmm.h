@@ -41,6 +41,7 @@ struct vmm {
 	GMainLoop *loop;
 	struct chardev_set *chardevs;
 	struct x86_model *model;
+	struct hv_features features;   /* hv-* of -cpu; for all partitions */
 	struct hv *hv;            /* NULL: -accel qtest */
 	HvtObject *tree;          /* root of the composition tree */
 	GPtrArray *guests;        /* struct guest *, first is root */

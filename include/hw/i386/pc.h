@@ -19,6 +19,7 @@ struct pc_config {
 	struct hv *hv;                /* NULL: -accel qtest, no processor */
 	struct partition *parent;     /* NULL: first */
 	const struct x86_model *model;
+	const struct hv_features *features;  /* for the partition; copied; NULL: the usual */
 	uint64_t memory;              /* bytes, 1 MiB at least, multiple of 4 KiB */
 	uint32_t vps, max_vps;
 	const char *kernel, *initrd, *cmdline;  /* paths; NULL none */
