@@ -39,6 +39,7 @@ struct clock_timer {
 	void *opaque;
 	_Atomic int64_t deadline;       /* written with the clock's lock held */
 	uint32_t place;                 /* in the heap */
+	bool ending;                    /* clock_timer_free() waits: no more arming */
 };
 
 static int64_t host_now(void)
@@ -329,8 +330,10 @@ void clock_timer_free(struct clock_timer *t)
 	c = t->clock;
 	lock_acquire(&c->lock);
 	assert(!(in_callback(c) && c->firing == t));
+	/* A callback that arms its own timer again could run for ever. */
+	t->ending = true;
+	timer_set(t, INT64_MAX);
 	wait_for_callback(c, t);
-	timer_set(t, INT64_MAX);        /* after the wait: the callback may have armed it again */
 	lock_release(&c->lock);
 	g_free(t);
 }
@@ -338,7 +341,7 @@ void clock_timer_free(struct clock_timer *t)
 void clock_timer_arm(struct clock_timer *t, int64_t deadline_ns)
 {
 	lock_acquire(&t->clock->lock);
-	if (t->deadline != deadline_ns)
+	if (t->deadline != deadline_ns && !t->ending)
 		timer_set(t, deadline_ns);
 	lock_release(&t->clock->lock);
 }
