@@ -38,15 +38,20 @@ static inline void board_exit_wanted(void *o, int code)
 	((struct board *)o)->exit_code = code;
 }
 
-static inline struct board *board_new(void)
+static inline struct board *board_new_with(enum clock_kind kind)
 {
 	struct board *b = g_new0(struct board, 1);
 
-	b->m = machine_new("board", CLOCK_STEPPED);
+	b->m = machine_new("board", kind);
 	for (int i = 0; i < ISA_IRQS; i++)
 		b->m->isa_irq[i] = (struct irq_line){ board_wire, b, i };
 	b->m->events = (struct machine_events){ board_reset_wanted, board_shutdown_wanted, board_exit_wanted, b };
 	return b;
+}
+
+static inline struct board *board_new(void)
+{
+	return board_new_with(CLOCK_STEPPED);
 }
 
 static inline void board_free(struct board *b)

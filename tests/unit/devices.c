@@ -280,6 +280,41 @@ static void test_end_of_time(void)
 	board_free(b);
 }
 
+static gpointer hammer(gpointer data)
+{
+	struct board *b = data;
+	GRand *r = g_rand_new_with_seed(1);
+
+	for (unsigned i = 0; i < 20000; i++) {
+		uint16_t port = g_rand_int_range(r, 0, 0x700);
+
+		if (g_rand_boolean(r))
+			machine_io_write(b->m, port, 1, g_rand_int(r));
+		else
+			machine_io_read(b->m, port, 1);
+	}
+	g_rand_free(r);
+	return NULL;
+}
+
+/* Two processors and the clock's thread in the same devices; then all of it goes away. */
+static void test_threads(void)
+{
+	struct board *b = board_new_with(CLOCK_REAL);
+	GThread *thread[2];
+
+	add_all(b);
+	clock_start(b->m->clock);
+	for (unsigned i = 0; i < 2; i++)
+		thread[i] = g_thread_new("hammer", hammer, b);
+	for (unsigned i = 0; i < 2; i++)
+		g_thread_join(thread[i]);
+	clock_stop(b->m->clock);
+	machine_reset(b->m);
+	g_assert_cmphex(in8(b, 0x3fd), ==, 0x60);
+	board_free(b);
+}
+
 /* Two machines do not see each other. */
 static void test_two(void)
 {
@@ -310,6 +345,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/devices/random", test_random);
 	g_test_add_func("/devices/sweep", test_sweep);
 	g_test_add_func("/devices/end-of-time", test_end_of_time);
+	g_test_add_func("/devices/threads", test_threads);
 	g_test_add_func("/devices/two-machines", test_two);
 	return g_test_run();
 }
