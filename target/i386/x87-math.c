@@ -71,14 +71,12 @@ static struct sf_num mul(struct sf_num a, struct sf_num b)
 
 static struct sf_num div_small(struct sf_num a, unsigned n)
 {
-	sf_u128 m = sfn_mant(&a);
+	sf_u128 q = sfn_mant(&a) / n, rest = sfn_mant(&a) % n;
 	unsigned shift;
 
 	if (a.cls == SFC_ZERO)
 		return a;
-	/* The quotient loses up to six bits below; they come back by dividing the rest. */
-	sf_u128 q = m / n, rest = m % n;
-
+	/* The bits that the quotient lacks below come from dividing the rest. */
 	shift = sf_clz128(q);
 	q = q << shift | ((rest << shift) / n);
 	sfn_set_mant(&a, q);
