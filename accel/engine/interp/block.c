@@ -108,6 +108,7 @@ static uop_fn choose(const struct x86_cpu *c, const struct x86_insn *i, const st
 	if (attrs & (ROW_X87 | ROW_MMX) && !(attrs & ROW_NOWAIT))
 		return x87_wait;
 	fn = alu_select(c, u, fn);
+	fn = step_select(c, u, fn);
 	fn = mov_select(c, u, fn);
 	fn = shift_select(c, u, fn);
 	return branch_select(c, u, fn);

@@ -148,6 +148,7 @@ void blocks_drop(struct interp *in);
  * with everything but fn in *u set.
  */
 uop_fn alu_select(const struct x86_cpu *c, const struct uop *u, uop_fn fn);
+uop_fn step_select(const struct x86_cpu *c, const struct uop *u, uop_fn fn);
 uop_fn mov_select(const struct x86_cpu *c, const struct uop *u, uop_fn fn);
 uop_fn shift_select(const struct x86_cpu *c, const struct uop *u, uop_fn fn);
 uop_fn branch_select(const struct x86_cpu *c, const struct uop *u, uop_fn fn);

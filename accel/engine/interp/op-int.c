@@ -89,6 +89,40 @@ OP(not)
 	return NEXT(u);
 }
 
+/* Specialised: INC and DEC of a 32 or 64-bit register. */
+#define STEP(name, op, bits)                                                                    \
+	static const struct uop *name##bits##_r(struct x86_cpu *c, const struct uop *u)         \
+	{                                                                                       \
+		uint32_t cf = c->fl_aux & FLA_CF;                                               \
+		struct fl f;                                                                    \
+                                                                                                \
+		gpr_set(c, u->reg[0], bits / 8,                                                 \
+			one_operand(op, bits / 8, gpr_get(c, u->reg[0], bits / 8), &f));        \
+		/* CF stays, and FLA_PO is OF against CF. */                                    \
+		f.aux = (f.aux ^ (f.aux << 1)) >> 31 ? (f.aux & FLA_AF) | (cf ^ FLA_CF) >> 1    \
+						     : (f.aux & FLA_AF) | cf >> 1;              \
+		f.aux |= cf;                                                                    \
+		fl_commit(c, &f);                                                               \
+		GO(c, u);                                                                       \
+	}
+STEP(inc, '+', 32)
+STEP(inc, '+', 64)
+STEP(dec, '-', 32)
+STEP(dec, '-', 64)
+
+uop_fn step_select(const struct x86_cpu *c, const struct uop *u, uop_fn fn)
+{
+	bool wide = u->size[0] == 8;
+
+	if (u->kind[0] != OPK_GPR || u->size[0] < 4)
+		return fn;
+	if (fn == op_inc)
+		return wide ? inc64_r : inc32_r;
+	if (fn == op_dec)
+		return wide ? dec64_r : dec32_r;
+	return fn;
+}
+
 /* ---- multiplication, division -------------------------------------------------- */
 
 /* Flags of a product: CF and OF if the upper half counts, others by the lower half. */
