@@ -172,3 +172,37 @@ void x86_write_xcr0(struct x86_cpu *c, uint64_t v)
 	c->xcr0 = v;
 	x86_mode_update(c);
 }
+
+/* ---- debug registers --------------------------------------------------------------- */
+
+/* Breakpoints that are on and of a type in @types (bit set of DR7's R/W codes). */
+static uint8_t watched(uint64_t dr7, unsigned types)
+{
+	uint8_t set = 0;
+
+	for (unsigned i = 0; i < 4; i++)
+		if ((dr7 >> (i * 2) & 3) && (types >> (dr7 >> (16 + i * 4) & 3) & 1))
+			set |= 1 << i;
+	return set;
+}
+
+void x86_write_dr(struct x86_cpu *c, unsigned n, uint64_t v)
+{
+	enum { WRITE = 1 << 1, PORT = 1 << 2, READ_WRITE = 1 << 3 };
+	uint8_t old = c->watch_data;
+
+	assert(n < 8 && n != 4 && n != 5);
+	if (n >= 6 && v >> 32)
+		gp(c);
+	if (n == 6)
+		v = (v & 0xe00f) | 0xffff0ff0;
+	else if (n == 7)
+		v = (v & 0xffff23ff) | 0x400;
+	c->dr[n] = v;
+	c->watch_data = watched(c->dr[7], WRITE | READ_WRITE);
+	c->watch_io = watched(c->dr[7], PORT);
+	/* Tags of watched pages must not hit. */
+	if (old | c->watch_data)
+		x86_tlb_flush(c, X86_FLUSH_ALL);
+	x86_mode_update(c);
+}

@@ -218,7 +218,7 @@ static void basic(const struct x86_cpu *c, uint32_t leaf, uint32_t sub, uint32_t
 	case 7:
 		add_features(c->model, 7, sub, r);
 		if (sub == 0)
-			r[A] = 1;
+			r[A] = 2;
 		break;
 	case 0xb: leaf_b(c, sub, r); break;
 	case 0xd: leaf_d(c, sub, r); break;

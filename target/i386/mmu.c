@@ -9,7 +9,8 @@
  * invalid:
  *   - no RAM, or no right of the partition: device access each time;
  *   - a frame with decoded code: stores must call x86_code_written();
- *   - alignment checks on (X86_MODE_AC): every access must be looked at.
+ *   - alignment checks on (X86_MODE_AC), or a data breakpoint in the page: every
+ *     access must be looked at.
  * Dirty bit: `may` has WRITE only if the leaf entry is dirty, so the first
  * store walks again and sets it.
  *
@@ -363,12 +364,59 @@ static void mark_slot(struct x86_cpu *c, enum x86_mmu mmu, unsigned i, const str
 	}
 }
 
+/* ---- breakpoints ------------------------------------------------------------------- */
+
+static unsigned watch_length(const struct x86_cpu *c, unsigned i)
+{
+	static const uint8_t length[4] = { 1, 2, 8, 4 };
+
+	return length[c->dr[7] >> (18 + i * 4) & 3];
+}
+
+static bool page_watched(const struct x86_cpu *c, uint64_t page)
+{
+	for (unsigned i = 0; i < 4; i++)
+		if ((c->watch_data >> i & 1) && (c->dr[i] & X86_PAGE_MASK) == page)
+			return true;
+	return false;
+}
+
+/* Whether [at, at + n) meets breakpoint @i. */
+static bool meets(const struct x86_cpu *c, unsigned i, uint64_t at, size_t n)
+{
+	unsigned length = watch_length(c, i);
+	uint64_t from = c->dr[i] & ~(uint64_t)(length - 1);
+
+	return at < from + length && from < at + n;
+}
+
+static void watch(struct x86_cpu *c, uint64_t lin, size_t n, enum x86_access a)
+{
+	if (!c->watch_data)
+		return;
+	for (unsigned i = 0; i < 4; i++) {
+		bool reads_too = (c->dr[7] >> (16 + i * 4) & 3) == 3;
+
+		if ((c->watch_data >> i & 1) && (a == X86_WRITE || reads_too) && meets(c, i, lin, n))
+			c->watch_hit |= 1 << i;
+	}
+}
+
+void x86_watch_io(struct x86_cpu *c, uint16_t port, unsigned n)
+{
+	if (!(c->cr4 & CR4_DE))
+		return;
+	for (unsigned i = 0; i < 4; i++)
+		if ((c->watch_io >> i & 1) && meets(c, i, port, n))
+			c->watch_hit |= 1 << i;
+}
+
 /* Sets the tags that may be set; see the head of this file. */
 static void set_tags(struct x86_cpu *c, enum x86_mmu mmu, unsigned i)
 {
 	struct x86_tlb_entry *t = &c->tlb[mmu][i];
 	const struct x86_tlb_back *b = &c->tlb_back[mmu][i];
-	bool data = b->host && !(c->mode & X86_MODE_AC);
+	bool data = b->host && !(c->mode & X86_MODE_AC) && !(c->watch_data && page_watched(c, b->page));
 
 	t->add = (uint64_t)(uintptr_t)b->host - b->page;
 	t->read = data && (b->may & 1 << X86_READ) && (b->rights & X86_PAGE_READ) ? b->page : X86_TLB_INVALID;
@@ -547,6 +595,7 @@ static void mmio_write(struct x86_cpu *c, uint64_t gpa, const uint8_t *from, siz
 static void page_read(struct x86_cpu *c, const struct x86_tlb_back *b, uint64_t lin, void *to, size_t n,
 		      unsigned step)
 {
+	watch(c, lin, n, X86_READ);
 	if (is_ram(b, X86_PAGE_READ))
 		memcpy(to, b->host + (lin & 4095), n);
 	else
@@ -556,6 +605,7 @@ static void page_read(struct x86_cpu *c, const struct x86_tlb_back *b, uint64_t 
 static void page_write(struct x86_cpu *c, const struct x86_tlb_back *b, uint64_t lin, const void *from, size_t n,
 		       unsigned step)
 {
+	watch(c, lin, n, X86_WRITE);
 	if (!is_ram(b, X86_PAGE_WRITE)) {
 		mmio_write(c, b->gpa + (lin & 4095), from, n, step);
 		return;
@@ -599,6 +649,7 @@ uint64_t x86_ld_slow(struct x86_cpu *c, uint64_t lin, unsigned size, enum x86_mm
 		return v;
 	}
 	b = translate(c, lin, X86_READ, mmu);
+	watch(c, lin, size, X86_READ);
 	if (is_ram(b, X86_PAGE_READ))
 		return host_load(b->host + (lin & 4095), size);
 	mmio_read(c, b->gpa + (lin & 4095), (uint8_t *)&v, size, size);
@@ -616,6 +667,7 @@ void x86_st_slow(struct x86_cpu *c, uint64_t lin, uint64_t v, unsigned size, enu
 		return;
 	}
 	b = translate(c, lin, X86_WRITE, mmu);
+	watch(c, lin, size, X86_WRITE);
 	if (!is_ram(b, X86_PAGE_WRITE)) {
 		mmio_write(c, b->gpa + (lin & 4095), (uint8_t *)&v, size, size);
 		return;
@@ -706,6 +758,8 @@ void *x86_host_rw(struct x86_cpu *c, uint64_t lin, size_t n)
 	b = translate(c, lin, X86_WRITE, c->mmu);
 	if (!is_ram(b, X86_PAGE_READ) || !is_ram(b, X86_PAGE_WRITE) || atomic_load(&b->code->granules))
 		return NULL;
+	if (c->watch_data && page_watched(c, lin & X86_PAGE_MASK))
+		return NULL;
 	return b->host + (lin & 4095);
 }
 
@@ -715,7 +769,7 @@ void *x86_host_span(struct x86_cpu *c, uint64_t lin, size_t *n, enum x86_access 
 
 	lin = lin_wrap(c, lin);
 	*n = in_page(lin, *n);
-	if (c->mode & X86_MODE_AC)
+	if ((c->mode & X86_MODE_AC) || (c->watch_data && page_watched(c, lin & X86_PAGE_MASK)))
 		return NULL;
 	b = translate(c, lin, access, c->mmu);
 	if (!is_ram(b, access == X86_WRITE ? X86_PAGE_WRITE : X86_PAGE_READ))

@@ -45,7 +45,7 @@ static const struct named {
 } models[] = {
 	{ "default", "the set on which guests run fastest",
 	  V3 PLATFORM "ss aes pclmulqdq sha-ni adx rdrand rdseed fsgsbase erms fsrm fzrm fsrs fsrc xsaveopt xsavec "
-	  "xgetbv1 clflushopt clwb 3dnowprefetch rdpid wbnoinvd md-clear spec-ctrl stibp ssbd ibpb arch-capabilities",
+	  "xgetbv1 clflushopt clwb 3dnowprefetch rdpid wbnoinvd md-clear spec-ctrl stibp ssbd ibpb bhi-ctrl arch-capabilities",
 	  "GenuineIntel", "Virtual x64 Processor", 6, 0x6a, 6 },
 	{ "max", "everything that is implemented", NULL, "GenuineIntel", "Virtual x64 Processor (max)", 6, 0x6a, 6 },
 	{ "qemu64", "as QEMU's model of this name", V1 "pni cx16 x2apic lahf-lm",

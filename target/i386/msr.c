@@ -163,6 +163,21 @@ static uint64_t arch_capabilities(struct x86_cpu *c, uint32_t msr)
 	return v;
 }
 
+static uint64_t spec_ctrl_read(struct x86_cpu *c, uint32_t msr)
+{
+	return c->spec_ctrl;
+}
+
+/* IBRS, STIBP, SSBD and BHI_DIS_S: kept, of no effect. */
+static void spec_ctrl_write(struct x86_cpu *c, uint32_t msr, uint64_t v)
+{
+	uint64_t known = 7 | (x86_has(c, F_BHI_CTRL) ? 1 << 10 : 0);
+
+	if (v & ~known)
+		gp(c);
+	c->spec_ctrl = v;
+}
+
 static uint64_t zero_read(struct x86_cpu *c, uint32_t msr)
 {
 	gp(c);
@@ -214,7 +229,7 @@ static const struct msr msrs[] = {
 	/* Locked, with VMX and SGX off. */
 	{ ONE(MSR_FEATURE_CONTROL), "IA32_FEATURE_CONTROL", .flags = CONSTANT, .reserved = 1 },
 	{ ONE(MSR_TSC_ADJUST), "IA32_TSC_ADJUST", FIELD(tsc_adjust), .feature = F_TSC_ADJUST },
-	{ ONE(MSR_SPEC_CTRL), "IA32_SPEC_CTRL", FIELD(spec_ctrl), .feature = F_SPEC_CTRL, .reserved = ~7ull },
+	{ ONE(MSR_SPEC_CTRL), "IA32_SPEC_CTRL", FUNCS(spec_ctrl_read, spec_ctrl_write), .feature = F_SPEC_CTRL },
 	{ ONE(MSR_PRED_CMD), "IA32_PRED_CMD", FUNCS(zero_read, pred_cmd_write), .feature = F_SPEC_CTRL },
 	{ ONE(0x79), "IA32_BIOS_UPDT_TRIG", .flags = CONSTANT },
 	{ ONE(MSR_UCODE_REV), "IA32_BIOS_SIGN_ID", FUNCS(ucode_read, ignore_write) },

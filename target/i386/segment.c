@@ -416,6 +416,8 @@ void x86_check_io(struct x86_cpu *c, uint16_t port, unsigned n)
 	uint32_t at;
 	uint16_t bits;
 
+	if (c->watch_io)
+		x86_watch_io(c, port, n);
 	if (!(c->mode & X86_MODE_PE) || (!(c->mode & X86_MODE_VM) && (c->mode & X86_MODE_IOPL)))
 		return;
 	if ((c->tr.attr & 0xd) != 9 || c->tr.limit < 103)

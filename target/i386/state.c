@@ -84,6 +84,7 @@ void x86_reset(struct x86_cpu *c, enum x86_reset how)
 	memset(c->dr, 0, sizeof c->dr);
 	c->dr[6] = 0xffff0ff0;
 	c->dr[7] = 0x400;
+	c->watch_data = c->watch_io = c->watch_hit = 0;
 	c->interrupt_shadow = 0;
 	c->nmi_blocked = 0;
 	c->monitor_armed = false;

@@ -214,8 +214,8 @@ static void commit(struct x86_cpu *c, const struct x86_desc *d, const struct ima
 	c->cur = NULL;
 	for (unsigned i = 0; i < X86_SEG_COUNT; i++)
 		c->seg[i] = null_seg(t->seg[i], t->seg[X86_CS] & 3);
-	c->dr[7] &= ~(uint64_t)0x155;
-	x86_mode_update(c);
+	/* Local breakpoints end with the task. */
+	x86_write_dr(c, 7, c->dr[7] & ~(uint64_t)0x55);
 	if (wide && (c->cr0 & CR0_PG) && t->cr3 != c->cr3)
 		x86_write_cr3(c, t->cr3);
 	if (flags & X86_IF)

@@ -327,6 +327,33 @@ static void test_alignment(void)
 	fake_free(f);
 }
 
+static void test_watch(void)
+{
+	struct fake *f = long_new("max", 0);
+	struct x86_cpu *c = f->c;
+
+	x86_st32(c, 0x400100, 1);
+	/* DR0: writes of 4 bytes at 0x400100; DR1: any access of 1 byte at 0x400200. */
+	x86_write_dr(c, 0, 0x400100);
+	x86_write_dr(c, 1, 0x400200);
+	x86_write_dr(c, 7, 1 << 0 | 1 << 2 | 0xdu << 16 | 0x3u << 20);
+	g_assert_true(c->mode & X86_MODE_STEP);
+	x86_ld32(c, 0x400100);
+	x86_st8(c, 0x400104, 1);
+	x86_st8(c, 0x401100, 1);
+	g_assert_cmphex(c->watch_hit, ==, 0);
+	x86_st64(c, 0x4000fc, 1);
+	g_assert_cmphex(c->watch_hit, ==, 1);
+	x86_ld8(c, 0x400200);
+	g_assert_cmphex(c->watch_hit, ==, 3);
+	g_assert_null(x86_host_rw(c, 0x400300, 4));
+	x86_write_dr(c, 7, 0);
+	c->watch_hit = 0;
+	x86_st32(c, 0x400100, 1);
+	g_assert_cmphex(c->watch_hit, ==, 0);
+	fake_free(f);
+}
+
 static void test_debug(void)
 {
 	struct fake *f = long_new("max", 0);
@@ -361,6 +388,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/mmu/devices", test_devices);
 	g_test_add_func("/mmu/code", test_code);
 	g_test_add_func("/mmu/alignment", test_alignment);
+	g_test_add_func("/mmu/watch", test_watch);
 	g_test_add_func("/mmu/debug", test_debug);
 	return g_test_run();
 }

@@ -158,16 +158,8 @@ OP(mov_from_dr)
 OP(mov_to_dr)
 {
 	unsigned n = debug_register(c, u->reg[0]);
-	uint64_t v = op_get(c, u, 1);
 
-	if (n >= 6 && v >> 32)
-		gp(c);
-	if (n == 6)
-		v = (v & 0xe00f) | 0xffff0ff0;
-	else if (n == 7)
-		v = (v & 0xffff23ff) | 0x400;
-	c->dr[n] = v;
-	x86_mode_update(c);
+	x86_write_dr(c, n, op_get(c, u, 1));
 	return done(c, u);
 }
 

@@ -365,6 +365,11 @@ struct x86_cpu {
 	const struct x86_ops *ops;
 	void *opaque;
 	const struct x86_model *model;  /* not owned */
+	/*
+	 * Data and port breakpoints of DR0..DR3 that are on (bit each), and those that
+	 * the current instruction has met: the engine makes them a #DB behind it.
+	 */
+	uint8_t watch_data, watch_io, watch_hit;
 	uint32_t apic_id, index;
 	uint32_t threads;             /* processors of the machine, for topology leaves */
 	void *engine;                 /* owned by the engine */
@@ -401,6 +406,8 @@ void x86_write_cr3(struct x86_cpu *c, uint64_t v);
 void x86_write_cr4(struct x86_cpu *c, uint64_t v);
 void x86_write_efer(struct x86_cpu *c, uint64_t v);
 void x86_write_xcr0(struct x86_cpu *c, uint64_t v);
+/* DR0..DR3, DR6, DR7. */
+void x86_write_dr(struct x86_cpu *c, unsigned n, uint64_t v);
 
 /* ---- raising (noreturn) ---------------------------------------------------------- */
 

@@ -116,6 +116,9 @@ static inline uint32_t x86_sys_ld32(struct x86_cpu *c, uint64_t lin) { return x8
 static inline uint16_t x86_sys_ld16(struct x86_cpu *c, uint64_t lin) { return x86_ld16_as(c, lin, X86_MMU_KERNEL); }
 static inline uint8_t x86_sys_ld8(struct x86_cpu *c, uint64_t lin) { return x86_ld8_as(c, lin, X86_MMU_KERNEL); }
 
+/* Port breakpoints: notes which of them an access of @n ports at @port meets. */
+void x86_watch_io(struct x86_cpu *c, uint16_t port, unsigned n);
+
 /* TLB care. */
 enum { X86_FLUSH_ALL, X86_FLUSH_NON_GLOBAL };
 void x86_tlb_flush(struct x86_cpu *c, int what);
