@@ -298,6 +298,7 @@ static bool run_watched(struct x86_cpu *c, enum x86_run *why)
 		return !take_debug(c, hit);
 	}
 	c->interrupt_shadow = 0;
+	c->watch_hit = 0;
 	x86_pend(c, X86_PEND_STEP);
 	u = block_lookup(c, true);
 	rf_loaded = interp_handlers[x86_rows[u->row].handler] == op_iret;
@@ -306,9 +307,9 @@ static bool run_watched(struct x86_cpu *c, enum x86_run *why)
 	/* RF holds for one instruction; IRET has just loaded it. */
 	if (!rf_loaded)
 		c->eflags &= ~(uint32_t)X86_RF;
-	if (tf) {
+	if (tf || c->watch_hit) {
 		*why = X86_RUN_SHUTDOWN;
-		if (!take_debug(c, DR6_BS))
+		if (!take_debug(c, c->watch_hit | (tf ? DR6_BS : 0)))
 			return true;
 		*why = X86_RUN_DEBUG;
 	}
