@@ -82,6 +82,16 @@ DefinitionBlock ("dsdt.aml", "DSDT", 2, "HVTLFS", "PC", 1)
                 })
             }
 
+            /* The port for it is there whether or not a mouse is; Linux warns of controllers without. */
+            Device (MOU)
+            {
+                Name (_HID, EisaId ("PNP0F13"))
+                Name (_CRS, ResourceTemplate ()
+                {
+                    IRQNoFlags () { 12 }
+                })
+            }
+
             /* An absent port reads all ones; a 16550's modem control has three bits that are zero. */
             Method (UART, 1, NotSerialized)
             {
