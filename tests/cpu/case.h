@@ -60,6 +60,8 @@ const char *row_excluded(const struct x86_row *row);
 
 /* native.c: maps the areas; runs cases in the calling process (a child of the test). */
 void native_map(void);
+/* Does this host's kernel offer a 32-bit code segment to a 64-bit process? */
+bool native_has_32(void);
 void native_run(struct test_case *t);
 
 /* engine-side.c */

@@ -406,6 +406,9 @@ static bool implicit_operands(struct generator *g, struct test_case *t, const st
 		r[X86_RBX] = target - (r[X86_RAX] & 0xff);
 	if (is(row, "maskmovq") || is(row, "maskmovdqu") || is(row, "vmaskmovdqu"))
 		r[X86_RDI] = target;
+	/* MXCSR.MM is a bit of some vendors' processors. */
+	if (strstr(row->name, "ldmxcsr"))
+		store(t, target, integer(g) & ~0x20000ull);
 	if (is(row, "loop") || is(row, "loope") || is(row, "loopne") || is(row, "jcxz"))
 		r[X86_RCX] = below(g, 3);
 	if ((is(row, "div") || is(row, "idiv")) && one_in(g, 2))

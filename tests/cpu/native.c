@@ -168,6 +168,15 @@ static void map_at(uint64_t at, size_t n, int prot)
 	}
 }
 
+bool native_has_32(void)
+{
+	uint32_t rights = 0;
+	bool valid;
+
+	__asm__("lar %2, %0" : "+r"(rights), "=@ccz"(valid) : "r"(0x23) : "cc");
+	return valid && (rights & 0x60f800) == 0x40f800;  /* D set, L clear, code, DPL 3 */
+}
+
 void native_map(void)
 {
 	static const int signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP };
