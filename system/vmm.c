@@ -186,17 +186,18 @@ static bool start_log(const struct options *o, GError **error)
 	return !err;
 }
 
-static bool write_pid(const struct options *o, GError **error)
+static bool write_pid(struct vmm *v, GError **error)
 {
+	const struct options *o = v->options;
 	char text[32];
 
 	if (!o->pidfile)
 		return true;
 	g_snprintf(text, sizeof text, "%ld\n", (long)getpid());
-	if (g_file_set_contents(o->pidfile, text, -1, error))
-		return true;
-	g_prefix_error(error, "-pidfile %s: ", o->pidfile);
-	return false;
+	v->pid_written = g_file_set_contents(o->pidfile, text, -1, error);
+	if (!v->pid_written)
+		g_prefix_error(error, "-pidfile %s: ", o->pidfile);
+	return v->pid_written;
 }
 
 static bool add_hmp(struct vmm *v, struct chardev *c, GError **error)
@@ -444,7 +445,7 @@ static bool make_gdb(struct vmm *v, GError **error)
 static bool build(struct vmm *v, GError **error)
 {
 	default_places(v->options);
-	return start_log(v->options, error) && write_pid(v->options, error) && make_chardevs(v, error) &&
+	return start_log(v->options, error) && write_pid(v, error) && make_chardevs(v, error) &&
 	       make_hypervisor(v, error) && make_monitors(v, error) && make_root(v, error) &&
 	       creation_run(v, error) && make_gdb(v, error) && make_qtest(v, error);
 }
@@ -486,7 +487,7 @@ static void vmm_free(struct vmm *v)
 	chardev_set_free(v->chardevs);
 	if (v->model)
 		x86_model_free(v->model);
-	if (v->options->pidfile)
+	if (v->pid_written)
 		g_unlink(v->options->pidfile);
 	g_object_unref(v->tree);
 	g_ptr_array_free(v->guests, TRUE);

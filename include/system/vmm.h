@@ -53,8 +53,8 @@ struct vmm {
 	void (*on_debug)(struct vmm *v, struct guest *g);
 	enum run_state state;
 	bool quitting;
+	bool pid_written;         /* the -pidfile is ours to remove */
 	int exit_code;
-	unsigned serials;         /* to name what has no name */
 };
 
 /* Everything from the command line; runs the loop.  The process's exit code. */
