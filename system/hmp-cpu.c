@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "disassemble.h"
 #include "hmp.h"
 #include "system/vmm.h"
 #include "target/i386/flags.h"
@@ -507,7 +508,7 @@ static uint64_t sum(struct expression *e)
 
 struct format {
 	unsigned count;
-	char form;        /* x, d, u, o, c */
+	char form;        /* x, d, u, o, c, i */
 	unsigned size;    /* bytes */
 };
 
@@ -530,7 +531,7 @@ static const char *parse_format(struct hmp_call *c, struct format *f)
 
 		if (size) {
 			f->size = 1u << (size - sizes);
-		} else if (strchr("xduoc", *p)) {
+		} else if (strchr("xduoci", *p)) {
 			f->form = *p;
 			if (*p == 'c')
 				f->size = 1;
@@ -601,6 +602,36 @@ static void dump_memory(struct vp *vp, const struct dump *d, uint64_t at)
 	g_string_append_c(d->out, '\n');
 }
 
+static size_t read_code(struct vp *vp, const struct dump *d, uint64_t at, uint8_t *bytes, size_t n)
+{
+	if (!d->physical)
+		return x86_debug_read(vp_cpu(vp), at, bytes, n);
+	while (n && !partition_read(vp_partition(vp), (gpa_t){ at }, bytes, n))
+		n--;
+	return n;
+}
+
+static void list_code(struct vp *vp, const struct dump *d, uint64_t at)
+{
+	const struct x86_cpu *c = vp_cpu(vp);
+	unsigned bits = wide(c) ? 64 : c->mode & X86_MODE_CS32 ? 32 : 16;
+	uint8_t bytes[15];
+	char text[128];
+
+	for (unsigned i = 0; i < MIN(d->format.count, 1000u); i++) {
+		size_t n = read_code(vp, d, at, bytes, sizeof bytes);
+		unsigned length = n ? disassemble(bytes, n, bits, at, text, sizeof text) : 0;
+
+		say(d->out, "0x%08" PRIx64 ":  ", at);
+		for (unsigned k = 0; k < MAX(length, n ? 1u : 0u); k++)
+			say(d->out, "%02x ", bytes[k]);
+		say(d->out, "%*s%s\n", length < 8 ? 3 * (8 - (int)length) : 0, "", n ? text : "Cannot access memory");
+		if (!length)
+			return;
+		at += length;
+	}
+}
+
 static void dump_vp(struct vp *vp, void *o)
 {
 	struct dump *d = o;
@@ -618,6 +649,8 @@ static void dump_vp(struct vp *vp, void *o)
 		else
 			say_number(d->out, &d->format, v);
 		say(d->out, "\n");
+	} else if (d->format.form == 'i') {
+		list_code(vp, d, v);
 	} else {
 		dump_memory(vp, d, v);
 	}
