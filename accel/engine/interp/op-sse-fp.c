@@ -213,28 +213,28 @@ HORIZONTAL(hsubpd, q, sf64_sub)
 VECTOR2(addsubps, d, ADD_SUB32)
 VECTOR2(addsubpd, q, ADD_SUB64)
 
-/* Dot products: imm 7:4 which products count, 3:0 which elements get the sum. */
-static void dot_ps(struct sf_env *e, const struct uop *u, const uint32_t *a, const uint32_t *b, uint32_t *r)
-{
-	uint32_t p[4] = { 0 }, sum;
-
-	for (unsigned i = 0; i < 4; i++)
-		if (u->imm >> (4 + i) & 1)
-			p[i] = sf32_mul(e, a[i], b[i]);
-	sum = sf32_add(e, sf32_add(e, p[0], p[1]), sf32_add(e, p[2], p[3]));
-	for (unsigned i = 0; i < 4; i++)
-		r[i] = u->imm >> i & 1 ? sum : 0;
-}
-
+/*
+ * Dot products: imm 7:4 which products count, 3:0 which elements get the sum.
+ * Each step ends with its own exceptions: fp_end() after each.
+ */
 OP(dpps)
 {
 	struct sf_env e = fp_begin(c);
+	unsigned n = u->size[0] / 4;
 	vec ta, tb, r;
 	const vec *a = vec_at(c, u, SRC1(u), &ta), *b = vec_at(c, u, SRC1(u) + 1, &tb);
 
-	for (unsigned lane = 0; lane < u->size[0] / 4; lane += 4)
-		dot_ps(&e, u, a->d + lane, b->d + lane, r.d + lane);
+	for (unsigned i = 0; i < n; i++)
+		r.d[i] = u->imm >> (4 + (i & 3)) & 1 ? sf32_mul(&e, a->d[i], b->d[i]) : 0;
 	fp_end(c, &e);
+	for (unsigned i = 0; i < n; i += 2)
+		r.d[i] = sf32_add(&e, r.d[i], r.d[i + 1]);
+	fp_end(c, &e);
+	for (unsigned i = 0; i < n; i += 4)
+		r.d[i] = sf32_add(&e, r.d[i], r.d[i + 2]);
+	fp_end(c, &e);
+	for (unsigned i = n; i-- > 0;)
+		r.d[i] = u->imm >> (i & 3) & 1 ? r.d[i & ~3u] : 0;
 	vec_put(c, u, 0, &r);
 	return NEXT(u);
 }
@@ -242,17 +242,17 @@ OP(dpps)
 OP(dppd)
 {
 	struct sf_env e = fp_begin(c);
-	uint64_t p[2] = { 0 }, sum;
+	uint64_t p[2], sum;
 	vec ta, tb, r;
 	const vec *a = vec_at(c, u, SRC1(u), &ta), *b = vec_at(c, u, SRC1(u) + 1, &tb);
 
 	for (unsigned i = 0; i < 2; i++)
-		if (u->imm >> (4 + i) & 1)
-			p[i] = sf64_mul(&e, a->q[i], b->q[i]);
+		p[i] = u->imm >> (4 + i) & 1 ? sf64_mul(&e, a->q[i], b->q[i]) : 0;
+	fp_end(c, &e);
 	sum = sf64_add(&e, p[0], p[1]);
+	fp_end(c, &e);
 	for (unsigned i = 0; i < 2; i++)
 		r.q[i] = u->imm >> i & 1 ? sum : 0;
-	fp_end(c, &e);
 	vec_put(c, u, 0, &r);
 	return NEXT(u);
 }
