@@ -105,6 +105,12 @@ static bool result_undefined(const struct test_case *t)
 	return (!strcmp(name, "shld") || !strcmp(name, "shrd")) && i->opsize == 2 && (count & 31) > 16;
 }
 
+/* How far a gather is done that faults in its middle is the processor's affair. */
+static bool is_torn(const struct test_case *t)
+{
+	return t->host.vector >= 0 && strstr(x86_rows[t->row].name, "gather");
+}
+
 /* Name of the first thing that differs, or NULL. */
 static const char *difference(const struct test_case *t)
 {
@@ -131,7 +137,7 @@ static const char *difference(const struct test_case *t)
 		return "flags";
 	if (memcmp(a->memory, b->memory, WINDOW))
 		return "memory";
-	for (unsigned i = 0; i < (t->mode == CASE_64 ? 16u : 8u); i++) {
+	for (unsigned i = 0; i < (t->mode == CASE_64 ? 16u : 8u) && !is_torn(t); i++) {
 		if (!same_ymm(row, &a->ymm[i], &b->ymm[i]))
 			return "ymm";
 	}
