@@ -13,6 +13,14 @@ OP(vmov)
 {
 	vec v;
 
+	/* Whole registers, the bulk of all moves. */
+	if (likely(u->size[0] == u->size[1] && u->size[0] >= 16)) {
+		if (u->kind[0] == OPK_XMM)
+			vec_put(c, u, 0, vec_at(c, u, 1, &v));
+		else
+			vec_set(c, u, 0, &c->ymm[u->reg[1]]);
+		return NEXT(u);
+	}
 	vec_get(c, u, 1, &v);
 	vec_set(c, u, 0, &v);
 	vec_used_mmx(c, u, 1);

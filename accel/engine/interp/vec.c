@@ -18,7 +18,7 @@ static void mem_load(struct x86_cpu *c, const struct uop *u, unsigned size, vec 
 	uint64_t lin = mem_lin(c, u, size, X86_READ);
 	const struct x86_tlb_entry *e = &c->tlb[c->mmu][x86_tlb_index(lin)];
 
-	memset(v, 0, sizeof *v);
+	v->q[1] = v->q[2] = v->q[3] = 0;
 	if (size <= 8)
 		v->q[0] = mem_get(c, lin, size);
 	else if (e->read == (lin & X86_PAGE_MASK) && (lin & 4095) <= 4096 - size)
