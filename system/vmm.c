@@ -373,7 +373,8 @@ static bool make_hypervisor(struct vmm *v, GError **error)
 	hv_features_init(&v->features);
 	v->model = x86_model_parse(o->cpu, hv_cpu_option, &v->features, error);
 	if (!v->model) {
-		g_prefix_error(error, "-cpu %s: ", o->cpu);
+		if (error && !g_str_has_prefix((*error)->message, "-cpu"))
+			g_prefix_error(error, "-cpu %s: ", o->cpu);
 		return false;
 	}
 	if (o->accel == ACCEL_QTEST)
