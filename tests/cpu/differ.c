@@ -3,7 +3,7 @@
  * The differential processor test: every form of the instruction table, random
  * state, in the engine and on the host.  `-m quick` (default) runs each form at
  * least 200 times, `-m slow` 20,000 times.  `-s NAME` runs one row by name,
- * `--seed=N` another sequence.
+ * `--sequence=N` another sequence.
  */
 #include <glib.h>
 #include <math.h>
@@ -72,16 +72,25 @@ static bool same_ymm(const struct x86_row *row, const union x86_vec *a, const un
 	return true;
 }
 
+/* Position of a normal x87 value among all of its sign. */
+static __uint128_t ordinal(const uint8_t *st)
+{
+	uint64_t frac;
+	uint16_t se;
+
+	memcpy(&frac, st, 8);
+	memcpy(&se, st + 8, 2);
+	return ((__uint128_t)(se & 0x7fff) << 63) + (frac & INT64_MAX);
+}
+
 /* x87 results of the transcendental instructions: one unit in the last place on each side. */
 static bool same_st(const struct x86_row *row, const uint8_t *a, const uint8_t *b)
 {
-	uint64_t x, y;
+	__uint128_t x = ordinal(a), y = ordinal(b);
 
 	if (!memcmp(a, b, 10))
 		return true;
-	memcpy(&x, a, 8);
-	memcpy(&y, b, 8);
-	return is_transcendental(row) && !memcmp(a + 8, b + 8, 2) && (x - y) + 2 <= 4;
+	return is_transcendental(row) && !((a[9] ^ b[9]) & 0x80) && (x > y ? x - y : y - x) <= 2;
 }
 
 /* C0, C2, C3 after most x87 instructions, C1 after estimates: undefined. */
@@ -94,6 +103,12 @@ static uint64_t flags_mask(const struct x86_row *row) { return (X86_ARITH | X86_
 
 /* The host's kernel claims for its own half that every page is present. */
 static uint32_t error_mask(uint64_t cr2) { return cr2 >> 63 ? ~1u : ~0u; }
+
+/* x87 environments are many accesses: which comes first is the processor's choice. */
+static uint64_t address_mask(const struct x86_row *row)
+{
+	return !strcmp(row->name, "fldenv") || !strcmp(row->name, "fnstenv") ? ~4095ull : ~0ull;
+}
 
 /* SHLD and SHRD by more than the operand has bits. */
 static bool result_undefined(const struct test_case *t)
@@ -123,7 +138,8 @@ static const char *difference(const struct test_case *t)
 
 	if (h->vector != o->vector)
 		return "vector";
-	if (h->vector == 14 && (((h->error ^ o->error) & error_mask(h->cr2)) || h->cr2 != o->cr2))
+	if (h->vector == 14 && (((h->error ^ o->error) & error_mask(h->cr2)) ||
+				((h->cr2 ^ o->cr2) & address_mask(row))))
 		return "page fault";
 	if (result_undefined(t))
 		return NULL;
@@ -374,7 +390,7 @@ static void list_excluded(void)
 int main(int argc, char **argv)
 {
 	const GOptionEntry entries[] = {
-		{ "seed", 0, 0, G_OPTION_ARG_INT64, &seed, "start of the random sequence", "N" },
+		{ "sequence", 0, 0, G_OPTION_ARG_INT64, &seed, "start of the random sequence", "N" },
 		{ "row", 0, 0, G_OPTION_ARG_STRING, &only_name, "run only the rows of this name", "NAME" },
 		{ NULL, 0, 0, 0, NULL, NULL, NULL },
 	};

@@ -167,6 +167,8 @@ static void load_x87(struct x86_cpu *c, const uint8_t *fx)
 	f->top = fsw >> 11 & 7;
 	f->fsw = fsw & ~0x3800;
 	f->empty = (uint8_t)~fx[4];
+	f->fop = f->fcs = f->fds = 0;
+	f->fip = f->fdp = 0;
 	for (unsigned i = 0; i < 8; i++) {
 		struct x86_f80 *r = &f->r[(f->top + i) & 7];
 

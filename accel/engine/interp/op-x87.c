@@ -453,10 +453,13 @@ static const struct uop *store(struct x86_cpu *c, const struct uop *u, const str
 	bool stopped = e->flags & ~e->masks & (SF_IE | SF_OE | SF_UE);
 	uint64_t lin = uop_lin(c, u, n, X86_WRITE), small = 0;
 
-	if (!stopped && n <= 8) {
+	/* Memory is checked even if nothing will be stored: hosts fault first. */
+	if (stopped) {
+		x86_probe_write(c, lin, n);
+	} else if (n <= 8) {
 		memcpy(&small, v, n);
 		mem_set(c, lin, n, small);
-	} else if (!stopped) {
+	} else {
 		x86_write(c, lin, v, n);
 	}
 	x87_track_mem(c, u);
