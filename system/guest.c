@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Partitions as the user sees them: made, started, suspended, resumed, deleted; what they ask for. */
+#include <inttypes.h>
 #include <string.h>
 
 #include "vmm-internal.h"
@@ -274,6 +275,10 @@ static bool check_config(struct vmm *v, const struct guest_config *c, GError **e
 		return fail(error, "Partition '%s' exists already", c->id);
 	if (c->memory < 1 << 20 || c->memory % HV_PAGE_SIZE)
 		return fail(error, "Parameter 'memory' expects bytes, 1048576 at least and a multiple of 4096");
+	if (c->memory > hv_memory_free(v->hv))
+		return fail(error, "Partition '%s' asks for %" PRIu64 " MiB, the machine has %" PRIu64 " MiB left: "
+			    "ask for less or give the emulator more with -accel hvtlfs,memory=SIZE", c->id,
+			    c->memory >> 20, hv_memory_free(v->hv) >> 20);
 	if (c->vcpus < 1 || c->vcpus > 64)
 		return fail(error, "Parameter 'vcpus' expects a number from 1 to 64");
 	/* Under qtest a partition may start empty. */
