@@ -313,7 +313,7 @@ static bool check_keys(const struct chardev_kind *k, const struct keyval *kv, GE
 		if (known_key(k, keyval_key(kv, i)))
 			continue;
 		g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
-			    "Invalid parameter '%s' for character device kind '%s'",
+			    "Invalid parameter '%s' for character device kind '%s'; '-chardev help' lists them",
 			    keyval_key(kv, i), k->name);
 		return false;
 	}
@@ -500,7 +500,7 @@ static struct chardev *reference(struct chardev_set *s, const char *id, GError *
 
 	if (!c)
 		g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
-			    "Chardev '%s' not found", id);
+			    "Chardev '%s' not found; -chardev KIND,id=%s makes it", id, id);
 	return c;
 }
 

@@ -170,11 +170,14 @@ bool keyval_check(const struct keyval *kv, const char *const *known, GError **er
 {
 	for (guint i = 0; i < kv->pairs->len; i++) {
 		const char *key = g_array_index(kv->pairs, struct pair, i).key;
+		char *list;
 
 		if (g_strv_contains(known, key))
 			continue;
+		list = g_strjoinv(", ", (char **)known);
 		g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-			    "Invalid parameter '%s'", key);
+			    "Invalid parameter '%s'; there are: %s", key, list);
+		g_free(list);
 		return false;
 	}
 	return true;

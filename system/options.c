@@ -68,7 +68,7 @@ static bool check_fixed(const struct keyval *kv, const struct fixed *f, const ch
 		while (row->key && strcmp(row->key, key))
 			row++;
 		if (!row->key)
-			return bad(error, "Invalid parameter '%s'", key);
+			return bad(error, "Invalid parameter '%s'; it is not offered here, leave it out", key);
 		allowed = g_strsplit(row->values ? row->values : value, " ", -1);
 		ok = g_strv_contains((const char *const *)allowed, value);
 		g_strfreev(allowed);

@@ -189,15 +189,20 @@ static bool start_log(const struct options *o, GError **error)
 static bool write_pid(struct vmm *v, GError **error)
 {
 	const struct options *o = v->options;
+	GError *e = NULL;
 	char text[32];
 
 	if (!o->pidfile)
 		return true;
 	g_snprintf(text, sizeof text, "%ld\n", (long)getpid());
-	v->pid_written = g_file_set_contents(o->pidfile, text, -1, error);
-	if (!v->pid_written)
-		g_prefix_error(error, "-pidfile %s: ", o->pidfile);
-	return v->pid_written;
+	v->pid_written = g_file_set_contents(o->pidfile, text, -1, &e);
+	if (v->pid_written)
+		return true;
+	/* GLib's sentence names a temporary file before the reason. */
+	g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "-pidfile %s: %s", o->pidfile,
+		    strrchr(e->message, ':') ? strrchr(e->message, ':') + 2 : e->message);
+	g_error_free(e);
+	return false;
 }
 
 static bool add_hmp(struct vmm *v, struct chardev *c, GError **error)

@@ -115,7 +115,8 @@ static bool set_named(struct device *d, const char *name, const char *text, GErr
 		if (!strcmp(p->name, name))
 			return set_property(d, p, text, error);
 	}
-	g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "Property '%s.%s' not found", d->type->name, name);
+	g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "Property '%s.%s' not found; -device %s,help lists them",
+		    d->type->name, name, d->type->name);
 	return false;
 }
 
