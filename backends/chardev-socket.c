@@ -96,6 +96,12 @@ static bool inet_address(struct sock *s, const struct keyval *kv, GError **error
 			    "chardev: socket: no port given");
 		return false;
 	}
+	/* The library takes a number that is too large modulo 2^16. */
+	if (g_ascii_strtoull(port, NULL, 10) > 65535) {
+		g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+			    "chardev: socket: port %s is out of range: 0 to 65535", port);
+		return false;
+	}
 	hints.ai_family = v4 == v6 ? AF_UNSPEC : v4 ? AF_INET : AF_INET6;
 	hints.ai_flags = s->server ? AI_PASSIVE : 0;
 	err = getaddrinfo(host && *host ? host : NULL, port, &hints, &found);
