@@ -139,7 +139,7 @@ static void load(struct x86_cpu *c, unsigned seg, uint16_t sel)
 	x86_load_seg(c, seg, sel);
 	/* The next instruction is to load ESP. */
 	if (seg == X86_SS)
-		c->interrupt_shadow = 1;
+		c->interrupt_shadow = X86_SHADOW_SS;
 }
 
 OP(mov_to_seg)

@@ -549,7 +549,7 @@ OP(sti)
 	if (c->mode & X86_MODE_IOPL) {
 		if (!(c->eflags & X86_IF)) {
 			c->eflags |= X86_IF;
-			c->interrupt_shadow = 1;
+			c->interrupt_shadow = X86_SHADOW_STI;
 		}
 	} else if (virtual_if(c) && !(c->eflags & X86_VIP)) {
 		c->eflags |= X86_VIF;

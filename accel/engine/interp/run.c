@@ -280,7 +280,8 @@ static uint64_t breakpoints_hit(const struct x86_cpu *c)
 static bool run_watched(struct x86_cpu *c, enum x86_run *why)
 {
 	struct interp *in = interp_of(c);
-	bool tf = c->eflags & X86_TF, resuming = in->resuming, rf_loaded;
+	bool tf = c->eflags & X86_TF, resuming = in->resuming, held = c->interrupt_shadow == X86_SHADOW_SS;
+	uop_fn fn;
 	const struct uop *u;
 	uint64_t hit = 0;
 
@@ -289,7 +290,7 @@ static bool run_watched(struct x86_cpu *c, enum x86_run *why)
 	if (c->mode & X86_MODE_STEP) {
 		if (!resuming && debugger_breaks(c))
 			return true;
-		hit = breakpoints_hit(c);
+		hit = held ? 0 : breakpoints_hit(c);
 	}
 	if (hit) {
 		/* Pushed with RF set, so that the handler's IRET gets past it. */
@@ -298,15 +299,22 @@ static bool run_watched(struct x86_cpu *c, enum x86_run *why)
 		return !take_debug(c, hit);
 	}
 	c->interrupt_shadow = 0;
-	c->watch_hit = 0;
+	/* What MOV SS has met comes behind the instruction after it. */
+	if (!held)
+		c->watch_hit = 0;
 	x86_pend(c, X86_PEND_STEP);
 	u = block_lookup(c, true);
-	rf_loaded = interp_handlers[x86_rows[u->row].handler] == op_iret;
+	fn = interp_handlers[x86_rows[u->row].handler];
 	execute(c, u);
 	unpend(c, X86_PEND_STEP);
 	/* RF holds for one instruction; IRET has just loaded it. */
-	if (!rf_loaded)
+	if (fn != op_iret)
 		c->eflags &= ~(uint32_t)X86_RF;
+	/* These two trap by the TF that they load: so SFMASK keeps #DB out of the kernel. */
+	if (fn == op_syscall || fn == op_sysret)
+		tf = c->eflags & X86_TF;
+	if (c->interrupt_shadow == X86_SHADOW_SS)
+		return c->debug_step;
 	if (tf || c->watch_hit) {
 		*why = X86_RUN_SHUTDOWN;
 		if (!take_debug(c, c->watch_hit | (tf ? DR6_BS : 0)))

@@ -257,6 +257,9 @@ enum x86_run {
 
 enum x86_activity { X86_ACTIVE, X86_HALTED, X86_WAIT_SIPI, X86_SHUT_DOWN };
 
+/* What keeps interrupts away behind one instruction.  MOV SS and POP SS keep #DB away too. */
+enum x86_shadow { X86_SHADOW_NONE, X86_SHADOW_STI, X86_SHADOW_SS };
+
 /* ---- mode key -------------------------------------------------------------- */
 
 /*
@@ -316,7 +319,7 @@ struct x86_cpu {
 	_Atomic uint32_t pending;
 	uint32_t mode;                /* X86_MODE_* */
 	uint8_t mmu;                  /* enum x86_mmu of data accesses at this CPL */
-	uint8_t interrupt_shadow;     /* after STI, MOV SS, POP SS: one instruction */
+	uint8_t interrupt_shadow;     /* enum x86_shadow; lasts one instruction */
 	uint8_t activity;             /* enum x86_activity */
 	uint8_t nmi_blocked;
 	/*
