@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { RANGES = 4, FIRMWARE_MAX = 16 << 20, FIRMWARE_LOW_MAX = PC_ONE_MIB - PC_ACPI_BASE };
+enum { RANGES = 4, FIRMWARE_MAX = 16 << 20, FIRMWARE_LOW_MAX = PC_ONE_MIB - PC_UPPER_BASE };
 
 struct range {
 	uint64_t at, size;

@@ -22,7 +22,7 @@ struct ram;
 /* @p NULL: plain memory. */
 struct ram *ram_new(struct partition *p, uint64_t bytes, GError **error);
 void ram_free(struct ram *r);
-/* Firmware image that ends at 4 GiB; its last 128 KiB are copied below 1 MiB by ram_reset(). */
+/* Firmware image that ends at 4 GiB; its last 256 KiB are copied below 1 MiB by ram_reset(). */
 bool ram_set_firmware(struct ram *r, const char *path, GError **error);
 bool ram_reset(struct ram *r, GError **error);
 struct guest_memory ram_memory(struct ram *r);
