@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Runs one bare-metal test program in the emulator and passes its TAP lines on.
+
+usage: run.py EMULATOR IMAGE [-a ACCEL] [-t SECONDS] [-x CODE] [-- emulator options]
+
+The program says all itself; here it only counts that the machine ended through
+isa-debug-exit (1: all right, 3: a check failed) and that the plan was printed.
+With -x the machine itself must end with this exit code, and says no plan.
+"""
+import argparse
+import subprocess
+import sys
+import threading
+
+GOOD, FAILED = 1, 3  # (value << 1) | 1
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument("emulator")
+    p.add_argument("image")
+    p.add_argument("-a", "--accel", default="hvtlfs")
+    p.add_argument("-t", "--timeout", type=float, default=300)
+    p.add_argument("-x", "--exit-code", type=int)
+    split = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
+    a = p.parse_args(sys.argv[1:split])
+    command = [a.emulator, "-accel", a.accel, "-m", "128M", "-display", "none", "-no-reboot", "-serial", "stdio", "-monitor", "none",
+               "-device", "isa-debug-exit,iobase=0xf4,iosize=0x4", "-kernel", a.image] + sys.argv[split + 1:]
+    planned = False
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, errors="replace") as emulator:
+        try:
+            alarm = threading.Timer(a.timeout, emulator.kill)
+            alarm.start()
+            for line in emulator.stdout:
+                print(line.rstrip("\r\n"), flush=True)
+                planned |= line.startswith("1..")
+            status = emulator.wait()
+        finally:
+            alarm.cancel()
+            emulator.kill()
+    if a.exit_code is not None:
+        good = status == a.exit_code
+        print(f"{'' if good else 'not '}ok 1 - the machine ends with {a.exit_code} (ended with {status})")
+        print("1..1")
+        sys.exit(0 if good else 1)
+    if status not in (GOOD, FAILED) or not planned:
+        print(f"Bail out! the emulator ended with {status}" + ("" if planned else " before the program did"))
+        sys.exit(1)
+    sys.exit(0 if status == GOOD else 1)
+
+
+main()
