@@ -3,10 +3,12 @@
 #include <errno.h>
 #include <glib-unix.h>
 #include <glib/gstdio.h>
+#include <inttypes.h>
 #include <locale.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "accel/hvtlfs/component.h"
 #include "backends/keyval.h"
 #include "system/gdbstub.h"
 #include "trace/log.h"
@@ -370,6 +372,23 @@ static uint64_t choose_memory(const struct options *o)
 	return (o->memory + MIN(available, most) + (16 << 20)) & ~UINT64_C(4095);
 }
 
+/* The TSC runs as the host's does: another frequency would be a lie. */
+static bool check_tsc(struct x86_model *m, uint64_t hz, GError **error)
+{
+	const uint64_t tolerance = hz / 4000;     /* 250 parts in a million, as migrations between hosts have it */
+
+	if (!m->tsc_hz)
+		return true;
+	if (m->tsc_hz < hz - tolerance || m->tsc_hz > hz + tolerance) {
+		g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+			    "-cpu: tsc-frequency=%" PRIu64 ": the TSC runs at this host's %" PRIu64
+			    " Hz; give that or leave it out", m->tsc_hz, hz);
+		return false;
+	}
+	m->tsc_hz = hz;
+	return true;
+}
+
 static bool make_hypervisor(struct vmm *v, GError **error)
 {
 	const struct options *o = v->options;
@@ -385,7 +404,7 @@ static bool make_hypervisor(struct vmm *v, GError **error)
 	if (o->accel == ACCEL_QTEST)
 		return true;
 	v->hv = hv_new(&c, error);
-	return v->hv;
+	return v->hv && check_tsc(v->model, hv_tsc_hz(v->hv), error);
 }
 
 /* As it stands, or in one of the -L folders. */

@@ -100,11 +100,31 @@ static bool set_spinlocks(struct hv_features *f, const char *value, GError **err
 	return true;
 }
 
+/* False with an error if @key looks like one of these options. */
+static bool unknown(const char *key, const char *name, GError **error)
+{
+	GString *list;
+
+	if (g_str_has_prefix(name, "hv-version-id-")) {
+		g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED, "%s: the version cannot be chosen yet", key);
+		return false;
+	}
+	if (!g_str_has_prefix(name, "hv-"))
+		return false;
+	list = g_string_new("hv-vendor-id= hv-spinlocks=");
+	for (unsigned i = 0; i < G_N_ELEMENTS(switches); i++)
+		if (switches[i].privileges || switches[i].offset)
+			g_string_append_printf(list, " %s", switches[i].key);
+	g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "unknown property '%s'; there are: %s", key,
+		    list->str);
+	g_string_free(list, TRUE);
+	return false;
+}
+
 bool hv_cpu_option(void *o, const char *key, const char *value, GError **error)
 {
 	struct hv_features *f = o;
 	char name[64];
-	bool known;
 
 	/* hv_time and hv-time are the same option. */
 	g_strlcpy(name, key, sizeof name);
@@ -116,8 +136,5 @@ bool hv_cpu_option(void *o, const char *key, const char *value, GError **error)
 	for (unsigned i = 0; i < G_N_ELEMENTS(switches); i++)
 		if (!strcmp(name, switches[i].key))
 			return set_switch(f, &switches[i], value, error);
-	known = g_str_has_prefix(name, "hv-version-id-");
-	if (known)
-		g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED, "%s: the version cannot be chosen yet", key);
-	return false;
+	return unknown(key, name, error);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * CPUID as the hypervisor answers it: leaf 1 bit 31, leaves 0x40000000 and up.  The
- * bits of leaf 3 are the partition's privileges themselves, so nothing can be told
- * that is not allowed, and the other way round (T3.4.h).
+ * CPUID as the hypervisor answers it: leaves 0x40000000 and up.  That there is one, bit 31
+ * of leaf 1, is a feature of every model, so that -cpu can hide it.  The bits of leaf 3 are
+ * the partition's privileges themselves, so nothing can be told that is not allowed, and the
+ * other way round (T3.4.h).
  */
 #include <string.h>
 
@@ -71,8 +72,6 @@ static void leaf_limits(struct vp *vp, uint32_t regs[4])
 
 void leaves_answer(struct vp *vp, uint32_t leaf, uint32_t regs[4])
 {
-	if (leaf == 1)
-		regs[ECX] |= HV_CPUID_1_ECX_HYPERVISOR;
 	if (leaf >> 16 != HV_CPUID_VENDOR >> 16)
 		return;
 	/* Whatever comes in: guests read leaves beyond the announced ones and take zeros for granted. */

@@ -206,14 +206,6 @@ static int set_property(struct x86_model *m, const char *key, const char *value,
 	return 0;
 }
 
-static bool turn(struct x86_model *m, const struct feature *f, bool on, GError **error)
-{
-	if (on && !f->have)
-		return fail(error, "-cpu: feature '%s' is not implemented; `-cpu help` lists those that are", f->name);
-	set_feature(m, f->id, on);
-	return true;
-}
-
 static bool boolean(const char *key, const char *value, bool *on, GError **error)
 {
 	*on = !strcmp(value, "on") || !strcmp(value, "yes") || !strcmp(value, "true");
@@ -234,11 +226,23 @@ static bool unknown(const char *word, GError **error)
 
 struct parse {
 	struct x86_model *m;
+	uint64_t asked[(F_COUNT + 63) / 64];   /* features that a word of the string turned on */
 	bool (*other)(void *o, const char *key, const char *value, GError **e);
 	void *o;
 };
 
-static bool key_value(const struct parse *p, const char *key, const char *value, GError **error)
+static bool turn(struct parse *p, const struct feature *f, bool on, GError **error)
+{
+	uint64_t bit = 1ull << (f->id % 64);
+
+	if (on && !f->have)
+		return fail(error, "-cpu: feature '%s' is not implemented; `-cpu help` lists those that are", f->name);
+	set_feature(p->m, f->id, on);
+	p->asked[f->id / 64] = on ? p->asked[f->id / 64] | bit : p->asked[f->id / 64] & ~bit;
+	return true;
+}
+
+static bool key_value(struct parse *p, const char *key, const char *value, GError **error)
 {
 	const struct feature *f = feature_find(key);
 	GError *theirs = NULL;
@@ -246,7 +250,7 @@ static bool key_value(const struct parse *p, const char *key, const char *value,
 	bool on;
 
 	if (f)
-		return boolean(key, value, &on, error) && turn(p->m, f, on, error);
+		return boolean(key, value, &on, error) && turn(p, f, on, error);
 	done = set_property(p->m, key, value, error);
 	if (done)
 		return done > 0;
@@ -259,17 +263,12 @@ static bool key_value(const struct parse *p, const char *key, const char *value,
 	return unknown(key, error);
 }
 
-static bool one_word(const struct parse *p, char *word, GError **error)
+static bool one_word(struct parse *p, char *word, GError **error)
 {
-	const struct feature *f;
 	char *equals;
 
-	if (word[0] == '+' || word[0] == '-') {
-		f = feature_find(word + 1);
-		if (!f)
-			return unknown(word + 1, error);
-		return turn(p->m, f, word[0] == '+', error);
-	}
+	if ((word[0] == '+' || word[0] == '-'))
+		return key_value(p, word + 1, word[0] == '+' ? "on" : "off", error);
 	equals = strchr(word, '=');
 	if (!equals)
 		return key_value(p, word, "on", error);
@@ -277,18 +276,35 @@ static bool one_word(const struct parse *p, char *word, GError **error)
 	return key_value(p, word, equals + 1, error);
 }
 
-/* Features that make no sense without another one go with it. */
-static void settle(struct x86_model *m)
+static const char *feature_name(unsigned id)
+{
+	for (unsigned i = 0; i < FEATURES; i++)
+		if (features[i].id == id)
+			return features[i].name;
+	return "";
+}
+
+/* Features that make no sense without another one go with it, unless they were asked for by name. */
+static bool settle(struct parse *p, GError **error)
 {
 	static const uint16_t needs[][2] = {
 		{ F_XSAVEOPT, F_XSAVE }, { F_XSAVEC, F_XSAVE }, { F_XSAVES, F_XSAVE }, { F_XGETBV1, F_XSAVE },
 		{ F_AVX, F_XSAVE }, { F_AVX2, F_AVX }, { F_FMA, F_AVX }, { F_F16C, F_AVX },
+		{ F_LA57, F_LM }, { F_PCID, F_LM },
 	};
 
-	for (unsigned i = 0; i < sizeof needs / sizeof needs[0]; i++)
-		if (!x86_model_has(m, needs[i][1]))
-			set_feature(m, needs[i][0], false);
-	m->virt_bits = x86_model_has(m, F_LA57) ? 57 : 48;
+	for (unsigned i = 0; i < sizeof needs / sizeof needs[0]; i++) {
+		unsigned f = needs[i][0];
+
+		if (x86_model_has(p->m, needs[i][1]))
+			continue;
+		if (p->asked[f / 64] >> (f % 64) & 1)
+			return fail(error, "-cpu: feature '%s' needs '%s': add +%s", feature_name(f),
+				    feature_name(needs[i][1]), feature_name(needs[i][1]));
+		set_feature(p->m, f, false);
+	}
+	p->m->virt_bits = x86_model_has(p->m, F_LA57) ? 57 : 48;
+	return true;
 }
 
 static struct x86_model *model_new(const struct named *n)
@@ -342,8 +358,10 @@ struct x86_model *x86_model_parse(const char *spec,
 		}
 	}
 	g_strfreev(words);
-	if (p.m)
-		settle(p.m);
+	if (p.m && !settle(&p, error)) {
+		x86_model_free(p.m);
+		p.m = NULL;
+	}
 	return p.m;
 }
 

@@ -38,6 +38,10 @@ static void test_errors(void)
 	assert_error("default,phys-bits=20", "phys-bits");
 	assert_error("default,vendor=Intel", "12 characters");
 	assert_error("default,what=1", "what");
+	/* Asked for and not to be had is an error; what a feature that is taken away carries goes quietly. */
+	assert_error("qemu64,+avx2", "+avx");
+	assert_error("max,-xsave,avx=on", "+xsave");
+	assert_error("max,+family", "family=on");
 }
 
 static void test_features(void)

@@ -760,6 +760,9 @@ static void test_options(void)
 	g_clear_error(&error);
 	g_assert_false(hv_cpu_option(&f, "hv-spinlocks", "12x", &error));
 	g_clear_error(&error);
+	g_assert_false(hv_cpu_option(&f, "hv-tiem", "on", &error));
+	g_assert_nonnull(strstr(error->message, "hv-time"));
+	g_clear_error(&error);
 	/* Not ours at all: no error, somebody else may know it. */
 	g_assert_false(hv_cpu_option(&f, "tsc-frequency", "1", &error));
 	g_assert_no_error(error);
