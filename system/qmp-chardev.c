@@ -184,8 +184,10 @@ static JsonNode *ringbuf_read(struct vmm *v, JsonObject *args, GError **error)
 	}
 	bytes = g_byte_array_new();
 	if (chardev_ringbuf_read(c, bytes, size)) {
-		text = base64 ? g_base64_encode(bytes->data, bytes->len)
-			      : g_utf8_make_valid((char *)bytes->data, bytes->len);
+		/* Without a byte there is no data pointer either. */
+		text = !bytes->len ? g_strdup("")
+		       : base64 ? g_base64_encode(bytes->data, bytes->len)
+				: g_utf8_make_valid((char *)bytes->data, bytes->len);
 		n = json_node_init_string(json_node_alloc(), text);
 		g_free(text);
 	} else {
