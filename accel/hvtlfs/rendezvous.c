@@ -30,27 +30,6 @@ static void epoch_step(struct vp *vp, uint32_t by)
 		futex_wake_all(&vp->epoch);
 }
 
-void vp_enter(struct vp *vp)
-{
-	struct partition *p = vp->partition;
-
-	assert(!vp->inside);
-	atomic_fetch_add(&vp->epoch, 1);
-	while (atomic_load(&p->exclusive) && !vp->owns_exclusive) {
-		epoch_step(vp, 1);
-		futex_wait(&p->exclusive, 1, INT64_MAX);
-		atomic_fetch_add(&vp->epoch, 1);
-	}
-	vp->inside = true;
-}
-
-void vp_leave(struct vp *vp)
-{
-	assert(vp->inside);
-	vp->inside = false;
-	epoch_step(vp, 1);
-}
-
 static void absorb_flushes(struct vp *vp)
 {
 	uint32_t flushes = X86_PEND_TLB | X86_PEND_TLB_WRITE;
@@ -63,6 +42,28 @@ static void absorb_flushes(struct vp *vp)
 		x86_tlb_flush(&vp->cpu, X86_FLUSH_ALL);
 	else
 		x86_tlb_flush_writes(&vp->cpu);
+}
+
+void vp_enter(struct vp *vp)
+{
+	struct partition *p = vp->partition;
+
+	assert(!vp->inside);
+	atomic_fetch_add(&vp->epoch, 1);
+	while (atomic_load(&p->exclusive) && !vp->owns_exclusive) {
+		epoch_step(vp, 1);
+		futex_wait(&p->exclusive, 1, INT64_MAX);
+		atomic_fetch_add(&vp->epoch, 1);
+	}
+	vp->inside = true;
+	absorb_flushes(vp);
+}
+
+void vp_leave(struct vp *vp)
+{
+	assert(vp->inside);
+	vp->inside = false;
+	epoch_step(vp, 1);
 }
 
 void vp_safepoint(struct vp *vp)
@@ -115,10 +116,8 @@ void partition_rendezvous(struct partition *p, struct vp *self, uint32_t bits)
 	if (inside)
 		vp_leave(self);
 	wait_others(p, self, bits);
-	if (inside) {
+	if (inside)
 		vp_enter(self);
-		absorb_flushes(self);
-	}
 }
 
 void partition_flush(struct partition *p, struct vp *self)
@@ -143,10 +142,8 @@ void vp_exclusive_begin(struct vp *vp)
 	}
 	vp->owns_exclusive = true;
 	wait_others(p, vp, 0);
-	if (inside) {
+	if (inside)
 		vp_enter(vp);
-		absorb_flushes(vp);
-	}
 	/* So that vp_safepoint() gets to see an instruction that faults from here. */
 	x86_pend(&vp->cpu, X86_PEND_WORK);
 }

@@ -166,18 +166,33 @@ struct source {
 	uint8_t cross[32];        /* an instruction across two pages, joined */
 };
 
-/* From now on stores to these bytes are seen.  True if the frame had no code before. */
-static void mark_code(struct x86_cpu *c, struct x86_code_page *code, unsigned offset)
+/*
+ * From now on stores to the granule at @offset are seen: they change gen.  @gen is
+ * what gen was before.
+ *
+ * The protocol.  A decoder (1) reads gen, (2) marks the granule, (3) drops its write
+ * tags and waits until all others have (code_marked), (4) says in `sealed` for which
+ * gen that is done, (5) reads the bytes.  Who stores without a tag - a processor's
+ * slow path, a device - (a) stores, (b) fence, (c) looks at granules and, if it met
+ * one, clears them all and changes gen.  So either (b) comes after (2), then gen is
+ * no longer what (1) read and the block is stale, or (5) reads what (a) wrote.
+ * Tags are set only while granules are 0: from (4) on there are none until granules
+ * are cleared, and then gen changes.  A second decoder may thus leave out (3) if
+ * `sealed` has the gen that it read; if another one is still at (3), it waits itself.
+ * Clearing comes before changing gen: whoever marks or finds `sealed` in between has
+ * read the old gen and gets a stale block.
+ */
+static void mark_code(struct x86_cpu *c, struct x86_code_page *code, uint32_t gen, unsigned offset)
 {
-	uint64_t bit = (uint64_t)1 << (offset >> 6), old;
+	uint64_t bit = (uint64_t)1 << (offset >> 6);
 
-	if (atomic_load(&code->granules) & bit)
-		return;
-	old = atomic_fetch_or(&code->granules, bit);
-	if (old)
+	if (!(atomic_load(&code->granules) & bit))
+		atomic_fetch_or(&code->granules, bit);
+	if (likely(atomic_load(&code->sealed) == gen + 1))
 		return;
 	x86_tlb_flush_writes(c);
 	c->ops->code_marked(c->opaque, code);
+	atomic_store(&code->sealed, gen + 1);
 }
 
 /*
@@ -190,7 +205,7 @@ static enum x86_decode decode_in_page(struct x86_cpu *c, struct source *s, struc
 	enum x86_decode r;
 
 	do {
-		mark_code(c, s->page.code, end);
+		mark_code(c, s->page.code, s->b->gen, end);
 		end = (end | 63) + 1;
 		r = x86_decode(i, s->page.host + at, end - at, c->mode);
 	} while (r == X86_NEED_MORE && end < 4096);
@@ -209,10 +224,9 @@ static enum x86_decode decode_across(struct x86_cpu *c, struct source *s, struct
 	if (!(c->mode & X86_MODE_CS64))
 		lin2 = (uint32_t)lin2;
 	page = fetch_page(c, lin2);
-	mark_code(c, page.code, 0);
 	s->b->code2 = page.code;
 	s->b->gen2 = atomic_load(&page.code->gen);
-	mark_code(c, page.code, 0);
+	mark_code(c, page.code, s->b->gen2, 0);
 	memcpy(s->cross, s->page.host + s->offset, first);
 	memcpy(s->cross + first, page.host, 16);
 	return x86_decode(i, s->cross, first + 16, c->mode);
@@ -302,10 +316,9 @@ static struct block *block_make(struct x86_cpu *c, uint64_t lin, const struct x8
 	if (in->used + most > ARENA_SIZE)
 		blocks_drop(in);
 	b = s.b = (struct block *)(in->arena + in->used);
-	*b = (struct block){ .code = page->code, .key = key, .offset = (uint16_t)s.offset };
-	/* gen after marking and before reading: a store in between makes it stale. */
-	mark_code(c, page->code, s.offset);
-	b->gen = atomic_load(&page->code->gen);
+	/* gen before marking: see mark_code(). */
+	*b = (struct block){ .code = page->code, .gen = atomic_load(&page->code->gen), .key = key,
+			     .offset = (uint16_t)s.offset };
 	count = decode_block(c, &s, key & KEY_ONE || c->mode & X86_MODE_STEP ? 1 : BLOCK_MAX);
 	in->used += sizeof(struct block) + count * sizeof(struct uop);
 	h = hash_index(page->code, s.offset, key);

@@ -160,10 +160,13 @@ struct x86_tlb_back {
  * Code in one frame of guest RAM, kept by whoever owns the frames.  Bit g of
  * granules: bytes 64g..64g+63 hold decoded code.  gen changes whenever decoded
  * code of the frame may be stale; a block is valid while gen is what it was.
+ * sealed: gen + 1 for which no processor has a write tag for the frame (the
+ * protocol stands in the interpreter's block.c).
  */
 struct x86_code_page {
 	_Atomic uint64_t granules;
 	_Atomic uint32_t gen;
+	_Atomic uint32_t sealed;
 };
 
 enum { X86_PAGE_READ = 1, X86_PAGE_WRITE = 2, X86_PAGE_EXEC = 4 };
