@@ -3,6 +3,8 @@
  * One-operand arithmetic, multiplication, division, exchange-and-add family,
  * decimal adjustment, flags, and what does nothing.
  */
+#include <stdlib.h>
+
 #include "alu.h"
 
 /* ---- one operand ------------------------------------------------------------ */
@@ -318,7 +320,7 @@ static void set_zf(struct x86_cpu *c, bool zf)
 	x86_arith_set(c, zf ? f | X86_ZF : f & ~X86_ZF);
 }
 
-static void cmpxchg8b(struct x86_cpu *c, const struct uop *u)
+OP(cmpxchg8b)
 {
 	uint64_t lin = uop_lin(c, u, 8, X86_WRITE);
 	uint64_t acc = c->gpr[X86_RDX] << 32 | (uint32_t)c->gpr[X86_RAX];
@@ -330,40 +332,74 @@ static void cmpxchg8b(struct x86_cpu *c, const struct uop *u)
 		c->gpr[X86_RDX] = a >> 32;
 		c->gpr[X86_RAX] = (uint32_t)a;
 	}
+	return NEXT(u);
 }
 
-/*
- * No host is sure to have a 16-byte compare-and-exchange without a library, so
- * the others wait.  Aligned, so it lies in one page.
- */
-static void cmpxchg16b(struct x86_cpu *c, const struct uop *u)
+static bool host_has_cas16(void)
 {
-	uint64_t lin = uop_lin(c, u, 16, X86_WRITE), lo, hi;
+#ifdef __x86_64__
+	return __builtin_cpu_supports("cmpxchg16b");
+#else
+	return false;
+#endif
+}
+
+/* Compares and exchanges 16 bytes, v[] the new ones; acc[] becomes what was there.  True: was equal. */
+#ifdef __x86_64__
+__attribute__((target("cx16")))
+static bool host_cas16(void *at, uint64_t acc[2], const uint64_t v[2])
+{
+	unsigned __int128 expected = (unsigned __int128)acc[1] << 64 | acc[0], old;
+
+	old = __sync_val_compare_and_swap((unsigned __int128 *)at, expected, (unsigned __int128)v[1] << 64 | v[0]);
+	acc[0] = (uint64_t)old;
+	acc[1] = (uint64_t)(old >> 64);
+	return old == expected;
+}
+#else
+static bool host_cas16(void *at, uint64_t acc[2], const uint64_t v[2])
+{
+	abort();
+}
+#endif
+
+/* The same where the host cannot, or not there: if @lock, the others wait. */
+static bool slow_cas16(struct x86_cpu *c, uint64_t lin, uint64_t acc[2], const uint64_t v[2], bool lock)
+{
+	uint64_t lo, hi;
+	bool equal;
+
+	x86_probe_write(c, lin, 16);
+	if (lock)
+		exclusive_begin(c);
+	lo = x86_ld64(c, lin);
+	hi = x86_ld64(c, lin + 8);
+	equal = lo == acc[0] && hi == acc[1];
+	/* Writes even if unequal. */
+	x86_st64(c, lin, equal ? v[0] : lo);
+	x86_st64(c, lin + 8, equal ? v[1] : hi);
+	if (lock)
+		exclusive_end(c);
+	acc[0] = lo;
+	acc[1] = hi;
+	return equal;
+}
+
+/* Aligned, so it lies in one page. */
+OP(cmpxchg16b)
+{
+	uint64_t lin = uop_lin(c, u, 16, X86_WRITE);
+	uint64_t acc[2] = { c->gpr[X86_RAX], c->gpr[X86_RDX] }, v[2] = { c->gpr[X86_RBX], c->gpr[X86_RCX] };
+	void *at;
 	bool equal;
 
 	if (lin & 15)
 		x86_raise_error(c, X86_GP, 0);
-	x86_probe_write(c, lin, 16);
-	if (u->flags & UOP_LOCK)
-		exclusive_begin(c);
-	lo = x86_ld64(c, lin);
-	hi = x86_ld64(c, lin + 8);
-	equal = lo == c->gpr[X86_RAX] && hi == c->gpr[X86_RDX];
-	x86_st64(c, lin, equal ? c->gpr[X86_RBX] : lo);
-	x86_st64(c, lin + 8, equal ? c->gpr[X86_RCX] : hi);
-	if (u->flags & UOP_LOCK)
-		exclusive_end(c);
+	at = host_has_cas16() ? x86_host_rw(c, lin, 16) : NULL;
+	equal = at ? host_cas16(at, acc, v) : slow_cas16(c, lin, acc, v, u->flags & UOP_LOCK);
 	set_zf(c, equal);
-	c->gpr[X86_RAX] = lo;
-	c->gpr[X86_RDX] = hi;
-}
-
-OP(cmpxchg8b)
-{
-	if (u->flags & UOP_W)
-		cmpxchg16b(c, u);
-	else
-		cmpxchg8b(c, u);
+	c->gpr[X86_RAX] = acc[0];
+	c->gpr[X86_RDX] = acc[1];
 	return NEXT(u);
 }
 
