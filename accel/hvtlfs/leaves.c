@@ -33,12 +33,11 @@ static void leaf_interface(struct vp *vp, uint32_t regs[4])
 
 static void leaf_version(struct vp *vp, uint32_t regs[4])
 {
+	(void)vp;
 	/*
-	 * T3.4.f.  Linux reads it before it tells who it is and prints build 0 then;
-	 * nothing in it depends on the numbers.
+	 * Not T3.4.f (zeros until the guest has told who it is): Linux reads this leaf
+	 * before it writes the guest OS id and reports what it finds.
 	 */
-	if (!atomic_load(&vp->partition->guest_os_id))
-		return;
 	regs[EAX] = VERSION_BUILD;
 	regs[EBX] = VERSION_MAJOR << 16 | VERSION_MINOR;
 }
