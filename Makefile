@@ -14,6 +14,7 @@ help:
 	@echo 'make run SHELL=1 the same kernel with a shell on this terminal (Ctrl-a x leaves)'
 	@echo 'make check       all tests (set-up included)'
 	@echo 'make check-cpu-long   every instruction form, many more cases'
+	@echo 'make check-boot-long  both kernels again and again, long stress, processor time of an idle guest (an hour)'
 	@echo 'make check-sanitize   the tests under AddressSanitizer and UndefinedBehaviorSanitizer'
 	@echo 'make check-thread     a boot with 2 VPs under ThreadSanitizer'
 	@echo 'make guest       download a Debian kernel (KERNEL=cloud|generic) and pack an initramfs'
@@ -41,6 +42,11 @@ check: all guest
 check-cpu-long: all
 	@meson test -C $(BUILD) --suite cpu --test-args='-m slow' --timeout-multiplier 60 --print-errorlogs
 
+check-boot-long: all
+	@scripts/make-guest -k cloud
+	@scripts/make-guest -k generic
+	@tests/run-check --build $(BUILD) --suite long $(CHECK_ARGS)
+
 check-sanitize:
 	@./configure --build $(BUILD)-asan --sanitize
 	@ninja -C $(BUILD)-asan
@@ -60,4 +66,4 @@ bench: all
 clean:
 	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan
 
-.PHONY: all help guest run check check-cpu-long check-sanitize check-thread bench clean
+.PHONY: all help guest run check check-cpu-long check-boot-long check-sanitize check-thread bench clean
