@@ -2,7 +2,8 @@
 /* Local APIC and the start of other processors. */
 #include "guest.h"
 
-enum { SVR_ENABLE = 0x100, SPURIOUS = 0xff, TRAMPOLINE_PAGE = 8 };
+enum { SVR_ENABLE = 0x100, SPURIOUS = 0xff, WAKE = 0xfe, TRAMPOLINE_PAGE = 8 };
+enum { APIC_BASE_X2 = 0x400, X2_EOI = 0x80b, X2_ICR = 0x830 };
 
 struct percpu percpu[CPU_MAX];
 volatile unsigned cpu_count = 1;
@@ -19,8 +20,25 @@ void apic_enable(void)
 	apic_write(APIC_SVR, SVR_ENABLE | SPURIOUS);
 }
 
+static bool x2(void)
+{
+	return rdmsr(MSR_APIC_BASE) & APIC_BASE_X2;
+}
+
+void apic_eoi(void)
+{
+	if (x2())
+		wrmsr(X2_EOI, 0);
+	else
+		apic_write(APIC_EOI, 0);
+}
+
 void apic_send(uint32_t apic_id, uint32_t command)
 {
+	if (x2()) {
+		wrmsr(X2_ICR, (uint64_t)apic_id << 32 | command);
+		return;
+	}
 	while (apic_read(APIC_ICR) & ICR_PENDING)
 		pause_cpu();
 	apic_write(APIC_ICR2, apic_id << 24);
@@ -35,6 +53,11 @@ unsigned this_cpu(void)
 	return rdmsr(MSR_GS_BASE);
 }
 
+static void wake(struct frame *f)
+{
+	apic_eoi();
+}
+
 void ap_c(unsigned cpu)
 {
 	struct percpu *p = &percpu[cpu];
@@ -45,8 +68,9 @@ void ap_c(unsigned cpu)
 	p->started = 1;
 	__atomic_fetch_add(&cpu_count, 1, __ATOMIC_SEQ_CST);
 	for (;;) {
+		/* Halted, not spinning: there may be fewer host processors. */
 		if (!p->run) {
-			pause_cpu();
+			asm volatile("sti; hlt; cli" : : : "memory");
 			continue;
 		}
 		p->run(cpu);
@@ -57,16 +81,13 @@ void ap_c(unsigned cpu)
 
 unsigned smp_start(unsigned want)
 {
-	uint32_t t;
-
+	handler[WAKE] = wake;
 	wrmsr(MSR_GS_BASE, 0);
 	apic_enable();
 	percpu[0].apic_id = apic_read(APIC_ID) >> 24;
 	percpu[0].started = 1;
 	apic_send(0, ICR_OTHERS | ICR_INIT | ICR_ASSERT);
-	t = pm_time();
-	while (!pm_passed(t, 10))
-		pause_cpu();
+	pm_delay(10);
 	apic_send(0, ICR_OTHERS | ICR_SIPI | ICR_ASSERT | TRAMPOLINE_PAGE);
 	WAIT_FOR(cpu_count >= want);
 	return cpu_count;
@@ -77,6 +98,7 @@ void smp_run(unsigned cpu, void (*fn)(unsigned cpu))
 	percpu[cpu].done = 0;
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	percpu[cpu].run = fn;
+	apic_send(percpu[cpu].apic_id, ICR_ASSERT | WAKE);
 }
 
 bool smp_wait(unsigned cpu)

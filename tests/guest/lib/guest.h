@@ -113,6 +113,8 @@ enum { USER_VECTOR = 0x80 };
 void run_user(const void *code, unsigned long arg, unsigned long flags);
 /* The same with all registers from @f; also for virtual-8086 mode. */
 void run_frame(const struct frame *f);
+/* While set, run_frame() comes back on an exception in any ring, not only ring 3. */
+extern bool catch_all;
 extern uint8_t user_stack[4096];
 void check_user_fault(unsigned vector, uint64_t error, const void *code, long offset, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));
@@ -280,8 +282,9 @@ static inline void apic_write(unsigned reg, uint32_t v) { *(volatile uint32_t *)
 static inline bool apic_bit(unsigned reg, unsigned vector) { return apic_read(reg + vector / 32 * 0x10) >> vector % 32 & 1; }
 /* On with spurious vector 0xff; 8259s masked. */
 void apic_enable(void);
+/* By the APIC's mode: xAPIC or x2APIC; the target is shifted as that needs. */
 void apic_send(uint32_t apic_id, uint32_t command);
-static inline void apic_eoi(void) { apic_write(APIC_EOI, 0); }
+void apic_eoi(void);
 static inline uint32_t ioapic_read(uint8_t reg)
 {
 	*(volatile uint32_t *)0xfec00000ul = reg;
@@ -299,11 +302,21 @@ enum { PM_TIMER = 0x608, PM_HZ = 3579545 };
 static inline uint32_t pm_time(void) { return inl(PM_TIMER) & 0xffffff; }
 /* True if @ms milliseconds of the guest's time have passed since @since (under 4 s). */
 static inline bool pm_passed(uint32_t since, unsigned ms) { return ((pm_time() - since) & 0xffffff) > ms * (PM_HZ / 1000); }
-/* Waits up to 4 s of the guest's time for @condition. */
+static inline void pm_delay(unsigned ms)
+{
+	for (uint32_t t = pm_time(); !pm_passed(t, ms);)
+		pause_cpu();
+}
+/* Waits up to 30 s of the guest's time for @condition: long, for hosts that are busy. */
 #define WAIT_FOR(condition) ({ \
-	uint32_t since_ = pm_time(); \
-	while (!(condition) && !pm_passed(since_, 4000)) \
+	uint32_t since_ = pm_time(), seconds_ = 0; \
+	while (!(condition) && seconds_ < 30) { \
 		pause_cpu(); \
+		if (pm_passed(since_, 1000)) { \
+			since_ = pm_time(); \
+			seconds_++; \
+		} \
+	} \
 	!!(condition); })
 
 /* ---- processors (64-bit runtime) ---------------------------------------------------------------- */

@@ -5,6 +5,7 @@
 struct event event;
 unsigned long event_resume, event_start, event_sp;
 handler_fn handler[256];
+bool catch_all;
 uint8_t user_stack[4096] __attribute__((aligned(16)));
 uint64_t gdt[64] __attribute__((aligned(16)));
 struct gate idt[256] __attribute__((aligned(16)));
@@ -66,7 +67,7 @@ void trap(struct frame *f)
 		handler[f->vector](f);
 		return;
 	}
-	if (user_return_sp && from_user(f)) {
+	if (user_return_sp && (catch_all || from_user(f))) {
 		record(f);
 		user_return();
 	}
