@@ -363,7 +363,11 @@ bool x86_deliver(struct x86_cpu *c)
 	}
 	c->on_raise = outer;
 	if (how == 2) {
+		/* INT n happens again, as its instruction does. */
+		if (c->delivering.kind != X86_EV_SOFT && c->delivering.kind != X86_EV_ICEBP)
+			c->held = c->delivering;
 		step_back(c);
+		c->delivering.kind = X86_EV_NONE;
 		if (outer)
 			siglongjmp(*outer, 2);
 		return true;

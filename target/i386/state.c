@@ -90,6 +90,7 @@ void x86_reset(struct x86_cpu *c, enum x86_reset how)
 	c->monitor_armed = false;
 	memset(&c->event, 0, sizeof c->event);
 	memset(&c->delivering, 0, sizeof c->delivering);
+	memset(&c->held, 0, sizeof c->held);
 	/* The boot processor starts at the reset vector, the others wait for it. */
 	c->activity = c->index == 0 ? X86_ACTIVE : X86_WAIT_SIPI;
 	x86_tlb_flush(c, X86_FLUSH_ALL);

@@ -184,6 +184,8 @@ static void load_segments(struct x86_cpu *c, const struct image *t)
 		for (unsigned i = 0; i < X86_SEG_COUNT; i++)
 			x86_set_seg_real(c, i, t->seg[i]);
 		x86_mode_update(c);
+		if (c->rip > 0xffff)
+			x86_raise_error(c, X86_GP, 0);
 		return;
 	}
 	c->seg[X86_SS] = stack_seg(c, t->seg[X86_SS], cpl, X86_TS);
@@ -220,6 +222,8 @@ static void commit(struct x86_cpu *c, const struct x86_desc *d, const struct ima
 		x86_write_cr3(c, t->cr3);
 	if (flags & X86_IF)
 		x86_pend(c, X86_PEND_INTR_WINDOW);
+	/* What fails from here on is delivered in the new task. */
+	x86_mode_update(c);
 }
 
 void task_switch(struct x86_cpu *c, struct x86_desc *d, enum task_how how, uint64_t next)

@@ -37,6 +37,7 @@ struct fake {
 	uint16_t port;
 	uint32_t port_value;
 	bool stop_port;          /* port reads answer X86_STOP */
+	bool stop_mmio;          /* so do stores outside RAM */
 };
 
 static bool fake_page(void *o, uint64_t gpa, struct x86_page *p)
@@ -53,7 +54,10 @@ static enum x86_result fake_mmio_read(void *o, uint64_t gpa, unsigned n, uint64_
 	*v = UINT64_MAX;
 	return X86_OK;
 }
-static enum x86_result fake_mmio_write(void *o, uint64_t gpa, unsigned n, uint64_t v) { return X86_OK; }
+static enum x86_result fake_mmio_write(void *o, uint64_t gpa, unsigned n, uint64_t v)
+{
+	return ((struct fake *)o)->stop_mmio ? X86_STOP : X86_OK;
+}
 static enum x86_result fake_bad_fetch(void *o, uint64_t gpa) { return X86_FAULT_GP; }
 static enum x86_result fake_io_read(void *o, uint16_t port, unsigned n, uint32_t *v)
 {

@@ -546,6 +546,28 @@ static void test_interrupt(void)
 	fake_free(f);
 }
 
+/* A device stops the pushes of a delivery: the interrupt comes when the processor runs again. */
+static void test_interrupt_stopped(void)
+{
+	struct fake *f = start();
+
+	CODE_IS(f, 0x90, HLT);
+	put64(f, PT + (STACK - 1) / 4096 * 8, 1ull << 32 | 3);
+	x86_tlb_flush(f->c, X86_FLUSH_ALL);
+	f->stop_mmio = true;
+	f->c->eflags |= X86_IF;
+	f->vector = 0x33;
+	x86_pend(f->c, X86_PEND_INTR);
+	g_assert_cmpint(f->engine->run(f->c), ==, X86_RUN_STOPPED);
+	g_assert_cmphex(f->c->rip, ==, CODE);
+	f->stop_mmio = false;
+	run_to_hlt(f, HANDLERS + 0x33 * 16);
+	/* Once only. */
+	resume_at(f, CODE);
+	run_to_hlt(f, CODE + 1);
+	fake_free(f);
+}
+
 /* STI; HLT: the interrupt must not come between them. */
 static void test_halt(void)
 {
@@ -689,6 +711,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/interp/event/kick", test_kick);
 	g_test_add_func("/interp/event/kick-thread", test_kick_thread);
 	g_test_add_func("/interp/event/interrupt", test_interrupt);
+	g_test_add_func("/interp/event/interrupt_stopped", test_interrupt_stopped);
 	g_test_add_func("/interp/event/halt", test_halt);
 	g_test_add_func("/interp/event/single-step", test_single_step);
 	g_test_add_func("/interp/event/breakpoint", test_breakpoint);

@@ -324,10 +324,20 @@ static bool run_watched(struct x86_cpu *c, enum x86_run *why)
 	return c->debug_step;
 }
 
+/* What a callback has stopped on its way in.  False: triple fault. */
+static bool deliver_held(struct x86_cpu *c)
+{
+	c->event = c->held;
+	c->held.kind = X86_EV_NONE;
+	return x86_deliver(c);
+}
+
 static enum x86_run loop(struct x86_cpu *c, bool single)
 {
 	enum x86_run why;
 
+	if (unlikely(c->held.kind != X86_EV_NONE) && !deliver_held(c))
+		return X86_RUN_SHUTDOWN;
 	for (;;) {
 		if (must_look_up(c) && boundary(c, &why))
 			return why;

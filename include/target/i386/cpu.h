@@ -356,6 +356,11 @@ struct x86_cpu {
 
 	struct x86_event event;       /* being raised by x86_raise*() */
 	struct x86_event delivering;  /* for double faults */
+	/*
+	 * Taken, but a callback stopped its delivery: the engine delivers it before it
+	 * does anything else.  No source has it pending any more.
+	 */
+	struct x86_event held;
 	sigjmp_buf *on_raise;         /* set by the engine while it runs */
 	enum x86_result stop_cause;   /* with x86_stop() */
 

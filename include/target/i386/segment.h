@@ -21,7 +21,9 @@ static inline uint64_t x86_linear(struct x86_cpu *c, unsigned seg, uint64_t off,
 		 * that #GP into #SS where the segment is SS (event.noncanonical). */
 		return seg >= X86_FS ? off + c->seg[seg].base : off;
 	}
-	if ((c->mode & X86_MODE_FLAT) && seg < X86_FS && a != X86_EXEC && off <= UINT32_MAX - 63)
+	/* CS, flat as it may be, is not for writing. */
+	if ((c->mode & X86_MODE_FLAT) && seg < X86_FS && a != X86_EXEC && !(seg == X86_CS && a == X86_WRITE) &&
+	    off <= UINT32_MAX - 63)
 		return off;
 	return x86_linear_slow(c, seg, off, n, a);
 }
