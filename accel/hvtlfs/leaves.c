@@ -11,6 +11,7 @@
 #include "partition.h"
 
 enum { EAX, EBX, ECX, EDX };
+enum { APIC_BASE_ENABLE = 1 << 11, CPUID_1_EDX_APIC = 9 };
 
 /* What the version leaf tells: the interface of the 2009 text and later is ours to number. */
 enum { VERSION_MAJOR = 10, VERSION_MINOR = 0, VERSION_BUILD = 1 };
@@ -71,6 +72,9 @@ static void leaf_limits(struct vp *vp, uint32_t regs[4])
 
 void leaves_answer(struct vp *vp, uint32_t leaf, uint32_t regs[4])
 {
+	/* The APIC is not there while IA32_APIC_BASE has it off (SDM volume 3, 11.4.3). */
+	if (leaf == 1 && !(vp->cpu.apic_base & APIC_BASE_ENABLE))
+		regs[EDX] &= ~(1u << CPUID_1_EDX_APIC);
 	if (leaf >> 16 != HV_CPUID_VENDOR >> 16)
 		return;
 	/* Whatever comes in: guests read leaves beyond the announced ones and take zeros for granted. */
