@@ -123,9 +123,12 @@ static bool get_hex(const char *text, void *bytes, size_t n)
 	return true;
 }
 
-static void put_stop(struct gdbstub *g)
+/* The signals that gdb knows stops by, in its own numbers. */
+enum { STOP_INTERRUPT = 2, STOP_TRAP = 5 };
+
+static void put_stop(struct gdbstub *g, unsigned signal)
 {
-	char *s = g_strdup_printf("T05thread:%x;", g->current ? g->current : 1);
+	char *s = g_strdup_printf("T%02xthread:%x;", signal, g->current ? g->current : 1);
 
 	g->waiting = false;
 	put(g, s);
@@ -672,7 +675,7 @@ static void run_packet(struct gdbstub *g, const char *p)
 	switch (*p) {
 	case '?':
 		g->current = g->current ? g->current : 1;
-		put_stop(g);
+		put_stop(g, STOP_TRAP);
 		break;
 	case 'g': cmd_read_regs(g); break;
 	case 'G': cmd_write_regs(g, p + 1); break;
@@ -693,14 +696,16 @@ static void run_packet(struct gdbstub *g, const char *p)
 		break;
 	case 'k': g->ops->kill(g->opaque); break;
 	case 'v':
-		if (!strcmp(p, "vCont?"))
+		if (!strcmp(p, "vCont?")) {
 			put(g, "vCont;c;C;s;S");
-		else if (g_str_has_prefix(p, "vCont"))
+		} else if (g_str_has_prefix(p, "vCont")) {
 			cmd_vcont(g, p + strlen("vCont"));
-		else if (g_str_has_prefix(p, "vKill"))
+		} else if (g_str_has_prefix(p, "vKill")) {
+			put(g, "OK");
 			g->ops->kill(g->opaque);
-		else
+		} else {
 			put(g, "");
+		}
 		break;
 	default: put(g, ""); break;
 	}
@@ -729,7 +734,7 @@ static void take_byte(struct gdbstub *g, uint8_t b)
 			g->parse = BODY;
 		} else if (b == 3 && g->ops->running(g->opaque)) {
 			g->ops->stop(g->opaque);
-			put_stop(g);
+			put_stop(g, STOP_INTERRUPT);
 		}
 		break;
 	case BODY:
@@ -808,5 +813,5 @@ void gdbstub_stopped(struct gdbstub *g, struct vp *vp)
 	if (vp)
 		g->current = thread_of(g, vp);
 	if (g->waiting)
-		put_stop(g);
+		put_stop(g, STOP_TRAP);
 }
