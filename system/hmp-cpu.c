@@ -678,7 +678,26 @@ const struct hmp_command hmp_cpu_commands[] = {
 	{ NULL },
 };
 
+/* On its thread. */
+static void say_counts(struct vp *vp, void *o)
+{
+	const struct x86_counts *n = &vp_cpu(vp)->count;
+
+#define COUNT(name, help) say(o, "%12" PRIu64 " %s\n", n->name, help);
+	X86_COUNTS(COUNT)
+#undef COUNT
+}
+
+static void info_engine(struct hmp_call *c)
+{
+	struct vp *vp = hmp_vp(c);
+
+	if (vp)
+		vp_call(vp, say_counts, c->out);
+}
+
 const struct hmp_command hmp_cpu_info[] = {
+	{ "engine", "", "show what the current CPU's engine has counted", info_engine },
 	{ "registers", "[-a]", "show the cpu registers (-a: of all CPUs)", info_registers },
 	{ "mem", "", "show the active virtual memory mappings", info_mem },
 	{ "tlb", "", "show virtual to physical memory mappings", info_tlb },

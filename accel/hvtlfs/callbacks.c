@@ -6,6 +6,8 @@
  */
 #include "call.h"
 #include "partition.h"
+
+#include "sync/futex.h"
 #include "trace/log.h"
 
 #define VP_LOG "%s/%u: "
@@ -183,15 +185,23 @@ static uint64_t op_tsc(void *o)
 static void op_code_marked(void *o, struct x86_code_page *code)
 {
 	struct vp *vp = o;
+	int64_t from = monotonic_ns();
 
 	/* All entries of all sharers: finding those of one frame would take longer. */
 	(void)code;
 	partition_rendezvous(vp->partition, vp, X86_PEND_TLB_WRITE);
+	vp->cpu.count.marked++;
+	vp->cpu.count.marked_ns += (uint64_t)(monotonic_ns() - from);
 }
 
 static void op_exclusive_begin(void *o)
 {
-	vp_exclusive_begin(o);
+	struct vp *vp = o;
+	int64_t from = monotonic_ns();
+
+	vp_exclusive_begin(vp);
+	vp->cpu.count.exclusive++;
+	vp->cpu.count.exclusive_ns += (uint64_t)(monotonic_ns() - from);
 }
 
 static void op_exclusive_end(void *o)

@@ -250,6 +250,17 @@ static void set_thread_name(struct vp *vp)
 	pthread_setname_np(pthread_self(), name);
 }
 
+static void log_counts(const struct vp *vp)
+{
+	if (!log_on(LOG_PARTITION))
+		return;
+#define COUNT(count_of, help)                                                                     \
+	log_print(LOG_PARTITION, "%s/%u: %12" PRIu64 " %s\n", vp->partition->name, vp->index,   \
+		  vp->cpu.count.count_of, help);
+	X86_COUNTS(COUNT)
+#undef COUNT
+}
+
 static void *vp_main(void *o)
 {
 	struct vp *vp = o;
@@ -272,6 +283,7 @@ static void *vp_main(void *o)
 	}
 	run_tasks(vp);
 	lock_release(&vp->lock);
+	log_counts(vp);
 	vp_run_time_ns(vp);
 	lock_acquire(&vp->lock);
 	vp->ended = true;

@@ -102,8 +102,11 @@ void x86_code_written(struct x86_code_page *code, unsigned offset, size_t n)
 static void code_stored(struct x86_cpu *c, struct x86_code_page *code, unsigned offset, size_t n)
 {
 	atomic_thread_fence(memory_order_seq_cst);
-	if (atomic_load(&code->granules) && code_hit(code, offset, n))
+	c->count.store_slow++;
+	if (atomic_load(&code->granules) && code_hit(code, offset, n)) {
+		c->count.code_hit++;
 		x86_pend(c, X86_PEND_CODE);
+	}
 }
 
 /* ---- paging entries ---------------------------------------------------------- */
@@ -432,6 +435,7 @@ static const struct x86_tlb_back *tlb_fill(struct x86_cpu *c, uint64_t lin, enum
 	struct x86_page page;
 	struct walk w;
 
+	c->count.tlb_fill++;
 	walk_for(c, lin, a, mmu, &w);
 	b->page = lin & X86_PAGE_MASK;
 	b->gpa = w.gpa;
@@ -487,6 +491,8 @@ void x86_tlb_flush(struct x86_cpu *c, int what)
 				slot_drop(c, m, k * 64 + (unsigned)__builtin_ctzll(drop));
 		}
 	}
+	c->count.flush_all += what == X86_FLUSH_ALL;
+	c->count.flush_non_global += what != X86_FLUSH_ALL;
 	if (what == X86_FLUSH_ALL)
 		c->tlb_large_seen[0] = c->tlb_large_seen[1] = false;
 	c->tlb_epoch++;
@@ -520,6 +526,7 @@ void x86_tlb_flush_page(struct x86_cpu *c, uint64_t lin)
 	for (unsigned m = 0; m < X86_MMU_COUNT; m++)
 		if (c->tlb_back[m][i].page == (lin & X86_PAGE_MASK))
 			slot_drop(c, m, i);
+	c->count.flush_page++;
 	if (c->tlb_large_seen[lin >> 63])
 		flush_large(c, lin);
 	c->tlb_epoch++;
@@ -527,6 +534,7 @@ void x86_tlb_flush_page(struct x86_cpu *c, uint64_t lin)
 
 void x86_tlb_flush_writes(struct x86_cpu *c)
 {
+	c->count.flush_writes++;
 	for (unsigned m = 0; m < X86_MMU_COUNT; m++) {
 		for (unsigned k = 0; k < X86_TLB_SIZE / 64; k++) {
 			for (uint64_t s = c->tlb_used[m][k]; s; s &= s - 1)

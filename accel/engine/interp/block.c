@@ -313,8 +313,11 @@ static struct block *block_make(struct x86_cpu *c, uint64_t lin, const struct x8
 	unsigned count, h;
 	struct block *b;
 
-	if (in->used + most > ARENA_SIZE)
+	c->count.decoded++;
+	if (in->used + most > ARENA_SIZE) {
+		c->count.dropped++;
 		blocks_drop(in);
+	}
 	b = s.b = (struct block *)(in->arena + in->used);
 	/* gen before marking: see mark_code(). */
 	*b = (struct block){ .code = page->code, .gen = atomic_load(&page->code->gen), .key = key,
@@ -383,6 +386,7 @@ static struct block *block_at(struct x86_cpu *c, uint64_t lin, bool one)
 		return block_find(c, lin, c->mode | KEY_ONE);
 	if (j->block && j->lin == lin && j->key == key && block_valid(j->block))
 		return j->block;
+	c->count.jump_miss++;
 	b = block_find(c, lin, c->mode);
 	/* Decoding may have flushed something. */
 	*j = (struct jump){ lin, (uint64_t)c->tlb_epoch << 32 | c->mode, b };

@@ -90,6 +90,7 @@ static bool raised(struct x86_cpu *c)
 	const struct uop *u = c->cur;
 	struct x86_event *e = &c->event;
 
+	c->count.raised++;
 	exclusive_end(c);
 	if (u) {
 		bool behind = e->kind == X86_EV_SOFT || e->kind == X86_EV_ICEBP;
@@ -185,6 +186,7 @@ static bool take_interrupt(struct x86_cpu *c)
 	vector = c->ops->interrupt(c->opaque);
 	/* There may be more: asked again when IF is set again. */
 	in->intr_waiting = vector >= 0;
+	c->count.interrupts += vector >= 0;
 	return vector < 0 || take(c, X86_EV_EXTERNAL, (unsigned)vector);
 }
 

@@ -304,6 +304,33 @@ struct x86_event {
 	uint8_t length;
 };
 
+/* ---- counters ------------------------------------------------------------------- */
+
+/* X(name, what it counts).  Off the hot paths; only the processor's own thread counts. */
+#define X86_COUNTS(X) \
+	X(jump_miss, "block lookups that the jump cache did not answer") \
+	X(decoded, "blocks decoded") \
+	X(dropped, "times that all blocks were dropped") \
+	X(marked, "frames marked to hold code") \
+	X(marked_ns, "ns in marking them") \
+	X(code_hit, "stores that met decoded code") \
+	X(store_slow, "stores to RAM without a TLB tag") \
+	X(tlb_fill, "TLB fills") \
+	X(flush_all, "TLB flushes, everything") \
+	X(flush_non_global, "TLB flushes, all but global pages") \
+	X(flush_page, "TLB flushes, one page") \
+	X(flush_writes, "TLB flushes, write rights") \
+	X(exclusive, "locked operations that stopped the others") \
+	X(exclusive_ns, "ns in stopping them") \
+	X(raised, "exceptions") \
+	X(interrupts, "external interrupts")
+
+struct x86_counts {
+#define X86_COUNT_FIELD(name, help) uint64_t name;
+	X86_COUNTS(X86_COUNT_FIELD)
+#undef X86_COUNT_FIELD
+};
+
 /* ---- the processor ------------------------------------------------------------ */
 
 struct uop;         /* the interpreter's decoded instruction */
@@ -373,6 +400,7 @@ struct x86_cpu {
 	bool tlb_large_seen[2];       /* large pages filled in the lower, upper half of addresses */
 	uint32_t tlb_epoch;           /* changes with each flush: validates engines' caches */
 
+	struct x86_counts count;
 	const struct x86_ops *ops;
 	void *opaque;
 	const struct x86_model *model;  /* not owned */
