@@ -21,6 +21,13 @@
 #include "ram.h"
 #include "trace/log.h"
 
+/* Who is told of the wires into a chip, or out of it. */
+struct watch {
+	void (*changed)(void *o, int n, int level);   /* NULL: nobody */
+	void *opaque;
+	uint32_t high;                                /* levels as told */
+};
+
 enum { VPS_MAX = 64, PIN_EXTINT = 0, PIN_TIMER = 2, IRQ_TIMER = 0, IRQ_CASCADE = 2 };
 
 struct pc {
@@ -36,6 +43,7 @@ struct pc {
 	struct partition *partition;    /* NULL: no processor */
 	struct device *pic, *ioapic, *rtc, *pm, *fw_cfg;
 	struct irq_line pic_in[ISA_IRQS], ioapic_in[IOAPIC_PINS];
+	struct watch pic_watch, ioapic_watch, intr_watch;   /* machine lock */
 
 	_Atomic int exit_code;
 	bool started;                   /* the control thread only */
@@ -127,22 +135,40 @@ static const struct stack_ops pc_stack = {
 
 /* ---- wires; the machine lock is held ---- */
 
+static void tell(struct watch *w, int n, int level)
+{
+	uint32_t high = level ? w->high | 1u << n : w->high & ~(1u << n);
+
+	if (!w->changed || high == w->high)
+		return;
+	w->high = high;
+	w->changed(w->opaque, n, level != 0);
+}
+
+static void to_ioapic(struct pc *pc, int pin, int level)
+{
+	tell(&pc->ioapic_watch, pin, level);
+	irq_set(&pc->ioapic_in[pin], level);
+}
+
 static void isa_irq(void *o, int n, int level)
 {
 	struct pc *pc = o;
 
+	tell(&pc->pic_watch, n, level);
 	irq_set(&pc->pic_in[n], level);
 	if (n == IRQ_TIMER)
-		irq_set(&pc->ioapic_in[PIN_TIMER], level);
+		to_ioapic(pc, PIN_TIMER, level);
 	else if (n != IRQ_CASCADE)
-		irq_set(&pc->ioapic_in[n], level);
+		to_ioapic(pc, n, level);
 }
 
 static void pic_output(void *o, int n, int level)
 {
 	struct pc *pc = o;
 
-	irq_set(&pc->ioapic_in[PIN_EXTINT], level);
+	tell(&pc->intr_watch, 0, level);
+	to_ioapic(pc, PIN_EXTINT, level);
 	if (pc->partition)
 		partition_extint(pc->partition, level);
 }
@@ -166,6 +192,26 @@ static void wire(struct pc *pc)
 	}
 	i8259_connect(pc->pic, &output);
 	ioapic_connect(pc->ioapic, send_message, pc);
+}
+
+static struct watch *watch_of(struct pc *pc, const struct device *d, enum pc_wires wires)
+{
+	if (d == pc->pic)
+		return wires == PC_WIRES_IN ? &pc->pic_watch : &pc->intr_watch;
+	return d == pc->ioapic && wires == PC_WIRES_IN ? &pc->ioapic_watch : NULL;
+}
+
+bool pc_watch_wires(struct pc *pc, const struct device *d, enum pc_wires wires,
+		    void (*changed)(void *o, int n, int level), void *o)
+{
+	struct watch *w = watch_of(pc, d, wires);
+
+	if (!w)
+		return false;
+	lock_acquire(&pc->machine->lock);
+	*w = (struct watch){ changed, o, 0 };
+	lock_release(&pc->machine->lock);
+	return true;
 }
 
 /* ---- requests of the guest; the machine lock is held ---- */

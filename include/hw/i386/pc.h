@@ -48,6 +48,14 @@ void pc_stop(struct pc *pc);           /* VPs and clock stand still on return */
 /* Devices and VPs to their reset state, kernel loaded again; must be stopped. */
 bool pc_reset(struct pc *pc, GError **error);
 void pc_power_button(struct pc *pc);   /* ACPI power button: system_powerdown */
+/*
+ * @changed is told of each change of the interrupt wires into @d or out of it, all low
+ * at first: the I/O APIC's pins, the 8259 pair's IR0..IR15, its INTR (0).  Called with
+ * the machine lock held, on any thread; NULL ends it.  False: no wires are known there.
+ */
+enum pc_wires { PC_WIRES_IN, PC_WIRES_OUT };
+bool pc_watch_wires(struct pc *pc, const struct device *d, enum pc_wires wires,
+		    void (*changed)(void *o, int n, int level), void *o);
 int pc_exit_code(struct pc *pc);       /* isa-debug-exit */
 struct machine *pc_machine(struct pc *pc);
 struct partition *pc_partition(struct pc *pc);   /* NULL without hv */
