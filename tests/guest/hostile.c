@@ -13,10 +13,11 @@
 #include "lib/guest.h"
 
 enum { SCRATCH_PAGES = 4, IST_SIZE = 8192 };
-#define CODE_AT 0x10000000000ull
+/* Below 4 GiB for compatibility mode, where there is no memory. */
+#define CODE_AT 0xa0000000ull
 static uint64_t seed;
 static uint8_t *scratch;
-static uint8_t ist_stack[IST_SIZE] __attribute__((aligned(16)));
+static uint8_t ist_stack[2][IST_SIZE] __attribute__((aligned(16)));
 static volatile bool ticking;
 
 static uint64_t next_random(void)
@@ -103,7 +104,7 @@ static void holes(void)
 	TRY("fxsave (%%rdi)", : : "D"(0xd0000000ul) : "memory");
 	check(true, "locked and wide accesses there");
 	for (unsigned reg = 0; reg < 0x400; reg += 0x10)
-		if (reg != APIC_ICR && reg != APIC_ICR2 && reg != APIC_SVR && reg != APIC_LVT_LINT0 && reg != APIC_LVT_LINT1)
+		if (reg != APIC_ID && reg != APIC_ICR && reg != APIC_ICR2 && reg != APIC_SVR && reg != APIC_LVT_LINT0 && reg != APIC_LVT_LINT1)
 			apic_write(reg, next_random() | 1 << 16);
 	apic_enable();
 	check(true, "garbage to the local APIC");
@@ -217,12 +218,15 @@ void guest_main(void)
 	ports();
 	asm volatile("cli");
 
+	*page_entry(CODE_AT, 2) = 0;
 	for (unsigned n = 0; n < SCRATCH_PAGES; n++)
 		page_map(CODE_AT + n * PAGE, (uint64_t)scratch + n * PAGE, P_P | P_W | P_U, 1);
-	tss.ist[0] = (uint64_t)ist_stack + sizeof ist_stack;
+	tss.ist[0] = (uint64_t)ist_stack[0] + IST_SIZE;
+	tss.ist[1] = (uint64_t)ist_stack[1] + IST_SIZE;
 	for (unsigned v = 0; v < 32; v++)
-		reset_gate(v, v == BP || v == OF ? GATE_USER : GATE_INTERRUPT, 1);
+		reset_gate(v, v == BP || v == OF ? GATE_USER : GATE_INTERRUPT, v == NMI ? 2 : 1);
 	handler[NMI] = NULL;
+	ignore_nmi = true;
 	ticking = true;
 	if (cpu_count > 1)
 		smp_run(1, tick);

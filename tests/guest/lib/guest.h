@@ -115,6 +115,8 @@ void run_user(const void *code, unsigned long arg, unsigned long flags);
 void run_frame(const struct frame *f);
 /* While set, run_frame() comes back on an exception in any ring, not only ring 3. */
 extern bool catch_all;
+/* While set, an NMI outside of run_frame() is dropped. */
+extern bool ignore_nmi;
 extern uint8_t user_stack[4096];
 void check_user_fault(unsigned vector, uint64_t error, const void *code, long offset, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));

@@ -5,7 +5,7 @@
 struct event event;
 unsigned long event_resume, event_start, event_sp;
 handler_fn handler[256];
-bool catch_all;
+bool catch_all, ignore_nmi;
 uint8_t user_stack[4096] __attribute__((aligned(16)));
 uint64_t gdt[64] __attribute__((aligned(16)));
 struct gate idt[256] __attribute__((aligned(16)));
@@ -71,6 +71,8 @@ void trap(struct frame *f)
 		record(f);
 		user_return();
 	}
+	if (f->vector == NMI && ignore_nmi)
+		return;
 	if (!to)
 		guest_die("unexpected vector %lu, error 0x%lx, ip 0x%lx, cs 0x%lx, flags 0x%lx, cr2 0x%lx",
 			  (unsigned long)f->vector, (unsigned long)f->error, (unsigned long)f->ip, (unsigned long)f->cs,
