@@ -119,8 +119,7 @@ struct guest *guest_new(void)
 	GError *e = NULL;
 	uint64_t idt, gdt, tss;
 
-	g->ram = g_malloc0(PAGES * 4096 + 4096);
-	g->ram = (uint8_t *)(((uintptr_t)g->ram + 4095) & ~4095ul);
+	g->ram = g_aligned_alloc0(PAGES, 4096, 4096);
 	g->used = 2;
 	map(g, CODE, PT_W | PT_U);
 	for (unsigned i = 0; i < DATA_PAGES; i++)
@@ -146,6 +145,7 @@ void guest_free(struct guest *g)
 {
 	engine_interp.detach(g->cpu);
 	g_aligned_free(g->cpu);
+	g_aligned_free(g->ram);
 	x86_model_free(g->model);
 	g_free(g);
 }
