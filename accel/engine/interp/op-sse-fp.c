@@ -5,6 +5,7 @@
  * Each handler collects the flags of all elements in one environment and folds
  * it into MXCSR before it writes its destination.
  */
+#include "fp-quick.h"
 #include "vec.h"
 
 /* ---- two sources, element by element ---- */
@@ -36,7 +37,64 @@
 		vec_put(c, u, 0, &r);                                                   \
 		return NEXT(u);                                                         \
 	}
+/* The four operations try fp-quick.h first; @field has @bits. */
+#define QUICK_VECTOR2(name, field, bits, op)                                            \
+	static ALWAYS_INLINE bool quick_##name(struct x86_cpu *c, const struct uop *u, const vec *a, const vec *b) \
+	{                                                                               \
+		unsigned n = u->size[0] / (bits / 8), step = 128 / bits;                \
+		bool ok = true;                                                         \
+		vec r;                                                                  \
+                                                                                        \
+		for (unsigned k = 0; k < n; k += step)                                  \
+			for (unsigned i = 0; i < 128 / bits; i++)                       \
+				ok &= quick_##op##bits(a->field[k + i], b->field[k + i], &r.field[k + i]); \
+		if (ok)                                                                 \
+			vec_put(c, u, 0, &r);                                           \
+		return ok;                                                              \
+	}                                                                               \
+	OP(name)                                                                        \
+	{                                                                               \
+		unsigned n = u->size[0] / (bits / 8);                                   \
+		vec ta, tb, r;                                                          \
+		const vec *a = vec_at(c, u, SRC1(u), &ta), *b = vec_at(c, u, SRC1(u) + 1, &tb); \
+		struct sf_env e;                                                        \
+                                                                                        \
+		if (fp_quick(c) && quick_##name(c, u, a, b))                            \
+			return NEXT(u);                                                 \
+		e = fp_begin(c);                                                        \
+		for (unsigned i = 0; i < n; i++)                                        \
+			r.field[i] = sf##bits##_##op(&e, a->field[i], b->field[i]);     \
+		fp_end(c, &e);                                                          \
+		vec_put(c, u, 0, &r);                                                   \
+		return NEXT(u);                                                         \
+	}
+#define QUICK_SCALAR2(name, field, bits, op)                                            \
+	OP(name)                                                                        \
+	{                                                                               \
+		const vec *a = &c->ymm[u->reg[SRC1(u)]], *b;                            \
+		vec *d = &c->ymm[u->reg[0]], tb, r;                                     \
+		uint##bits##_t quick;                                                   \
+		struct sf_env e;                                                        \
+                                                                                        \
+		b = vec_at(c, u, SRC1(u) + 1, &tb);                                     \
+		if (fp_quick(c) && !(u->flags & UOP_VEX) &&                             \
+		    quick_##op##bits(a->field[0], b->field[0], &quick)) {               \
+			d->field[0] = quick;                                            \
+			return NEXT(u);                                                 \
+		}                                                                       \
+		e = fp_begin(c);                                                        \
+		r = *a;                                                                 \
+		r.field[0] = sf##bits##_##op(&e, r.field[0], b->field[0]);              \
+		fp_end(c, &e);                                                          \
+		vec_put(c, u, 0, &r);                                                   \
+		return NEXT(u);                                                         \
+	}
 #define ARITHMETIC(op)                                                                  \
+	QUICK_VECTOR2(op##ps, d, 32, op)                                                \
+	QUICK_VECTOR2(op##pd, q, 64, op)                                                \
+	QUICK_SCALAR2(op##ss, d, 32, op)                                                \
+	QUICK_SCALAR2(op##sd, q, 64, op)
+#define EXTREMES(op)                                                                    \
 	VECTOR2(op##ps, d, sf32_##op)                                                   \
 	VECTOR2(op##pd, q, sf64_##op)                                                   \
 	SCALAR2(op##ss, d, sf32_##op)                                                   \
@@ -45,8 +103,8 @@ ARITHMETIC(add)
 ARITHMETIC(sub)
 ARITHMETIC(mul)
 ARITHMETIC(div)
-ARITHMETIC(min)
-ARITHMETIC(max)
+EXTREMES(min)
+EXTREMES(max)
 
 /* ---- one source; @fn gets the environment and the element, and may use u ---- */
 
