@@ -21,6 +21,17 @@ OP(vmov)
 			vec_set(c, u, 0, &c->ymm[u->reg[1]]);
 		return NEXT(u);
 	}
+	/* MOVSD, MOVQ between memory and XMM. */
+	if (u->size[1] == 8 && u->kind[1] == OPK_MEM && u->kind[0] == OPK_XMM && u->size[0] == 16) {
+		v.q[0] = x86_ld64(c, uop_lin(c, u, 8, X86_READ));
+		v.q[1] = 0;
+		vec_put(c, u, 0, &v);
+		return NEXT(u);
+	}
+	if (u->size[0] == 8 && u->kind[0] == OPK_MEM && u->kind[1] == OPK_XMM) {
+		x86_st64(c, uop_lin(c, u, 8, X86_WRITE), c->ymm[u->reg[1]].q[0]);
+		return NEXT(u);
+	}
 	vec_get(c, u, 1, &v);
 	vec_set(c, u, 0, &v);
 	vec_used_mmx(c, u, 1);

@@ -76,7 +76,12 @@
 		uint##bits##_t quick;                                                   \
 		struct sf_env e;                                                        \
                                                                                         \
-		b = vec_at(c, u, SRC1(u) + 1, &tb);                                     \
+		if (u->kind[SRC1(u) + 1] == OPK_MEM) {                                  \
+			tb.field[0] = (uint##bits##_t)mem_get(c, uop_lin(c, u, bits / 8, X86_READ), bits / 8); \
+			b = &tb;                                                        \
+		} else {                                                                \
+			b = &c->ymm[u->reg[SRC1(u) + 1]];                               \
+		}                                                                       \
 		if (fp_quick(c) && !(u->flags & UOP_VEX) &&                             \
 		    quick_##op##bits(a->field[0], b->field[0], &quick)) {               \
 			d->field[0] = quick;                                            \
