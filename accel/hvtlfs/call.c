@@ -241,6 +241,11 @@ static enum x86_result call_execute(struct call *c)
 
 /* ---- the instruction ---- */
 
+/*
+ * T4.12.n rules out hypercalls through a disabled page; the bare instruction goes the
+ * same way (T4.5.d lets us), so that a guest that probes finds no hypervisor it has not
+ * set up.
+ */
 static bool environment_legal(const struct vp *vp)
 {
 	const struct x86_cpu *cpu = &vp->cpu;

@@ -37,8 +37,8 @@ static enum x86_result stack_answer(struct vp *vp, enum x86_result r)
 
 /*
  * An access to an overlay that its rights forbid.  4.12 says #GP for the hypercall
- * page, 11.8 says #MC for the others (OP-15); a machine check would be the end of
- * any guest, so all get #GP.
+ * page (T4.12.l), 11.8 says #MC for the others (T11.8.c, OP-15); a machine check would
+ * be the end of any guest, so all get #GP.
  */
 static bool overlay_forbids(struct vp *vp, uint64_t gpa)
 {
