@@ -62,7 +62,7 @@ struct chardev {
 	void *state;
 };
 
-enum { CHARDEV_QUEUE_MAX = 1 << 20 };
+enum { CHARDEV_QUEUE_MAX = 8 << 20 };
 
 GMainContext *chardev_loop(struct chardev *c);
 void chardev_emit(struct chardev *c, enum chardev_event event);

@@ -13,7 +13,15 @@ struct qmp {
 	struct json_scanner scanner;
 	bool negotiated;
 	bool pretty;
+	GSource *retry;      /* requests wait until the client has read */
 };
+
+/*
+ * A client that does not read: beyond so many bytes events are left out and requests wait.
+ * The answers to what one read brings must still fit into the character device's queue,
+ * which cuts what is too much.
+ */
+enum { BACKLOG_MAX = 512 << 10, RETRY_MS = 20, READ_MAX = 1024 };
 
 /* The release of QEMU whose wire format and command line this follows. */
 enum { VERSION_MAJOR = 7, VERSION_MINOR = 2, VERSION_MICRO = 0 };
@@ -300,7 +308,7 @@ static void send(struct qmp *q, JsonNode *node)
 
 void qmp_send_event(struct qmp *q, JsonNode *event)
 {
-	if (q->negotiated)
+	if (q->negotiated && chardev_backlog(q->chardev) < BACKLOG_MAX)
 		send(q, event);
 }
 
@@ -343,9 +351,37 @@ static void greet(struct qmp *q)
 	json_node_unref(n);
 }
 
+static void stop_retry(struct qmp *q)
+{
+	if (!q->retry)
+		return;
+	g_source_destroy(q->retry);
+	g_clear_pointer(&q->retry, g_source_unref);
+}
+
+static gboolean retry(gpointer o)
+{
+	struct qmp *q = o;
+
+	if (chardev_backlog(q->chardev) >= BACKLOG_MAX)
+		return G_SOURCE_CONTINUE;
+	stop_retry(q);
+	chardev_accept_input(q->chardev);
+	return G_SOURCE_REMOVE;
+}
+
 static size_t can_receive(void *o)
 {
-	return 4096;
+	struct qmp *q = o;
+
+	if (chardev_backlog(q->chardev) < BACKLOG_MAX)
+		return READ_MAX;
+	if (!q->retry) {
+		q->retry = g_timeout_source_new(RETRY_MS);
+		g_source_set_callback(q->retry, retry, q, NULL);
+		g_source_attach(q->retry, q->vmm->context);
+	}
+	return 0;
 }
 
 static void receive(void *o, const uint8_t *data, size_t n)
@@ -385,6 +421,7 @@ struct qmp *qmp_new(struct vmm *v, struct chardev *c, bool pretty, GError **erro
 void qmp_free(struct qmp *q)
 {
 	chardev_detach(q->chardev, q);
+	stop_retry(q);
 	json_scanner_clear(&q->scanner);
 	g_free(q);
 }
