@@ -317,7 +317,7 @@ static void info_partitions(struct hmp_call *c)
 			continue;
 		say(c->out, "%-16s %4" PRIu64 " %6" PRIu64 " %-10s %3u %8" PRIu64 " M %10.3f s\n", g->id,
 		    partition_id(p), partition_parent_id(p), guest_state(g), partition_vp_count(p),
-		    partition_memory(p) >> 20, (double)partition_run_time_ns(p) / 1e9);
+		    (partition_memory(p) + (1 << 19)) >> 20, (double)partition_run_time_ns(p) / 1e9);
 	}
 }
 
