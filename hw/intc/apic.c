@@ -889,9 +889,12 @@ static void apic_reset(struct vp *vp, void *state, enum x86_reset how)
 	struct apic *a = state;
 	uint64_t base = APIC_DEFAULT_BASE | BASE_EN | (vp_index(vp) == 0 ? BASE_BSP : 0);
 
-	a->id = vp_cpu(vp)->apic_id;
-	/* INIT leaves IA32_APIC_BASE, and with it x2APIC mode, alone. */
+	/*
+	 * INIT leaves the APIC's id alone (others may be reading it), and
+	 * IA32_APIC_BASE, with it x2APIC mode.
+	 */
 	if (how == X86_RESET_POWER_ON) {
+		a->id = vp_cpu(vp)->apic_id;
 		a->extint &= EXTINT_LINE;
 		set_base(a, base);
 	}

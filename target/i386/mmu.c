@@ -605,7 +605,7 @@ static void page_read(struct x86_cpu *c, const struct x86_tlb_back *b, uint64_t 
 {
 	watch(c, lin, n, X86_READ);
 	if (is_ram(b, X86_PAGE_READ))
-		memcpy(to, b->host + (lin & 4095), n);
+		x86_host_move(to, b->host + (lin & 4095), n);
 	else
 		mmio_read(c, b->gpa + (lin & 4095), to, n, step);
 }
@@ -618,14 +618,14 @@ static void page_write(struct x86_cpu *c, const struct x86_tlb_back *b, uint64_t
 		mmio_write(c, b->gpa + (lin & 4095), from, n, step);
 		return;
 	}
-	memcpy(b->host + (lin & 4095), from, n);
+	x86_host_move(b->host + (lin & 4095), from, n);
 	code_stored(c, b->code, lin & 4095, n);
 }
 
 static uint64_t host_load(const uint8_t *p, unsigned size)
 {
 	switch (size) {
-	case 1: return *p;
+	case 1: return x86_host_ld8(p);
 	case 2: return x86_host_ld16((const uint16_t *)(const void *)p);
 	case 4: return x86_host_ld32((const uint32_t *)(const void *)p);
 	default: return x86_host_ld64((const uint64_t *)(const void *)p);
@@ -846,7 +846,7 @@ size_t x86_debug_read(struct x86_cpu *c, uint64_t lin, void *to, size_t n)
 
 		if (gpa == UINT64_MAX || !c->ops->page(c->opaque, gpa & X86_PAGE_MASK, &p))
 			break;
-		memcpy(at + done, p.host + (gpa & 4095), k);
+		x86_host_move(at + done, p.host + (gpa & 4095), k);
 		done += k;
 	}
 	return done;
@@ -864,7 +864,7 @@ size_t x86_debug_write(struct x86_cpu *c, uint64_t lin, const void *from, size_t
 
 		if (gpa == UINT64_MAX || !c->ops->page(c->opaque, gpa & X86_PAGE_MASK, &p))
 			break;
-		memcpy(p.host + (gpa & 4095), at + done, k);
+		x86_host_move(p.host + (gpa & 4095), at + done, k);
 		x86_code_written(p.code, gpa & 4095, k);
 		done += k;
 	}

@@ -93,11 +93,11 @@ static void copy_up(uint8_t *to, const uint8_t *from, size_t bytes, unsigned n)
 	size_t i;
 
 	if (to <= from || to >= from + bytes) {
-		memmove(to, from, bytes);
+		x86_host_move(to, from, bytes);
 		return;
 	}
 	for (i = 0; i < bytes; i += n)
-		memmove(to + i, from + i, n);
+		x86_host_move(to + i, from + i, n);
 }
 
 /* Elements moved in one go; 0: do one the slow way. */
@@ -138,11 +138,11 @@ static void fill(uint8_t *to, uint64_t v, size_t bytes, unsigned n)
 	size_t i;
 
 	if (n == 1 || !v) {
-		memset(to, (int)(v & 0xff), bytes);
+		x86_host_fill(to, (uint8_t)v, bytes);
 		return;
 	}
 	for (i = 0; i < bytes; i += n)
-		memcpy(to + i, &v, n);  /* little-endian hosts */
+		x86_host_move(to + i, &v, n);  /* little-endian hosts */
 }
 
 static uint64_t stos_chunk(struct x86_cpu *c, const struct uop *u, unsigned n, uint64_t count)

@@ -63,6 +63,47 @@ void x86_st_slow(struct x86_cpu *c, uint64_t lin, uint64_t v, unsigned size, enu
 		x86_st##bits##_as(c, lin, v, c->mmu);                                           \
 	}
 
+/*
+ * Copies to or from guest memory that are longer than an atomic access or not
+ * aligned.  Two processors may do this to the same bytes: what they see then is the
+ * guest's affair, as on hardware.  The thread sanitizer is not shown these.
+ */
+#ifdef __SANITIZE_THREAD__
+#define X86_GUEST_RACE static __attribute__((no_sanitize("thread"), noinline, unused))
+
+X86_GUEST_RACE void x86_host_move(void *to, const void *from, size_t n)
+{
+	volatile uint8_t *t = to;
+	const volatile uint8_t *f = from;
+
+	if ((uintptr_t)to <= (uintptr_t)from) {
+		for (size_t i = 0; i < n; i++)
+			t[i] = f[i];
+	} else {
+		for (size_t i = n; i-- > 0;)
+			t[i] = f[i];
+	}
+}
+
+X86_GUEST_RACE void x86_host_fill(void *to, uint8_t v, size_t n)
+{
+	volatile uint8_t *t = to;
+
+	for (size_t i = 0; i < n; i++)
+		t[i] = v;
+}
+#else
+static inline void x86_host_fill(void *to, uint8_t v, size_t n)
+{
+	memset(to, v, n);
+}
+
+static inline void x86_host_move(void *to, const void *from, size_t n)
+{
+	memmove(to, from, n);
+}
+#endif
+
 /* Host accesses that are atomic when aligned and never undefined behaviour when not. */
 #define X86_HOST_ACCESS(bits)                                                                   \
 	static inline uint##bits##_t x86_host_ld##bits(const uint##bits##_t *p)                 \
@@ -71,7 +112,7 @@ void x86_st_slow(struct x86_cpu *c, uint64_t lin, uint64_t v, unsigned size, enu
                                                                                                 \
 		if (__builtin_expect(!((uintptr_t)p & (sizeof v - 1)), 1))                      \
 			return __atomic_load_n(p, __ATOMIC_ACQUIRE);                            \
-		memcpy(&v, (const void *)p, sizeof v);                                          \
+		x86_host_move(&v, p, sizeof v);                                                 \
 		return v;                                                                       \
 	}                                                                                       \
 	static inline void x86_host_st##bits(uint##bits##_t *p, uint##bits##_t v)               \
@@ -79,7 +120,7 @@ void x86_st_slow(struct x86_cpu *c, uint64_t lin, uint64_t v, unsigned size, enu
 		if (__builtin_expect(!((uintptr_t)p & (sizeof v - 1)), 1))                      \
 			__atomic_store_n(p, v, __ATOMIC_RELEASE);                               \
 		else                                                                            \
-			memcpy((void *)p, &v, sizeof v);                                        \
+			x86_host_move(p, &v, sizeof v);                                         \
 	}
 
 X86_HOST_ACCESS(8)
