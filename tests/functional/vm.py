@@ -265,10 +265,11 @@ class Qmp:
 class Emulator:
     """One run of the emulator, with a folder of its own for sockets and files.
 
-    self.qmp is connected at once; self.console, on the first serial port, if @serial is true.
+    self.qmp is connected at once; self.console, on the first serial port, if @serial is true.  With @show
+    the console's lines are printed behind that prefix.
     """
 
-    def __init__(self, program, *options, serial=True, qmp=True, accel="hvtlfs"):
+    def __init__(self, program, *options, serial=True, qmp=True, accel="hvtlfs", show=None):
         self.folder = tempfile.mkdtemp(prefix="hvtlfs-")
         self.errors = open(self.path("stderr"), "w+b")
         command = [program, "-accel", accel, "-display", "none"]
@@ -282,7 +283,7 @@ class Emulator:
         self.consoles = []
         try:
             if serial:
-                self.console = self.open_console("com1")
+                self.console = self.open_console("com1", show)
             if qmp:
                 self.qmp = Qmp(self.path("qmp"), alive=self.alive)
         except BaseException as e:
@@ -295,8 +296,8 @@ class Emulator:
     def alive(self):
         return self.process.poll() is None
 
-    def open_console(self, name):
-        c = Console(self.path(name), alive=self.alive)
+    def open_console(self, name, show=None):
+        c = Console(self.path(name), show, alive=self.alive)
         self.consoles.append(c)
         return c
 
@@ -343,7 +344,7 @@ class Emulator:
             state = "ran" if died is None else f"had ended with {died}"
             print(f"# {' '.join(self.command)}\n# it {state} and said: {self.said()[-2000:]!r}", flush=True)
             for c in self.consoles:
-                for line in c.lines[-15:]:
+                for line in c.lines[-15:] if c.prefix is None else []:
                     print(f"# console: {line}", flush=True)
         for c in self.consoles:
             c.close()
