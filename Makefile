@@ -4,6 +4,8 @@
 BUILD ?= build
 KERNEL ?= cloud
 CHECK_ARGS ?=
+FUZZ_SECONDS ?= 600
+FUZZ_SEED ?= $(shell date +%s)
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -16,7 +18,8 @@ help:
 	@echo 'make check-cpu-long   every instruction form, many more cases'
 	@echo 'make check-boot-long  both kernels again and again, long stress, processor time of an idle guest (an hour)'
 	@echo 'make check-sanitize   the tests under AddressSanitizer and UndefinedBehaviorSanitizer'
-	@echo 'make check-thread     a boot with 2 VPs under ThreadSanitizer'
+	@echo 'make check-thread     the unit tests and a boot with 2 VPs under ThreadSanitizer'
+	@echo 'make fuzz        random input to the parsers, FUZZ_SECONDS (600) each; more is found with BUILD=build-asan, after check-sanitize'
 	@echo 'make guest       download a Debian kernel (KERNEL=cloud|generic) and pack an initramfs'
 	@echo 'make bench       the benchmark kit against our binary (tests/bench)'
 	@echo 'make clean       remove $(BUILD)*/'
@@ -51,13 +54,16 @@ check-sanitize:
 	@./configure --build $(BUILD)-asan --sanitize
 	@ninja -C $(BUILD)-asan
 	@$(MAKE) --no-print-directory guest
-	@tests/run-check --build $(BUILD)-asan $(CHECK_ARGS)
+	@tests/run-check --build $(BUILD)-asan --slower 5 $(CHECK_ARGS)
 
 check-thread:
 	@./configure --build $(BUILD)-tsan --sanitize=thread
 	@ninja -C $(BUILD)-tsan
 	@$(MAKE) --no-print-directory guest
-	@tests/run-check --build $(BUILD)-tsan --suite functional $(CHECK_ARGS)
+	@tests/run-check --build $(BUILD)-tsan --suite unit --suite thread --slower 5 $(CHECK_ARGS)
+
+fuzz: all
+	@meson test -C $(BUILD) --suite fuzz --test-args='--seconds $(FUZZ_SECONDS) --seed $(FUZZ_SEED)' --timeout-multiplier 0 --print-errorlogs
 
 bench: all
 	@tests/bench/make-guest
@@ -66,4 +72,4 @@ bench: all
 clean:
 	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan
 
-.PHONY: all help guest run check check-cpu-long check-boot-long check-sanitize check-thread bench clean
+.PHONY: all help guest run check check-cpu-long check-boot-long check-sanitize check-thread fuzz bench clean

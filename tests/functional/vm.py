@@ -14,7 +14,7 @@ import traceback
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # A boot takes some seconds; sanitizers and a busy machine may make it minutes.
-BOOT = 600
+BOOT = 600 * int(os.environ.get("HVTLFS_TEST_SLOWER", "1"))
 
 
 class Fail(Exception):

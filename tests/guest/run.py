@@ -34,7 +34,10 @@ def main():
                "-device", "isa-debug-exit,iobase=0xf4,iosize=0x4", "-kernel", a.image] + sys.argv[split + 1:]
     planned = may_end = False
     checks = 0
-    environment = dict(os.environ, ASAN_OPTIONS=f"exitcode={SANITIZER}:detect_leaks=0", UBSAN_OPTIONS="halt_on_error=1")
+    environment = dict(os.environ)
+    for name, options in (("ASAN", f"exitcode={SANITIZER}"), ("UBSAN", "halt_on_error=1"), ("TSAN", f"exitcode={SANITIZER}")):
+        environment[name + "_OPTIONS"] = f"{options}:{os.environ.get(name + '_OPTIONS', '')}"
+    a.timeout *= int(os.environ.get("HVTLFS_TEST_SLOWER", "1"))
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=environment, text=True, errors="replace") as emulator:
         try:
             alarms = [threading.Timer(a.timeout, emulator.terminate), threading.Timer(a.timeout + 15, emulator.kill)]
