@@ -91,7 +91,7 @@ static void load(struct partition *p, uint64_t at, const void *code, size_t n)
 	g_assert_true(partition_write(p, gpa(at), code, n));
 }
 
-/* VP @index will run real-mode code at @ip, segments 0. */
+/* @vp will run real-mode code at @ip, segments 0, on a stack of its own. */
 static void point(struct vp *vp, uint16_t ip)
 {
 	struct x86_cpu *c = vp_cpu(vp);
@@ -100,7 +100,7 @@ static void point(struct vp *vp, uint16_t ip)
 		x86_set_seg_real(c, s, 0);
 	x86_mode_update(c);
 	c->rip = ip;
-	c->gpr[X86_RSP] = 0x8000;
+	c->gpr[X86_RSP] = 0x8000 + vp_index(vp) * 0x400;
 }
 
 static uint32_t word(struct partition *p, uint64_t at)
