@@ -60,6 +60,24 @@ static bool foreign(const char *text)
 	return false;
 }
 
+/* A number too large for a double becomes an infinity, which JSON cannot say again. */
+static bool all_finite(JsonNode *node)
+{
+	bool finite = true;
+	GList *values = NULL;
+
+	if (JSON_NODE_HOLDS_VALUE(node))
+		return json_node_get_value_type(node) != G_TYPE_DOUBLE || isfinite(json_node_get_double(node));
+	if (JSON_NODE_HOLDS_OBJECT(node))
+		values = json_object_get_values(json_node_get_object(node));
+	else if (JSON_NODE_HOLDS_ARRAY(node))
+		values = json_array_get_elements(json_node_get_array(node));
+	for (GList *l = values; l && finite; l = l->next)
+		finite = all_finite(l->data);
+	g_list_free(values);
+	return finite;
+}
+
 static void finish(struct json_scanner *s)
 {
 	JsonParser *p = json_parser_new();
@@ -70,6 +88,10 @@ static void finish(struct json_scanner *s)
 
 	if (ok)
 		node = json_parser_steal_root(p);
+	if (node && !all_finite(node)) {
+		g_clear_pointer(&node, json_node_unref);
+		g_set_error(&error, G_NUMBER_PARSER_ERROR, G_NUMBER_PARSER_ERROR_OUT_OF_BOUNDS, "number out of range");
+	}
 	if (node) {
 		begin(s);
 		s->value(s->opaque, node);

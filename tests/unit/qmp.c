@@ -64,6 +64,7 @@ static void test_scanner_errors(void)
 	hears("{\"a\": \"x\ny\"}\n{}", "E JSON parse error, stray control character in a string\nV {}\n");
 	hears("@\n{}", "E JSON parse error, stray '@'\nV {}\n");
 	hears("{\"a\": \xff{}", "V {}\n");
+	hears("{\"id\": [1e308, {\"a\": -1e999}]}{}", "E JSON parse error, number out of range\nV {}\n");
 }
 
 static void test_scanner_bounds(void)
