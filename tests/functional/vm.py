@@ -14,7 +14,8 @@ import traceback
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # A boot takes some seconds; sanitizers and a busy machine may make it minutes.
-BOOT = 600 * int(os.environ.get("HVTLFS_TEST_SLOWER", "1"))
+SLOWER = int(os.environ.get("HVTLFS_TEST_SLOWER", "1"))
+BOOT = 600 * SLOWER
 
 
 class Fail(Exception):
@@ -366,7 +367,8 @@ def guest_warnings(console, seconds=BOOT):
     console.wait("HVT done", seconds)
     found = [x.split("HVT warning ", 1)[1] for x in console.lines if "HVT warning " in x]
     equal(len(found), n, "number of warning lines")
-    return found
+    # What Linux says of a slow processor is no fault under a sanitizer.
+    return [x for x in found if SLOWER == 1 or "hrtimer: interrupt took" not in x]
 
 
 # ---- TAP ----
