@@ -361,6 +361,10 @@ def boot(program, *options, flavour="cloud", append="", **more):
     return Emulator(program, "-kernel", image, "-initrd", initrd, "-append", f"console=ttyS0 {append}", *options, **more)
 
 
+# Said when the host gave a VP's thread no processor for some milliseconds: the load of the host, not a fault of ours.
+LOAD_OF_HOST = "hrtimer: interrupt took"
+
+
 def guest_warnings(console, seconds=BOOT):
     """The warnings that init found in the kernel's log when the guest ended."""
     n = int(console.wait("HVT warnings ", seconds).split()[-1])
