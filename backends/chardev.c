@@ -128,6 +128,7 @@ void chardev_detach(struct chardev *c, void *opaque)
 	c->front = NULL;
 	chardev_cancel(&c->announce);
 	chardev_cancel(&c->stream.reader);
+	stream_read_on(c);   /* without a front end: only looks whether the peer leaves */
 }
 
 bool chardev_attached(struct chardev *c)

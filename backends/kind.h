@@ -43,6 +43,7 @@ struct stream {
 	enum stream_way way;
 	bool keep;                /* the descriptors are not ours to close */
 	GSource *reader;          /* loop only */
+	GSource *watcher;         /* loop only: instead of reader, for the peer's end */
 	GSource *writer;          /* chardev.lock */
 };
 

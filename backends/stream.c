@@ -43,6 +43,26 @@ static size_t room(struct chardev *c)
 	return n;
 }
 
+static gboolean gone(gint fd, GIOCondition condition, gpointer data)
+{
+	struct chardev *c = data;
+
+	chardev_cancel(&c->stream.watcher);
+	hangup(c);
+	return G_SOURCE_REMOVE;
+}
+
+/* Nobody reads: a peer that leaves must not keep the next one out until somebody does. */
+static void watch_end(struct chardev *c)
+{
+	chardev_cancel(&c->stream.reader);
+	if (c->stream.watcher || c->stream.way != STREAM_SOCKET || c->stream.in < 0)
+		return;
+	c->stream.watcher = g_unix_fd_source_new(c->stream.in, G_IO_HUP | G_IO_ERR);
+	g_source_set_callback(c->stream.watcher, G_SOURCE_FUNC(gone), c, NULL);
+	g_source_attach(c->stream.watcher, chardev_loop(c));
+}
+
 static gboolean readable(gint fd, GIOCondition condition, gpointer data)
 {
 	struct chardev *c = data;
@@ -51,7 +71,7 @@ static gboolean readable(gint fd, GIOCondition condition, gpointer data)
 	ssize_t got;
 
 	if (!c->front || !(n = room(c))) {
-		chardev_cancel(&c->stream.reader);
+		watch_end(c);
 		return G_SOURCE_REMOVE;
 	}
 	got = read(fd, buffer, MIN(n, sizeof buffer));
@@ -68,8 +88,13 @@ static gboolean readable(gint fd, GIOCondition condition, gpointer data)
 
 void stream_read_on(struct chardev *c)
 {
-	if (c->stream.reader || c->stream.in < 0 || !c->front)
+	if (c->stream.reader || c->stream.in < 0)
 		return;
+	if (!c->front) {
+		watch_end(c);
+		return;
+	}
+	chardev_cancel(&c->stream.watcher);
 	c->stream.reader = g_unix_fd_source_new(c->stream.in, G_IO_IN | G_IO_HUP | G_IO_ERR);
 	g_source_set_callback(c->stream.reader, G_SOURCE_FUNC(readable), c, NULL);
 	g_source_attach(c->stream.reader, chardev_loop(c));
@@ -197,6 +222,7 @@ void stream_close(struct chardev *c)
 {
 	lock_acquire(&c->lock);
 	chardev_cancel(&c->stream.reader);
+	chardev_cancel(&c->stream.watcher);
 	chardev_cancel(&c->stream.writer);
 	close_descriptors(&c->stream);
 	g_byte_array_set_size(c->queue, 0);
@@ -207,6 +233,7 @@ void stream_close(struct chardev *c)
 void stream_end_input(struct chardev *c)
 {
 	chardev_cancel(&c->stream.reader);
+	chardev_cancel(&c->stream.watcher);
 	lock_acquire(&c->lock);
 	if (!c->stream.keep && c->stream.in >= 0 && c->stream.in != c->stream.out)
 		close(c->stream.in);

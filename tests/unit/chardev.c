@@ -167,6 +167,30 @@ static void test_flow(struct fixture *f, gconstpointer data)
 	close(fd);
 }
 
+/* Nobody reads what a client left behind when it went: the next one gets in all the same. */
+static void test_gone_unread(struct fixture *f, gconstpointer data)
+{
+	struct chardev *c = make(f, "socket,id=s,path=%s,server=on,wait=off", f->path);
+	int fd = client(f->path), next;
+
+	f->tape.room = 1;
+	g_assert_true(chardev_attach(c, &front, &f->tape, NULL));
+	g_assert_cmpint(write(fd, "abc", 3), ==, 3);
+	UNTIL(f, f->tape.got->len == 1);
+	next = client(f->path);
+	close(fd);
+	UNTIL(f, f->tape.closed == 1 && f->tape.opened == 2);
+	f->tape.room = 10;
+	chardev_accept_input(c);
+	g_assert_cmpint(write(next, "d", 1), ==, 1);
+	UNTIL(f, f->tape.got->len == 2);
+	g_assert_cmpstr(f->tape.got->str, ==, "ad");
+	/* Without a front end, too. */
+	chardev_detach(c, &f->tape);
+	close(next);
+	UNTIL(f, !chardev_is_open(c));
+}
+
 /* A peer that does not read: the writer never blocks, and what fits in the buffer arrives. */
 static void test_slow_peer(struct fixture *f, gconstpointer data)
 {
@@ -422,6 +446,7 @@ int main(int argc, char **argv)
 	TEST(tcp);
 	TEST(file);
 	TEST(pipe);
+	TEST(gone_unread);
 	TEST(ringbuf);
 	TEST(mux);
 	TEST(pty);
