@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The PC as a whole: without a processor, and with one that runs a few instructions. */
 #include <glib/gstdio.h>
+#include <pthread.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "hw/i386/pc.h"
@@ -9,9 +11,10 @@
 enum { MIB = 1 << 20, WAIT_S = 60 };
 #define FOUR_GIB UINT64_C(0x100000000)
 
+/* Locks of pthread: the thread sanitizer knows nothing of GLib's. */
 struct events {
-	GMutex lock;
-	GCond changed;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
 	char *what;
 };
 
@@ -19,24 +22,26 @@ static void request(void *o, struct pc *pc, const char *what)
 {
 	struct events *e = o;
 
-	g_mutex_lock(&e->lock);
+	pthread_mutex_lock(&e->lock);
 	if (!e->what)
 		e->what = g_strdup(what);
-	g_cond_signal(&e->changed);
-	g_mutex_unlock(&e->lock);
+	pthread_cond_signal(&e->changed);
+	pthread_mutex_unlock(&e->lock);
 }
 
 /* The next request; NULL if there is none in time. */
 static char *next_request(struct events *e)
 {
-	gint64 until = g_get_monotonic_time() + WAIT_S * G_TIME_SPAN_SECOND;
+	struct timespec until;
 	char *what;
 
-	g_mutex_lock(&e->lock);
-	while (!e->what && g_cond_wait_until(&e->changed, &e->lock, until))
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += WAIT_S;
+	pthread_mutex_lock(&e->lock);
+	while (!e->what && !pthread_cond_timedwait(&e->changed, &e->lock, &until))
 		;
 	what = g_steal_pointer(&e->what);
-	g_mutex_unlock(&e->lock);
+	pthread_mutex_unlock(&e->lock);
 	return what;
 }
 
@@ -212,7 +217,7 @@ static void runs(void)
 	/* lidt of an empty table (at the image's zeros), then int3: triple fault */
 	static const uint8_t triple[] = { 0x0f, 0x01, 0x1d, 0xf0, 0, 0x10, 0, 0xcc };
 	const struct hv_config config = { .memory = 64 * MIB, .engine = "interp" };
-	struct events e = { 0 };
+	struct events e = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
 	GError *error = NULL;
 	struct hv *hv = hv_new(&config, &error);
 	struct x86_model *model = x86_model_parse("max", NULL, NULL, &error);
