@@ -146,15 +146,19 @@ static bool take_debug(struct x86_cpu *c, uint64_t dr6)
 	return take(c, X86_EV_FAULT, X86_DB);
 }
 
-static void flush_pending(struct x86_cpu *c, uint32_t p)
+static void flush_pending(struct x86_cpu *c)
 {
 	const uint32_t bits = X86_PEND_TLB | X86_PEND_TLB_WRITE | X86_PEND_CODE | X86_PEND_STEP |
 			      X86_PEND_INTR_WINDOW | X86_PEND_WORK;
+	uint32_t p;
 
-	if (!(p & bits))
+	if (!(pending(c) & bits))
 		return;
-	/* Cleared first, so that a request that comes while it is served is not lost. */
-	unpend(c, bits);
+	/*
+	 * Cleared first, so that a request that comes while it is served is not lost; and
+	 * read by what clears it, so that none is lost that comes in between.
+	 */
+	p = atomic_fetch_and(&c->pending, ~bits);
 	if (p & X86_PEND_TLB)
 		x86_tlb_flush(c, X86_FLUSH_ALL);
 	if (p & X86_PEND_TLB_WRITE)
@@ -196,7 +200,7 @@ static bool boundary(struct x86_cpu *c, enum x86_run *why)
 	uint32_t p;
 
 	c->cur = NULL;
-	flush_pending(c, pending(c));
+	flush_pending(c);
 	p = pending(c);
 	if (p & X86_PEND_INIT)
 		take_init(c);
