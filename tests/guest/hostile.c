@@ -12,7 +12,7 @@
  */
 #include "lib/guest.h"
 
-enum { SCRATCH_PAGES = 4, IST_SIZE = 8192 };
+enum { SCRATCH_PAGES = 4, IST_SIZE = 8192, MEMORY_END = 128 << 20 };
 /* Below 4 GiB for compatibility mode, where there is no memory. */
 #define CODE_AT 0xa0000000ull
 static uint64_t seed;
@@ -165,10 +165,10 @@ static void restore(uint64_t cr4)
 {
 	asm volatile("lgdt %0; lidt %1" : : "m"(gdt_now), "m"(idt_now));
 	asm volatile("movl %0, %%ds; movl %0, %%es; movl %0, %%fs; movl %0, %%gs" : : "r"(SEL_DATA));
+	wrmsr(MSR_EFER, EFER_LME | EFER_LMA | EFER_NXE);
 	write_cr0(CR0_PG | CR0_WP | CR0_NE | CR0_MP | CR0_PE | 0x10);
 	write_cr4(cr4);
 	write_dr7(0x400);
-	wrmsr(MSR_EFER, EFER_LME | EFER_LMA | EFER_NXE);
 	load_tss();
 }
 
@@ -218,6 +218,9 @@ void guest_main(void)
 	ports();
 	asm volatile("cli");
 
+	/* Code runs only where there is memory: a jump elsewhere would end the machine. */
+	for (uint64_t a = MEMORY_END; a < 1ull << 32; a += 1 << 21)
+		*page_entry(a, 2) |= P_NX;
 	*page_entry(CODE_AT, 2) = 0;
 	for (unsigned n = 0; n < SCRATCH_PAGES; n++)
 		page_map(CODE_AT + n * PAGE, (uint64_t)scratch + n * PAGE, P_P | P_W | P_U, 1);
