@@ -152,6 +152,9 @@ void trap_init(void)
 {
 	struct { uint16_t limit; unsigned long base; } __attribute__((packed)) table;
 
+	/* Firmware may have left the 8259s open. */
+	outb(0x21, 0xff);
+	outb(0xa1, 0xff);
 	for (unsigned v = 0; v < 256; v++)
 		reset_gate(v, GATE_INTERRUPT, 0);
 	reset_gate(BP, GATE_USER, 0);
