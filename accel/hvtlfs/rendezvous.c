@@ -98,9 +98,14 @@ static void wait_others(struct partition *p, struct vp *self, uint32_t bits)
 	for (uint32_t i = 0; i < p->vp_count; i++) {
 		if (p->vps[i] == self)
 			continue;
-		/* No gate is opened: who sleeps acts on it when he wakes. */
-		x86_pend(&p->vps[i]->cpu, bits | X86_PEND_WORK);
-		seen[i] = atomic_load(&p->vps[i]->epoch);
+		/*
+		 * No gate is opened: who sleeps acts on it when he wakes.  If the epoch moves
+		 * meanwhile, the step may have been the answer already, and none would follow.
+		 */
+		do {
+			seen[i] = atomic_load(&p->vps[i]->epoch);
+			x86_pend(&p->vps[i]->cpu, bits | X86_PEND_WORK);
+		} while (atomic_load(&p->vps[i]->epoch) != seen[i]);
 	}
 	for (uint32_t i = 0; i < p->vp_count; i++)
 		if (p->vps[i] != self && (seen[i] & 1))
