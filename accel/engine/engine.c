@@ -5,10 +5,18 @@
 #include "accel/engine/engine.h"
 
 #include <string.h>
+#include <sys/mman.h>
 
+enum { STACK_BELOW = 128 << 10, GUARD = 4096 };
+
+/* The first is the default. */
+#ifdef __x86_64__
+static const struct engine *const engines[] = { &engine_interp, &engine_jit };
+const char *const engine_names[] = { "interp", "jit", NULL };
+#else
 static const struct engine *const engines[] = { &engine_interp };
-
 const char *const engine_names[] = { "interp", NULL };
+#endif
 
 const struct engine *engine_find(const char *name)
 {
@@ -18,4 +26,19 @@ const struct engine *engine_find(const char *name)
 		if (!strcmp(engines[i]->name, name))
 			return engines[i];
 	return NULL;
+}
+
+void *engine_place(size_t size)
+{
+	uint8_t *p = mmap(NULL, GUARD + STACK_BELOW + size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		return NULL;
+	mprotect(p, GUARD, PROT_NONE);
+	return p + GUARD + STACK_BELOW;
+}
+
+void engine_unplace(void *place, size_t size)
+{
+	munmap((uint8_t *)place - GUARD - STACK_BELOW, GUARD + STACK_BELOW + size);
 }

@@ -8,6 +8,8 @@
  */
 #include <stdlib.h>
 #include <string.h>
+
+#include "accel/engine/engine.h"
 #include <sys/prctl.h>
 
 #include "hv/hypercall.h"
@@ -419,13 +421,10 @@ static void lock_and_condition_init(struct vp *vp)
 
 struct vp *vp_new(struct partition *p, uint32_t index, GError **error)
 {
-	void *memory;
-	struct vp *vp;
+	struct vp *vp = engine_place(sizeof *vp);
 
-	if (posix_memalign(&memory, 64, sizeof *vp))
+	if (!vp)
 		g_error("no memory for a virtual processor");
-	vp = memory;
-	memset(vp, 0, sizeof *vp);
 	vp->partition = p;
 	vp->index = index;
 	vp->suspend = SUSPEND_CREATED;
@@ -516,5 +515,5 @@ void vp_free(struct vp *vp)
 	g_clear_object(&vp->object);
 	pthread_cond_destroy(&vp->changed);
 	lock_destroy(&vp->lock);
-	free(vp);
+	engine_unplace(vp, sizeof *vp);
 }

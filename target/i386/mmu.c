@@ -419,13 +419,14 @@ static void set_tags(struct x86_cpu *c, enum x86_mmu mmu, unsigned i)
 {
 	struct x86_tlb_entry *t = &c->tlb[mmu][i];
 	const struct x86_tlb_back *b = &c->tlb_back[mmu][i];
+	const uint64_t none = x86_tlb_no_tag(i);
 	bool data = b->host && !(c->mode & X86_MODE_AC) && !(c->watch_data && page_watched(c, b->page));
 
 	t->add = (uint64_t)(uintptr_t)b->host - b->page;
-	t->read = data && (b->may & 1 << X86_READ) && (b->rights & X86_PAGE_READ) ? b->page : X86_TLB_INVALID;
+	t->read = data && (b->may & 1 << X86_READ) && (b->rights & X86_PAGE_READ) ? b->page : none;
 	t->write = data && (b->may & 1 << X86_WRITE) && (b->rights & X86_PAGE_WRITE) &&
-		   !atomic_load(&b->code->granules) ? b->page : X86_TLB_INVALID;
-	t->exec = b->host && (b->may & 1 << X86_EXEC) && (b->rights & X86_PAGE_EXEC) ? b->page : X86_TLB_INVALID;
+		   !atomic_load(&b->code->granules) ? b->page : none;
+	t->exec = b->host && (b->may & 1 << X86_EXEC) && (b->rights & X86_PAGE_EXEC) ? b->page : none;
 }
 
 static const struct x86_tlb_back *tlb_fill(struct x86_cpu *c, uint64_t lin, enum x86_access a, enum x86_mmu mmu)
@@ -466,7 +467,7 @@ static const struct x86_tlb_back *translate(struct x86_cpu *c, uint64_t lin, enu
 
 	if (b->page != (lin & X86_PAGE_MASK) || !(b->may & 1 << a) || !b->host)
 		return tlb_fill(c, lin, a, mmu);
-	if (a == X86_WRITE && c->tlb[mmu][i].write == X86_TLB_INVALID && !atomic_load(&b->code->granules))
+	if (a == X86_WRITE && c->tlb[mmu][i].write == x86_tlb_no_tag(i) && !atomic_load(&b->code->granules))
 		set_tags(c, mmu, i);
 	return b;
 }
@@ -475,7 +476,7 @@ static void slot_drop(struct x86_cpu *c, unsigned mmu, unsigned i)
 {
 	struct x86_tlb_entry *t = &c->tlb[mmu][i];
 
-	t->read = t->write = t->exec = X86_TLB_INVALID;
+	t->read = t->write = t->exec = x86_tlb_no_tag(i);
 	c->tlb_back[mmu][i].page = X86_TLB_INVALID;
 }
 
@@ -537,8 +538,11 @@ void x86_tlb_flush_writes(struct x86_cpu *c)
 	c->count.flush_writes++;
 	for (unsigned m = 0; m < X86_MMU_COUNT; m++) {
 		for (unsigned k = 0; k < X86_TLB_SIZE / 64; k++) {
-			for (uint64_t s = c->tlb_used[m][k]; s; s &= s - 1)
-				c->tlb[m][k * 64 + (unsigned)__builtin_ctzll(s)].write = X86_TLB_INVALID;
+			for (uint64_t s = c->tlb_used[m][k]; s; s &= s - 1) {
+				unsigned i = k * 64 + (unsigned)__builtin_ctzll(s);
+
+				c->tlb[m][i].write = x86_tlb_no_tag(i);
+			}
 		}
 	}
 }

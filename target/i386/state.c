@@ -21,10 +21,14 @@ void x86_init(struct x86_cpu *c, const struct x86_ops *ops, void *opaque,
 	c->index = index;
 	c->apic_id = apic_id;
 	c->threads = threads;
-	memset(c->tlb, 0xff, sizeof c->tlb);
-	for (unsigned m = 0; m < X86_MMU_COUNT; m++)
-		for (unsigned i = 0; i < X86_TLB_SIZE; i++)
+	for (unsigned m = 0; m < X86_MMU_COUNT; m++) {
+		for (unsigned i = 0; i < X86_TLB_SIZE; i++) {
+			struct x86_tlb_entry *t = &c->tlb[m][i];
+
+			t->read = t->write = t->exec = x86_tlb_no_tag(i);
 			c->tlb_back[m][i].page = X86_TLB_INVALID;
+		}
+	}
 }
 
 static void seg_reset(struct x86_seg *s, uint32_t attr)

@@ -66,7 +66,8 @@ void native_run(struct test_case *t);
 
 /* engine-side.c */
 struct guest;
-struct guest *guest_new(void);
+struct engine;
+struct guest *guest_new(const struct engine *engine);
 void guest_free(struct guest *g);
 void guest_run(struct guest *g, struct test_case *t);
 

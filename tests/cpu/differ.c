@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "accel/engine/engine.h"
 #include "case.h"
 #include "decode-tables.h"
 
@@ -343,6 +344,7 @@ static void run_form(struct run *r, unsigned map, unsigned opcode, unsigned form
 
 static guint64 seed = 1;
 static char *only_name;
+static const char *engine = "interp";
 
 /* Rows that exist only outside 64-bit mode: nothing on this host can check them. */
 static void skip_32(void)
@@ -373,7 +375,7 @@ static void test_mode(gconstpointer data)
 		return;
 	}
 	r.gen = generator_new(seed);
-	r.guest = guest_new();
+	r.guest = guest_new(engine_find(engine));
 	r.batch = mmap(NULL, BATCH * sizeof *r.batch, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	r.cases = g_new0(unsigned, x86_row_count);
 	r.bad = g_new0(unsigned, x86_row_count);
@@ -421,6 +423,7 @@ int main(int argc, char **argv)
 {
 	const GOptionEntry entries[] = {
 		{ "sequence", 0, 0, G_OPTION_ARG_INT64, &seed, "start of the random sequence", "N" },
+		{ "engine", 0, 0, G_OPTION_ARG_STRING, &engine, "what runs the cases", "NAME" },
 		{ "row", 0, 0, G_OPTION_ARG_STRING, &only_name, "run only the rows of this name", "NAME" },
 		{ NULL, 0, 0, 0, NULL, NULL, NULL },
 	};
@@ -431,6 +434,8 @@ int main(int argc, char **argv)
 	if (!g_option_context_parse(o, &argc, &argv, NULL))
 		return 2;
 	g_option_context_free(o);
+	if (!engine_find(engine))
+		return 2;
 	g_test_add_func("/cpu/differ/excluded", list_excluded);
 	g_test_add_data_func("/cpu/differ/64", GUINT_TO_POINTER(CASE_64), test_mode);
 	g_test_add_data_func("/cpu/differ/32", GUINT_TO_POINTER(CASE_32), test_mode);

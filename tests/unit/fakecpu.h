@@ -120,15 +120,15 @@ static struct fake *fake_new(void)
 
 	f->ram = aligned_alloc(4096, RAM_SIZE);
 	memset(f->ram, 0, RAM_SIZE);
-	f->c = aligned_alloc(64, (sizeof *f->c + 63) & ~(size_t)63);
-	memset(f->c, 0, sizeof *f->c);
+	f->c = engine_place(sizeof *f->c);
+	g_assert_nonnull(f->c);
 	memset(f->model.features, 0xff, sizeof f->model.features);
 	f->model.phys_bits = 40;
 	f->model.virt_bits = 48;
 	f->vector = -1;
 	x86_init(f->c, &fake_ops, f, &f->model, 0, 0, 1);
 	x86_reset(f->c, X86_RESET_POWER_ON);
-	f->engine = engine_find("interp");
+	f->engine = engine_find(g_getenv("TEST_ENGINE") ? g_getenv("TEST_ENGINE") : "interp");
 	g_assert_true(f->engine->attach(f->c));
 	return f;
 }
@@ -136,7 +136,7 @@ static struct fake *fake_new(void)
 static void fake_free(struct fake *f)
 {
 	f->engine->detach(f->c);
-	free(f->c);
+	engine_unplace(f->c, sizeof *f->c);
 	free(f->ram);
 	free(f);
 }

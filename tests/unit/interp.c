@@ -270,6 +270,31 @@ static void test_undefined(void)
 	fake_free(f);
 }
 
+/* Addresses next to 0, whose translations nobody has looked up, are no hits of an empty TLB. */
+static void test_empty_tlb(void)
+{
+	static const uint64_t at[] = { 0, 1, 0x10, 0xffe, 0xffb, (uint64_t)-1, (uint64_t)-8, (uint64_t)-4096, 0x1000 };
+	unsigned i;
+
+	for (i = 0; i < sizeof at / sizeof at[0]; i++) {
+		struct fake *f = start();
+
+		put64(f, PT, 0);
+		put64(f, PT + 8, 0);
+			f->c->gpr[X86_RDI] = at[i];
+		/* xchg [rdi],cl */
+		CODE_IS(f, 0x90, 0x86, 0x0f, HLT);
+		run_to_fault(f, X86_PFAULT, CODE + 1);
+		g_assert_cmphex(f->c->cr2, ==, at[i]);
+		/* mov eax,[rdi] */
+		resume_at(f, CODE + 64);
+		LOAD(f, CODE + 64, 0x8b, 0x07, HLT);
+		run_to_fault(f, X86_PFAULT, CODE + 64);
+		g_assert_cmphex(f->c->cr2, ==, at[i]);
+		fake_free(f);
+	}
+}
+
 /* An instruction that faults on its store has changed nothing. */
 static void test_store_fault(void)
 {
@@ -700,6 +725,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/interp/code/arena", test_arena);
 	g_test_add_func("/interp/fault/divide", test_divide);
 	g_test_add_func("/interp/fault/undefined", test_undefined);
+	g_test_add_func("/interp/fault/empty-tlb", test_empty_tlb);
 	g_test_add_func("/interp/fault/store", test_store_fault);
 	g_test_add_func("/interp/fault/noncanonical", test_noncanonical);
 	g_test_add_func("/interp/fault/privilege", test_privilege);

@@ -60,6 +60,12 @@ static const struct uop *block_end(struct x86_cpu *c, const struct uop *u)
 	return block_link(c, u, c->mode & X86_MODE_CS64 ? ip : (uint32_t)ip);
 }
 
+bool block_is_end(const struct uop *u) { return u->fn == block_end; }
+bool block_refuses(const struct uop *u)
+{
+	return u->fn == raise_ud || u->fn == raise_gp || u->fn == raise_no_unit;
+}
+
 /* ---- one uop --------------------------------------------------------------------- */
 
 static bool uop_illegal(const struct x86_cpu *c, const struct x86_insn *i)
@@ -321,7 +327,7 @@ static struct block *block_make(struct x86_cpu *c, uint64_t lin, const struct x8
 	b = s.b = (struct block *)(in->arena + in->used);
 	/* gen before marking: see mark_code(). */
 	*b = (struct block){ .code = page->code, .gen = atomic_load(&page->code->gen), .key = key,
-			     .offset = (uint16_t)s.offset };
+			     .offset = (uint16_t)s.offset, .bytes_at = page->host + s.offset };
 	count = decode_block(c, &s, key & KEY_ONE || c->mode & X86_MODE_STEP ? 1 : BLOCK_MAX);
 	in->used += sizeof(struct block) + count * sizeof(struct uop);
 	h = hash_index(page->code, s.offset, key);

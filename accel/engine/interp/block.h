@@ -31,6 +31,8 @@ struct block {
 	uint16_t offset;                /* in the frame of code */
 	uint16_t bytes;
 	struct block *next;             /* same hash bucket */
+	const uint8_t *bytes_at;        /* the first byte in its frame */
+	struct variant *variant;        /* the translator's code for it */
 	struct uop uop[] __attribute__((aligned(64)));
 };
 
@@ -58,6 +60,8 @@ struct interp {
 	bool exclusive;                 /* between exclusive_begin and _end */
 	/* X86_PEND_INTR seen with IF clear: put aside so that blocks still chain. */
 	bool intr_waiting;
+	/* The translator: runs the block at @u (c->rip), or answers what to interpret. */
+	const struct uop *(*translated)(struct x86_cpu *c, const struct uop *u);
 	bool resuming;                  /* gdb: the first instruction ignores its breakpoint */
 };
 
@@ -140,6 +144,9 @@ static inline const struct uop *block_link(struct x86_cpu *c, const struct uop *
  * instruction.  Raises fetch faults with c->cur NULL.
  */
 const struct uop *block_lookup(struct x86_cpu *c, bool one);
+/* Behind the last instruction; only raises an exception. */
+bool block_is_end(const struct uop *u);
+bool block_refuses(const struct uop *u);
 /* Drops all blocks.  Not inside one. */
 void blocks_drop(struct interp *in);
 

@@ -338,6 +338,16 @@ static bool deliver_held(struct x86_cpu *c)
 	return x86_deliver(c);
 }
 
+static void run_block(struct x86_cpu *c)
+{
+	const struct uop *u = block_lookup(c, false);
+
+	if (interp_of(c)->translated && nothing_pending(c))
+		u = interp_of(c)->translated(c, u);
+	if (u)
+		execute(c, u);
+}
+
 static enum x86_run loop(struct x86_cpu *c, bool single)
 {
 	enum x86_run why;
@@ -355,7 +365,7 @@ static enum x86_run loop(struct x86_cpu *c, bool single)
 		} else {
 			if (log_blocks(c))
 				x86_pend(c, X86_PEND_STEP);
-			execute(c, block_lookup(c, false));
+			run_block(c);
 		}
 	}
 }

@@ -27,7 +27,15 @@ struct engine {
 	void (*forget)(struct x86_cpu *c);
 };
 
-extern const struct engine engine_interp;
+extern const struct engine engine_interp, engine_jit;
+
+/*
+ * Zeroed memory of @size bytes that begins with a struct x86_cpu, with a stack and a
+ * guard page below it: translated code has its stack pointer there, so signals
+ * need the room.  NULL: no memory.  @size must be the same when freed.
+ */
+void *engine_place(size_t size);
+void engine_unplace(void *place, size_t size);
 
 /* By name; NULL if there is none.  engine_names: NULL-terminated. */
 const struct engine *engine_find(const char *name);

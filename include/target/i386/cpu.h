@@ -123,7 +123,17 @@ struct x86_fpu {
 /* ---- TLB ----------------------------------------------------------------- */
 
 enum { X86_TLB_BITS = 10, X86_TLB_SIZE = 1 << X86_TLB_BITS };
-#define X86_TLB_INVALID UINT64_MAX
+#define X86_TLB_INVALID UINT64_MAX  /* in tlb_back */
+
+/*
+ * The tag of slot @i that no address hits: a page that belongs into another slot.  So
+ * neither a compare nor the translator's `address - tag < 4096` ever takes it for a
+ * hit.  UINT64_MAX would make the latter hit for addresses -1 to 4094.
+ */
+static inline uint64_t x86_tlb_no_tag(unsigned i)
+{
+	return (uint64_t)(i ^ 1) << 12;
+}
 
 /*
  * Which rights a translation is looked up with; index of x86_cpu.tlb.
@@ -135,7 +145,7 @@ enum x86_mmu { X86_MMU_KERNEL, X86_MMU_USER, X86_MMU_KERNEL_AC, X86_MMU_COUNT };
 enum x86_access { X86_READ, X86_WRITE, X86_EXEC };
 
 struct x86_tlb_entry {
-	uint64_t read, write, exec;  /* linear page address, or X86_TLB_INVALID */
+	uint64_t read, write, exec;  /* linear page address, or x86_tlb_no_tag() */
 	uint64_t add;                /* host address - linear address */
 };
 
@@ -358,6 +368,10 @@ struct x86_cpu {
 	 */
 	uint64_t rip;
 	const struct uop *cur;
+	void *engine;                 /* owned by the engine */
+	/* Translated code: the thread's stack meanwhile, and arithmetic flags as LAHF and SETO AL give them. */
+	uint64_t engine_sp;
+	uint32_t engine_flags;
 
 	struct x86_seg seg[X86_SEG_COUNT];
 	struct x86_seg ldt, tr;
@@ -411,7 +425,6 @@ struct x86_cpu {
 	uint8_t watch_data, watch_io, watch_hit;
 	uint32_t apic_id, index;
 	uint32_t threads;             /* processors of the machine, for topology leaves */
-	void *engine;                 /* owned by the engine */
 	/* gdb's wishes: single step, and instruction breakpoints (linear addresses) */
 	bool debug_step;
 	uint32_t debug_break_count;

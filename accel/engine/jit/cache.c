@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The code cache: a memfd mapped twice, so that no mapping is writable and executable.
+ */
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "jit.h"
+
+bool jit_cache_open(struct jit *j)
+{
+	j->write = j->exec = MAP_FAILED;
+	j->fd = memfd_create("translated-code", MFD_CLOEXEC);
+	if (j->fd < 0)
+		return false;
+	if (!ftruncate(j->fd, JIT_CACHE)) {
+		j->write = mmap(NULL, JIT_CACHE, PROT_READ | PROT_WRITE, MAP_SHARED, j->fd, 0);
+		j->exec = mmap(NULL, JIT_CACHE, PROT_READ | PROT_EXEC, MAP_SHARED, j->fd, 0);
+	}
+	if (j->write != MAP_FAILED && j->exec != MAP_FAILED)
+		return true;
+	jit_cache_close(j);
+	return false;
+}
+
+void jit_cache_close(struct jit *j)
+{
+	if (j->write != MAP_FAILED)
+		munmap(j->write, JIT_CACHE);
+	if (j->exec != MAP_FAILED)
+		munmap(j->exec, JIT_CACHE);
+	close(j->fd);
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * x86-64 encoder helpers: bytes appended to a bounded buffer.
+ */
+#ifndef JIT_EMIT_H
+#define JIT_EMIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+enum { H_RAX, H_RCX, H_RDX, H_RBX, H_RSP, H_RBP, H_RSI, H_RDI, H_R8, H_S0, H_S1, H_GSP, H_R12 };
+
+/* Code is written at `at` (writable alias); offsets of the cache are the same in both aliases. */
+struct emit {
+	uint8_t *base;
+	uint32_t at, end;
+	bool full;       /* did not fit: nothing of it may be used */
+};
+
+static inline void e8(struct emit *e, uint8_t v)
+{
+	if (e->at >= e->end)
+		e->full = true;
+	else
+		e->base[e->at++] = v;
+}
+static inline void en(struct emit *e, const void *p, unsigned n)
+{
+	const uint8_t *b = p;
+
+	while (n--)
+		e8(e, *b++);
+}
+static inline void e32(struct emit *e, uint32_t v) { en(e, &v, 4); }
+static inline void e64(struct emit *e, uint64_t v) { en(e, &v, 8); }
+
+/* A rel32 at @site (its last four bytes emitted) now leads to @to. */
+static inline void e_patch(struct emit *e, uint32_t site, uint32_t to)
+{
+	int32_t rel = (int32_t)(to - (site + 4));
+
+	if (!e->full)
+		memcpy(e->base + site, &rel, 4);
+}
+static inline void e_rel(struct emit *e, uint32_t to)
+{
+	e32(e, 0);
+	if (!e->full)
+		e_patch(e, e->at - 4, to);
+}
+
+/* op reg, [RSP + disp32]; W: 64 bits. */
+static inline void e_ctx(struct emit *e, bool w, uint8_t op, unsigned reg, uint32_t disp)
+{
+	e8(e, (uint8_t)(0x40 | w << 3 | (reg >> 3) << 2));
+	e8(e, op);
+	e8(e, (uint8_t)(0x84 | (reg & 7) << 3));
+	e8(e, 0x24);
+	e32(e, disp);
+}
+static inline void e_load(struct emit *e, unsigned reg, uint32_t disp) { e_ctx(e, true, 0x8b, reg, disp); }
+static inline void e_store(struct emit *e, unsigned reg, uint32_t disp) { e_ctx(e, true, 0x89, reg, disp); }
+static inline void e_imm64(struct emit *e, unsigned reg, uint64_t v)
+{
+	e8(e, (uint8_t)(0x48 | reg >> 3));
+	e8(e, (uint8_t)(0xb8 | (reg & 7)));
+	e64(e, v);
+}
+/* lea reg, [base + disp32]; base is not RSP or R12. */
+static inline void e_lea(struct emit *e, unsigned reg, unsigned base, int32_t disp)
+{
+	e8(e, (uint8_t)(0x48 | (reg >> 3) << 2 | base >> 3));
+	e8(e, 0x8d);
+	e8(e, (uint8_t)(0x80 | (reg & 7) << 3 | (base & 7)));
+	if ((base & 7) == 4)
+		e8(e, 0x24);
+	e32(e, (uint32_t)disp);
+}
+static inline void e_bytes(struct emit *e, const char *hex, unsigned n) { en(e, hex, n); }
+#define E_RAW(e, s) e_bytes(e, s, sizeof(s) - 1)
+
+#endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Entering and leaving translated code, and one instruction by the interpreter.
+ *
+ * Arithmetic flags travel in engine_flags as LAHF and SETO leave them in EAX.
+ * `cmp al, 81h` makes OF from AL without changing it, SAHF the rest; POPF would
+ * cost ten times as much.
+ */
+#include "jit.h"
+
+static const uint8_t pinned[] = { H_RCX, H_RDX, H_RBX, H_RBP, H_RSI, H_RDI, H_R8, 12, 13, 14, 15 };
+
+static void regs_out(struct emit *e, int32_t rsp_off)
+{
+	unsigned i;
+
+	for (i = 0; i < sizeof pinned; i++)
+		e_store(e, pinned[i], GPR_AT(pinned[i]) + rsp_off);
+	e_store(e, H_GSP, GPR_AT(X86_RSP) + rsp_off);
+	e_store(e, H_RAX, GPR_AT(X86_RAX) + rsp_off);
+	E_RAW(e, "\x9f\x0f\x90\xc0");                                 /* lahf; seto al */
+	e_ctx(e, false, 0x89, H_RAX, CPU_AT(engine_flags) + rsp_off);
+}
+
+static void regs_in(struct emit *e)
+{
+	unsigned i;
+
+	e_ctx(e, false, 0x8b, H_RAX, CPU_AT(engine_flags));
+	E_RAW(e, "\x3c\x81\x9e");                                     /* cmp al,81h; sahf */
+	for (i = 0; i < sizeof pinned; i++)
+		e_load(e, pinned[i], GPR_AT(pinned[i]));
+	e_load(e, H_GSP, GPR_AT(X86_RSP));
+	e_load(e, H_RAX, GPR_AT(X86_RAX));
+}
+
+static void back_to_c(struct emit *e)
+{
+	e_load(e, H_RSP, CPU_AT(engine_sp));
+	E_RAW(e, "\x41\x5f\x41\x5e\x41\x5d\x41\x5c\x5d\x5b\xc3");     /* pop r15 r14 r13 r12 rbp rbx; ret */
+}
+
+/* uint64_t enter(c, host code): what leave found in S1. */
+static void make_enter(struct emit *e)
+{
+	E_RAW(e, "\x53\x55\x41\x54\x41\x55\x41\x56\x41\x57");         /* push rbx rbp r12 r13 r14 r15 */
+	E_RAW(e, "\x49\x89\xf1");                                     /* mov r9,rsi */
+	E_RAW(e, "\x48\x89\xa7");                                     /* mov [rdi+engine_sp],rsp */
+	e32(e, CPU_AT(engine_sp));
+	E_RAW(e, "\x48\x89\xfc");                                     /* mov rsp,rdi */
+	regs_in(e);
+	E_RAW(e, "\x41\xff\xe1");                                     /* jmp r9 */
+}
+
+/* S0: RIP to go on at; S1: the link site or 0. */
+static void make_leave(struct emit *e)
+{
+	e_store(e, H_S0, CPU_AT(rip));
+	regs_out(e, 0);
+	E_RAW(e, "\x4c\x89\xd0");                                     /* mov rax,r10 */
+	back_to_c(e);
+}
+
+/* Called with S0: uop, S1: linear address of the block.  Returns to the caller, or leaves. */
+static void make_step(struct emit *e)
+{
+	uint32_t site;
+
+	e_store(e, H_S0, CPU_AT(cur) + 8);
+	e_store(e, H_S1, GPR_AT(X86_RIPBASE) + 8);
+	regs_out(e, 8);
+	E_RAW(e, "\x48\x8d\x7c\x24\x08");                             /* lea rdi,[rsp+8] */
+	E_RAW(e, "\x48\x89\xfb");                                     /* mov rbx,rdi */
+	E_RAW(e, "\x4c\x89\xce");                                     /* mov rsi,r9 */
+	E_RAW(e, "\x4c\x8b\x24\x24");                                 /* mov r12,[rsp]: return address */
+	E_RAW(e, "\x48\x8b\xa7");                                     /* mov rsp,[rdi+engine_sp] */
+	e32(e, CPU_AT(engine_sp));
+	E_RAW(e, "\x48\x83\xec\x08");                                 /* sub rsp,8: six pushed and a return address */
+	e_imm64(e, H_RAX, (uint64_t)(uintptr_t)jit_step);
+	E_RAW(e, "\xff\xd0\x48\x89\xdc\x84\xc0");                     /* call rax; mov rsp,rbx; test al,al */
+	E_RAW(e, "\x0f\x84");
+	site = e->at;
+	e32(e, 0);
+	E_RAW(e, "\x4d\x89\xe1");                                     /* mov r9,r12 */
+	regs_in(e);
+	E_RAW(e, "\x41\xff\xe1");                                     /* jmp r9 */
+	e_patch(e, site, e->at);
+	E_RAW(e, "\x31\xc0");
+	back_to_c(e);
+}
+
+void jit_thunks(struct jit *j)
+{
+	struct emit e = { .base = j->write, .end = 4096 };
+
+	j->thunk_enter = e.at;
+	make_enter(&e);
+	j->thunk_leave = e.at;
+	make_leave(&e);
+	j->thunk_step = e.at;
+	make_step(&e);
+	assert(!e.full);
+	j->start = j->used = 4096;
+}
