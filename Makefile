@@ -17,6 +17,7 @@ help:
 	@echo 'make check       all tests (set-up included)'
 	@echo 'make check-cpu-long   every instruction form, many more cases'
 	@echo 'make check-boot-long  both kernels again and again, long stress, processor time of an idle guest (an hour)'
+	@echo 'make check-hostile-long   ten minutes of random code and garbage in a guest (SECS=600)'
 	@echo 'make check-sanitize   the tests under AddressSanitizer and UndefinedBehaviorSanitizer'
 	@echo 'make check-thread     the unit tests and a boot with 2 VPs under ThreadSanitizer'
 	@echo 'make fuzz        random input to the parsers, FUZZ_SECONDS (600) each; more is found with BUILD=build-asan, after check-sanitize'
@@ -49,6 +50,10 @@ check-boot-long: all
 	@scripts/make-guest -k cloud
 	@scripts/make-guest -k generic
 	@tests/run-check --build $(BUILD) --suite long $(CHECK_ARGS)
+
+SECS ?= 600
+check-hostile-long: all
+	@python3 tests/guest/run.py $(BUILD)/qemu-system-x86_64 $(BUILD)/tests/guest/guest-hostile -r $(SECS) -- -cpu max -smp 2
 
 check-sanitize:
 	@./configure --build $(BUILD)-asan --sanitize
