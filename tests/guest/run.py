@@ -31,7 +31,7 @@ def run(a, options):
     planned = may_end = False
     checks = 0
     environment = dict(os.environ)
-    for name, words in (("ASAN", f"exitcode={SANITIZER}"), ("UBSAN", "halt_on_error=1"), ("TSAN", f"exitcode={SANITIZER}")):
+    for name, words in (("ASAN", f"exitcode={SANITIZER}"), ("UBSAN", f"exitcode={SANITIZER}:halt_on_error=1"), ("TSAN", f"exitcode={SANITIZER}")):
         environment[name + "_OPTIONS"] = f"{words}:{os.environ.get(name + '_OPTIONS', '')}"
     slower = int(os.environ.get("HVTLFS_TEST_SLOWER", "1"))
     timeout = a.timeout * slower
@@ -41,13 +41,14 @@ def run(a, options):
             for alarm in alarms:
                 alarm.start()
             for line in emulator.stdout:
-                print(line.rstrip("\r\n"), flush=True)
-                planned |= line.startswith("1..")
+                # What a program in ruins says is no TAP.
+                print(("# " if may_end else "") + line.rstrip("\r\n"), flush=True)
+                planned |= not may_end and line.startswith("1..")
                 if line.startswith(MAY_END):
                     may_end = True
                     alarms.append(threading.Timer(GRACE * slower, emulator.terminate))
                     alarms[-1].start()
-                checks += line.startswith(("ok ", "not ok "))
+                checks += not may_end and line.startswith(("ok ", "not ok "))
             status = emulator.wait()
         finally:
             for alarm in alarms:
@@ -58,7 +59,7 @@ def run(a, options):
         print(f"{'' if good else 'not '}ok 1 - the machine ends with {a.exit_code} (ended with {status})")
         print("1..1")
         return 0 if good else 1
-    if may_end and not planned:
+    if may_end:
         good = status == 0 or (status > 0 and status % 2 == 1)
         print(f"{'' if good else 'not '}ok {checks + 1} - the machine ends in order (with {status})\n1..{checks + 1}")
         return 0 if good else 1
