@@ -203,6 +203,8 @@ static bool topology(struct options *o, const struct keyval *kv, GError **error)
 		return false;
 	if (MAX(MAX(o->cpus, o->max_cpus), MAX(MAX(sockets, cores), MAX(threads, dies))) > VPS_MAX)
 		return bad(error, "Invalid SMP CPUs: at most %d are supported", VPS_MAX);
+	if (dies > 1)
+		return bad(error, "Invalid CPU topology: dies (%" PRIu64 "): a socket has one die here; use more sockets or cores", dies);
 	if (!dies || (keyval_get(kv, "cpus") && !o->cpus))
 		return bad(error, "Invalid CPU topology: a count of zero");
 	product = o->max_cpus ? o->max_cpus : o->cpus;
@@ -221,6 +223,8 @@ static bool topology(struct options *o, const struct keyval *kv, GError **error)
 		return bad(error, "Invalid CPU topology: sockets (%" PRIu64 ") * dies (%" PRIu64
 			   ") * cores (%" PRIu64 ") * threads (%" PRIu64 ") != maxcpus (%" PRIu64 ")",
 			   sockets, dies, cores, threads, product);
+	o->cores = cores;
+	o->threads = threads;
 	if (o->cpus > o->max_cpus)
 		return bad(error, "Invalid CPU topology: maxcpus (%" PRIu64 ") must not be below cpus (%"
 			   PRIu64 ")", o->max_cpus, o->cpus);
@@ -598,7 +602,7 @@ static struct options *defaults(const char *program)
 	o->program = g_path_get_basename(program);
 	o->engine = g_strdup("interp");
 	o->cpu = g_strdup("default");
-	o->cpus = o->max_cpus = 1;
+	o->cpus = o->max_cpus = o->cores = o->threads = 1;
 	o->memory = MEMORY_DEFAULT;
 	for (size_t i = 0; i < G_N_ELEMENTS(lists); i++)
 		*lists[i] = g_ptr_array_new_with_free_func(g_free);

@@ -17,6 +17,7 @@ struct options {
 	uint64_t hv_memory;         /* bytes of the whole machine; 0: chosen */
 	char *cpu, *name, *uuid;
 	uint64_t cpus, max_cpus;
+	uint64_t cores, threads;      /* of a socket, of a core */
 	uint64_t memory;            /* of the first partition, bytes */
 	char *kernel, *initrd, *append, *bios;
 	GPtrArray *firmware_dirs;   /* -L */

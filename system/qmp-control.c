@@ -105,11 +105,12 @@ static JsonNode *query_cpus_fast(struct vmm *v, JsonObject *args, GError **error
 		JsonObject *o = json_object_new(), *props = json_object_new();
 		struct vp *vp = partition_vp(p, i);
 		char *path = hvt_object_path(vp_object(vp));
+		const struct x86_topology *t = &vp_cpu(vp)->topology;
 
 		json_object_set_int_member(o, "thread-id", vp_thread_id(vp));
-		json_object_set_int_member(props, "core-id", i);
-		json_object_set_int_member(props, "thread-id", 0);
-		json_object_set_int_member(props, "socket-id", 0);
+		json_object_set_int_member(props, "core-id", i / t->threads % t->cores);
+		json_object_set_int_member(props, "thread-id", i % t->threads);
+		json_object_set_int_member(props, "socket-id", i / t->threads / t->cores);
 		json_object_set_object_member(o, "props", props);
 		json_object_set_string_member(o, "qom-path", path);
 		json_object_set_int_member(o, "cpu-index", i);

@@ -429,7 +429,7 @@ static bool make_root(struct vmm *v, GError **error)
 	struct pc_config c = {
 		.name = "root", .hv = v->hv, .model = v->model, .features = &v->features, .memory = o->memory,
 		.allow_empty = o->qtest != NULL,
-		.vps = o->cpus, .max_vps = o->max_cpus,
+		.vps = o->cpus, .max_vps = o->max_cpus, .topology = { o->cores, o->threads },
 		.kernel = o->kernel, .initrd = o->initrd, .cmdline = o->append, .firmware = firmware,
 	};
 	bool ok = make_serials(v, &c, error) && guest_add(v, "root", &c, error);

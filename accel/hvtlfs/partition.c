@@ -111,6 +111,7 @@ static struct partition *partition_alloc(struct hv *hv, const struct partition_c
 	p->parent = c->parent;
 	p->parent_id = c->parent ? c->parent->id : HV_PARTITION_ID_INVALID;
 	p->model = c->model;
+	p->topology = c->topology.cores ? c->topology : (struct x86_topology){ c->vps, 1 };
 	p->stack = c->stack;
 	p->stack_opaque = c->stack_opaque;
 	if (c->features)

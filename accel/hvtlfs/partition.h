@@ -33,6 +33,7 @@ struct partition {
 	const struct stack_ops *stack;
 	void *stack_opaque;
 	struct hv_features features;
+	struct x86_topology topology;
 	uint32_t vp_count;
 	struct vp **vps;
 	HvtObject *object;

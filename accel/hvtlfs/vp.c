@@ -436,7 +436,7 @@ struct vp *vp_new(struct partition *p, uint32_t index, GError **error)
 	vp->component = g_new0(void *, p->hv->component_count + 1);
 	for (unsigned i = 0; i < p->hv->component_count; i++)
 		vp->component[i] = g_malloc0(MAX(p->hv->components[i]->size, 1));
-	x86_init(&vp->cpu, &vp_ops, vp, p->model, index, index, p->vp_count);
+	x86_init(&vp->cpu, &vp_ops, vp, p->model, index, &p->topology);
 	if (!p->hv->engine->attach(&vp->cpu)) {
 		g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NOMEM, "no memory for the engine of VP %u of partition '%s'",
 			    index, p->name);

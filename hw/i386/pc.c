@@ -258,7 +258,7 @@ static bool check(const struct pc_config *c, GError **error)
 static bool build_partition(struct pc *pc, const struct pc_config *c, GError **error)
 {
 	const struct partition_config pc_partition_config = {
-		.name = c->name, .parent = c->parent, .vps = c->vps, .model = c->model,
+		.name = c->name, .parent = c->parent, .vps = c->vps, .topology = c->topology, .model = c->model,
 		.features = c->features, .stack = &pc_stack, .stack_opaque = pc,
 	};
 

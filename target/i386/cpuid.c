@@ -78,15 +78,35 @@ static void vendor_leaf(const struct x86_model *m, uint32_t top, uint32_t r[4])
 	r[C] = bytes4(m->vendor + 8);
 }
 
+static unsigned pow2_up(unsigned n)
+{
+	unsigned p = 1;
+
+	while (p < n)
+		p *= 2;
+	return p;
+}
+
+static uint32_t package_processors(const struct x86_cpu *c)
+{
+	return c->topology.cores * c->topology.threads;
+}
+
+/* APIC ids that belong to one package, those that nobody has included. */
+static unsigned package_ids(const struct x86_cpu *c)
+{
+	return pow2_up(c->topology.cores) * pow2_up(c->topology.threads);
+}
+
 static void leaf_1(const struct x86_cpu *c, uint32_t r[4])
 {
-	uint32_t threads = c->threads > 255 ? 255 : c->threads;
+	uint32_t all = package_processors(c);
 
 	r[A] = x86_model_signature(c->model);
 	/* CLFLUSH line 64 bytes; addressable ids in the package. */
-	r[B] = (c->apic_id & 0xff) << 24 | threads << 16 | 8 << 8;
+	r[B] = (c->apic_id & 0xff) << 24 | all << 16 | 8 << 8;
 	add_features(c->model, 1, 0, r);
-	if (threads > 1)
+	if (all > 1)
 		r[D] |= 1u << 28;
 	else
 		r[D] &= ~(1u << 28);
@@ -110,52 +130,40 @@ static void cache(uint32_t r[4], unsigned type, unsigned level, unsigned ways, u
 	r[D] = 0;
 }
 
-static unsigned pow2_up(unsigned n)
-{
-	unsigned p = 1;
-
-	while (p < n)
-		p *= 2;
-	return p;
-}
-
-/* 48 KiB data, 32 KiB code, 1 MiB each; 16 MiB shared by all processors. */
+/* 48 KiB data, 32 KiB code, 1 MiB in each core; 16 MiB in the package. */
 static void cache_leaf(const struct x86_cpu *c, uint32_t sub, uint32_t r[4])
 {
-	unsigned all = pow2_up(c->threads ? c->threads : 1);
+	unsigned core = pow2_up(c->topology.threads);
 
 	switch (sub) {
-	case 0: cache(r, 1, 1, 12, 64, 1); break;
-	case 1: cache(r, 2, 1, 8, 64, 1); break;
-	case 2: cache(r, 3, 2, 16, 1024, 1); break;
-	case 3: cache(r, 3, 3, 16, 16384, all > 4096 ? 4096 : all); break;
+	case 0: cache(r, 1, 1, 12, 64, core); break;
+	case 1: cache(r, 2, 1, 8, 64, core); break;
+	case 2: cache(r, 3, 2, 16, 1024, core); break;
+	case 3: cache(r, 3, 3, 16, 16384, package_ids(c)); break;
 	default: memset(r, 0, 16); break;
 	}
 }
 
 static void leaf_4(const struct x86_cpu *c, uint32_t sub, uint32_t r[4])
 {
-	unsigned cores = pow2_up(c->threads ? c->threads : 1);
+	unsigned cores = pow2_up(c->topology.cores);
 
 	cache_leaf(c, sub, r);
 	if (r[A])
 		r[A] |= (cores > 64 ? 63 : cores - 1) << 26;
 }
 
-/* Each processor is a core of its own in one package. */
 static void leaf_b(const struct x86_cpu *c, uint32_t sub, uint32_t r[4])
 {
-	unsigned shift = (unsigned)__builtin_ctz(pow2_up(c->threads ? c->threads : 1));
-
 	r[C] = sub & 0xff;
 	r[D] = c->apic_id;
 	if (sub == 0) {
-		r[A] = 0;
-		r[B] = 1;
+		r[A] = (uint32_t)__builtin_ctz(pow2_up(c->topology.threads));
+		r[B] = c->topology.threads;
 		r[C] |= 1 << 8;
 	} else if (sub == 1) {
-		r[A] = shift;
-		r[B] = c->threads;
+		r[A] = (uint32_t)__builtin_ctz(package_ids(c));
+		r[B] = package_processors(c);
 		r[C] |= 2 << 8;
 	}
 }
@@ -237,17 +245,15 @@ static void leaf_topology_amd(const struct x86_cpu *c, uint32_t leaf, uint32_t s
 		return;
 	}
 	r[A] = c->apic_id;
-	r[B] = c->apic_id & 0xff;
+	r[B] = c->index / c->topology.threads % c->topology.cores | (c->topology.threads - 1) << 8;
 }
 
 static void leaf_sizes(const struct x86_cpu *c, uint32_t r[4])
 {
-	unsigned shift = (unsigned)__builtin_ctz(pow2_up(c->threads ? c->threads : 1));
-
 	r[A] = c->model->phys_bits | (x86_has(c, F_LA57) ? 57u : 48u) << 8;
 	add_features(c->model, 0x80000008, 0, r);
 	if (amd(c->model))
-		r[C] = (c->threads - 1) | shift << 12;
+		r[C] = (package_processors(c) - 1) | (uint32_t)__builtin_ctz(package_ids(c)) << 12;
 }
 
 static void extended(const struct x86_cpu *c, uint32_t leaf, uint32_t sub, uint32_t r[4])

@@ -12,15 +12,28 @@
 
 enum { ATTR_DATA = 0x93, ATTR_CODE = 0x9b, ATTR_LDT = 0x82, ATTR_TSS_BUSY = 0x8b };
 
+/* Bits that number @n things. */
+static unsigned bits_for(uint32_t n)
+{
+	return n > 1 ? 32 - (unsigned)__builtin_clz(n - 1) : 0;
+}
+
+uint32_t x86_apic_id(const struct x86_topology *t, uint32_t index)
+{
+	uint32_t thread = index % t->threads, core = index / t->threads % t->cores, package = index / t->threads / t->cores;
+
+	return thread | core << bits_for(t->threads) | package << (bits_for(t->threads) + bits_for(t->cores));
+}
+
 void x86_init(struct x86_cpu *c, const struct x86_ops *ops, void *opaque,
-	      const struct x86_model *model, uint32_t index, uint32_t apic_id, uint32_t threads)
+	      const struct x86_model *model, uint32_t index, const struct x86_topology *topology)
 {
 	c->ops = ops;
 	c->opaque = opaque;
 	c->model = model;
 	c->index = index;
-	c->apic_id = apic_id;
-	c->threads = threads;
+	c->apic_id = x86_apic_id(topology, index);
+	c->topology = *topology;
 	for (unsigned m = 0; m < X86_MMU_COUNT; m++) {
 		for (unsigned i = 0; i < X86_TLB_SIZE; i++) {
 			struct x86_tlb_entry *t = &c->tlb[m][i];

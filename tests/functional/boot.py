@@ -107,7 +107,24 @@ def cpu_models(a):
     boot_once(a, 2, "cloud", "-cpu", "max")
 
 
-SHORT = [cloud1, cloud2, cloud4, generic2, memory_5g, reboot, no_reboot, no_shutdown, cpu_models]
+def topology(a):
+    """-smp 6,sockets=2,cores=3 and 4,threads=2: the kernel finds them so"""
+    for smp, want in (
+        ("6,sockets=2,cores=3", ["0 0 0", "0 1 1", "0 2 2", "1 0 3", "1 1 4", "1 2 5"]),
+        ("4,sockets=1,cores=2,threads=2", ["0 0 0-1", "0 0 0-1", "0 1 2-3", "0 1 2-3"]),
+    ):
+        with vm.boot(a.program, "-m", "256M", "-smp", smp, append="hvt=wait") as e:
+            e.console.wait("HVT waiting")
+            files = "physical_package_id core_id thread_siblings_list"
+            e.console.write(f'cd /sys/devices/system/cpu; for n in 0 1 2 3 4 5; do cd cpu$n/topology 2>/dev/null && echo "TOPOLOGY $n" $(cat {files}) && cd ../..; done\n')
+            for n, line in enumerate(want):
+                e.console.wait(f"TOPOLOGY {n} {line}")
+            e.console.write("poweroff\n")
+            equal(vm.guest_warnings(e.console), [], "warnings in the kernel's log")
+            equal(e.wait(), 0, "exit code")
+
+
+SHORT = [cloud1, cloud2, cloud4, generic2, memory_5g, reboot, no_reboot, no_shutdown, cpu_models, topology]
 LONG = [cloud1, cloud2, cloud4, generic1, generic2, generic4]
 
 if __name__ == "__main__":

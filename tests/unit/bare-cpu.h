@@ -79,7 +79,7 @@ static struct fake *fake_new(const char *cpu)
 	memset(f->ram, 0, FAKE_RAM);
 	f->c = aligned_alloc(64, size);
 	memset(f->c, 0, size);
-	x86_init(f->c, &fake_ops, f, f->model, 0, 0, 1);
+	x86_init(f->c, &fake_ops, f, f->model, 0, &(const struct x86_topology){ 1, 1 });
 	x86_reset(f->c, X86_RESET_POWER_ON);
 	f->c->on_raise = &f->raised;
 	return f;

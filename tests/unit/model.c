@@ -105,6 +105,39 @@ static void test_xsave_leaf(void)
 	fake_free(f);
 }
 
+/* 3 cores of 2 threads: a package has 6 processors and 8 APIC ids. */
+static void test_topology(void)
+{
+	const struct x86_topology t = { .cores = 3, .threads = 2 };
+	static const uint32_t ids[] = { 0, 1, 2, 3, 4, 5, 8, 9, 10 };
+	struct fake *f = fake_new("max,vendor=AuthenticAMD");
+	uint32_t r[4];
+
+	for (uint32_t i = 0; i < G_N_ELEMENTS(ids); i++)
+		g_assert_cmpuint(x86_apic_id(&t, i), ==, ids[i]);
+	x86_init(f->c, f->c->ops, f, f->model, 9, &t);   /* package 1, core 1, thread 1 */
+	g_assert_cmpuint(f->c->apic_id, ==, 11);
+	leaf(f, 1, 0, r);
+	g_assert_cmpuint(r[1] >> 24, ==, 11);
+	g_assert_cmpuint(r[1] >> 16 & 0xff, ==, 6);
+	leaf(f, 0xb, 0, r);
+	g_assert_cmpuint(r[0], ==, 1);
+	g_assert_cmpuint(r[1], ==, 2);
+	leaf(f, 0xb, 1, r);
+	g_assert_cmpuint(r[0], ==, 3);
+	g_assert_cmpuint(r[1], ==, 6);
+	g_assert_cmpuint(r[3], ==, 11);
+	leaf(f, 4, 0, r);
+	g_assert_cmpuint(r[0] >> 14 & 0xfff, ==, 1);   /* the level 1 cache is the core's */
+	g_assert_cmpuint(r[0] >> 26, ==, 3);
+	leaf(f, 0x8000001e, 0, r);
+	g_assert_cmpuint(r[0], ==, 11);
+	g_assert_cmphex(r[1], ==, 0x101);
+	leaf(f, 0x80000008, 0, r);
+	g_assert_cmphex(r[2], ==, 3 << 12 | 5);
+	fake_free(f);
+}
+
 static void test_msrs(void)
 {
 	struct fake *f = fake_new("default");
@@ -173,6 +206,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/model/features", test_features);
 	g_test_add_func("/model/levels", test_levels);
 	g_test_add_func("/model/xsave-leaf", test_xsave_leaf);
+	g_test_add_func("/model/topology", test_topology);
 	g_test_add_func("/model/msrs", test_msrs);
 	g_test_add_func("/model/msr-order", test_msr_order);
 	g_test_add_func("/model/reset", test_reset);

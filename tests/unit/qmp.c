@@ -270,7 +270,7 @@ static void test_bad_options(void)
 {
 	static const char *const rows[][2] = {
 		{ "-foo", "-foo" }, { "-kernel", "argument" }, { "-drive file=x", "-kernel" }, { "disk.img", "disk.img" },
-		{ "-smp 0", "-smp 0" }, { "-smp 65", "64" }, { "-smp 4,sockets=3", "maxcpus" }, { "-smp 4,maxcpus=2", "maxcpus" },
+		{ "-smp 0", "-smp 0" }, { "-smp 2,dies=2", "dies (2)" }, { "-smp 65", "64" }, { "-smp 4,sockets=3", "maxcpus" }, { "-smp 4,maxcpus=2", "maxcpus" },
 		{ "-smp 4,colour=red", "colour" }, { "-m 0", "1M" }, { "-m 1Q", "1Q" }, { "-m 1G,maxmem=2G", "maxmem" },
 		{ "-accel kvm", "hvtlfs" }, { "-accel hvtlfs,engine=warp", "interp" }, { "-machine q35", "q35" },
 		{ "-machine pc,usb=on", "usb" }, { "-display gtk", "nographic" }, { "-rtc base=localtime", "utc" },

@@ -104,6 +104,7 @@ struct partition_config {
 	const char *name;
 	struct partition *parent;       /* NULL: first partition */
 	uint32_t vps;                   /* 1..64 */
+	struct x86_topology topology;   /* zeros: all VPs are cores of one package */
 	const struct x86_model *model;  /* copied by reference; must outlive the partition */
 	const struct stack_ops *stack;
 	void *stack_opaque;

@@ -22,6 +22,7 @@ struct pc_config {
 	const struct hv_features *features;  /* for the partition; copied; NULL: the usual */
 	uint64_t memory;              /* bytes, 1 MiB at least, multiple of 4 KiB */
 	uint32_t vps, max_vps;
+	struct x86_topology topology; /* zeros: all processors are cores of one package */
 	const char *kernel, *initrd, *cmdline;  /* paths; NULL none */
 	const char *firmware;         /* -bios */
 	bool allow_empty;             /* neither kernel nor firmware is fine: a tool fills memory and registers */

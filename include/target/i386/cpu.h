@@ -343,6 +343,12 @@ struct x86_counts {
 
 /* ---- the processor ------------------------------------------------------------ */
 
+/* Shape of each package of the machine; both are 1 at least. */
+struct x86_topology {
+	uint32_t cores;    /* of a package */
+	uint32_t threads;  /* of a core */
+};
+
 struct uop;         /* the interpreter's decoded instruction */
 struct x86_model;   /* CPUID model: target/i386/model.h */
 struct interp;      /* the interpreter's caches, owned by the engine */
@@ -424,7 +430,7 @@ struct x86_cpu {
 	 */
 	uint8_t watch_data, watch_io, watch_hit;
 	uint32_t apic_id, index;
-	uint32_t threads;             /* processors of the machine, for topology leaves */
+	struct x86_topology topology;
 	/* gdb's wishes: single step, and instruction breakpoints (linear addresses) */
 	bool debug_step;
 	uint32_t debug_break_count;
@@ -435,7 +441,12 @@ struct x86_cpu {
 
 /* Prepares a zeroed @c; x86_reset() must follow.  All pointers stay the caller's. */
 void x86_init(struct x86_cpu *c, const struct x86_ops *ops, void *opaque,
-	      const struct x86_model *model, uint32_t index, uint32_t apic_id, uint32_t threads);
+	      const struct x86_model *model, uint32_t index, const struct x86_topology *topology);
+/*
+ * APIC id of processor @index: thread, core and package numbers side by side, each in as
+ * many bits as its count needs, so ids have gaps where a count is no power of two.
+ */
+uint32_t x86_apic_id(const struct x86_topology *t, uint32_t index);
 enum x86_reset { X86_RESET_POWER_ON, X86_RESET_INIT };
 void x86_reset(struct x86_cpu *c, enum x86_reset how);
 /* Starts a processor that waits for SIPI at @vector << 12. */
