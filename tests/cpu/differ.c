@@ -408,15 +408,15 @@ static void test_mode(gconstpointer data)
 	g_free(r.died);
 }
 
+/* What only other tests can check; each with its reason, in the log. */
 static void list_excluded(void)
 {
 	for (unsigned i = 0; i < x86_row_count; i++) {
 		const char *why = row_excluded(&x86_rows[i]);
 
 		if (why)
-			g_test_message("not run natively: %s (%s)", x86_rows[i].name, why);
+			printf("# not run natively: %s (%s)\n", x86_rows[i].name, why);
 	}
-	g_assert_cmpuint(x86_row_count, >, 0);
 }
 
 int main(int argc, char **argv)
@@ -436,7 +436,7 @@ int main(int argc, char **argv)
 	g_option_context_free(o);
 	if (!engine_find(engine))
 		return 2;
-	g_test_add_func("/cpu/differ/excluded", list_excluded);
+	list_excluded();
 	g_test_add_data_func("/cpu/differ/64", GUINT_TO_POINTER(CASE_64), test_mode);
 	g_test_add_data_func("/cpu/differ/32", GUINT_TO_POINTER(CASE_32), test_mode);
 	return g_test_run();
