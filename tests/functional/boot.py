@@ -120,7 +120,9 @@ def topology(a):
             for n, line in enumerate(want):
                 e.console.wait(f"TOPOLOGY {n} {line}")
             e.console.write("poweroff\n")
-            equal(vm.guest_warnings(e.console), [], "warnings in the kernel's log")
+            # The second socket's line cuts the kernel's list of processors in two; the rest gets the level of a warning.
+            found = [x for x in vm.guest_warnings(e.console) if not re.fullmatch(r"<4>\[ *[\d.]+\] +( #\d+)+", x)]
+            equal(found, [], "warnings in the kernel's log")
             equal(e.wait(), 0, "exit code")
 
 
