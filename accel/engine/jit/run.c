@@ -24,22 +24,6 @@ static void flags_to_host(struct x86_cpu *c)
 	c->engine_flags = (f & 0xff) << 8 | (f & X86_OF ? 1 : 0);
 }
 
-bool jit_step(struct x86_cpu *c, const struct uop *u)
-{
-	const struct uop *next;
-
-	flags_from_host(c);
-	jit_of(c)->row_count[u->row]++;
-	next = u->fn(c, u);
-	flags_to_host(c);
-	if (next == NEXT(u) && !(atomic_load_explicit(&c->pending, memory_order_relaxed) & X86_PEND_CODE))
-		return true;
-	if (next)
-		c->rip = uop_rip(c, next);
-	c->cur = NULL;
-	return false;
-}
-
 /* ---- the cache of targets ---- */
 
 /* Never a hit: whatever is looked for at i has low bits i, and its key is not 0. */
@@ -58,14 +42,14 @@ static void targets_clear(struct jit *j)
 	j->inserted_count = 0;
 }
 
-static void target_put(struct x86_cpu *c, uint64_t lin, uint32_t host)
+static void target_put(struct x86_cpu *c, const struct variant *v)
 {
 	struct jit *j = jit_of(c);
-	uint32_t i = lin & (JIT_TARGETS - 1);
+	uint32_t i = v->lin & (JIT_TARGETS - 1);
 
 	if (j->target[i].not_lin == ~(uint64_t)i && j->inserted_count < JIT_INSERTED)
 		j->inserted[j->inserted_count++] = i;
-	j->target[i] = (struct target){ ~(lin + target_key(c)), (uint64_t)(uintptr_t)(j->exec + host) };
+	j->target[i] = (struct target){ ~(v->lin + target_key(c, v->held)), (uint64_t)(uintptr_t)(j->exec + v->host) };
 }
 
 /* target[] holds for one TLB epoch. */
@@ -77,6 +61,35 @@ static void targets_check(struct x86_cpu *c)
 		return;
 	targets_clear(j);
 	j->epoch = c->tlb_epoch;
+}
+
+/* What an instruction that ends its block leads to, without a way through the run loop. */
+static const void *next_target(struct x86_cpu *c, unsigned held)
+{
+	struct jit *j = jit_of(c);
+	const struct target *to = &j->target[c->rip & (JIT_TARGETS - 1)];
+
+	if (!nothing_pending(c) || j->dropped != c->count.dropped || c->activity != X86_ACTIVE || c->interrupt_shadow ||
+	    (c->mode & (X86_MODE_CS64 | X86_MODE_STEP)) != X86_MODE_CS64 || (j->in.intr_waiting && c->eflags & X86_IF))
+		return NULL;
+	targets_check(c);
+	return to->not_lin == ~(c->rip + target_key(c, held)) ? (const void *)(uintptr_t)to->host : NULL;
+}
+
+const void *jit_step(struct x86_cpu *c, const struct uop *u, const void *back, unsigned held)
+{
+	const struct uop *next;
+
+	flags_from_host(c);
+	jit_of(c)->row_count[u->row]++;
+	next = u->fn(c, u);
+	flags_to_host(c);
+	if (next == NEXT(u) && !(atomic_load_explicit(&c->pending, memory_order_relaxed) & X86_PEND_CODE))
+		return back;
+	if (next)
+		c->rip = uop_rip(c, next);
+	c->cur = NULL;
+	return next ? NULL : next_target(c, held);
 }
 
 /* Translations live as long as the blocks that they belong to. */
@@ -93,15 +106,15 @@ static void forget_code(struct x86_cpu *c)
 
 /* ---- running ---- */
 
-static struct variant *variant_of(struct x86_cpu *c, struct block *b)
+static struct variant *variant_of(struct x86_cpu *c, struct block *b, unsigned held)
 {
 	uint64_t lin = c->gpr[X86_RIPBASE];
 	struct variant *v;
 
 	for (v = b->variant; v; v = v->next)
-		if (v->lin == lin && v->mmu == c->mmu)
+		if (v->lin == lin && v->mmu == c->mmu && v->held == held)
 			return v;
-	return jit_translate(c, b, lin);
+	return jit_translate(c, b, lin, held);
 }
 
 /* The exit at @site of a block in the same page leads straight to @v from now on. */
@@ -116,9 +129,10 @@ static void link_exit(struct jit *j, uint32_t site, const struct variant *v)
 static const struct uop *jit_block(struct x86_cpu *c, const struct uop *u)
 {
 	struct jit *j = jit_of(c);
-	uint64_t (*enter)(struct x86_cpu *c, void *host) = (void *)(j->exec + j->thunk_enter);
+	uint64_t (*enter)(struct x86_cpu *c, void *host);
 	struct x86_code_page *from = NULL;
 	uint64_t site = 0;
+	unsigned held = 0;
 
 	for (;;) {
 		struct block *b = block_of(u);
@@ -131,7 +145,7 @@ static const struct uop *jit_block(struct x86_cpu *c, const struct uop *u)
 		if (!(c->mode & X86_MODE_CS64) || b->code2)
 			return u;
 		targets_check(c);
-		v = variant_of(c, b);
+		v = variant_of(c, b, held);
 		if (unlikely(!v)) {
 			c->count.dropped++;
 			blocks_drop(&j->in);
@@ -139,11 +153,14 @@ static const struct uop *jit_block(struct x86_cpu *c, const struct uop *u)
 		}
 		if (site && from == b->code)
 			link_exit(j, (uint32_t)site, v);
-		target_put(c, v->lin, v->host);
+		target_put(c, v);
 		from = b->code;
 		flags_to_host(c);
 		j->count.enters++;
+		enter = (void *)(j->exec + j->thunk_enter[held]);
 		site = enter(c, j->exec + v->host);
+		held = site >> 32;
+		site = (uint32_t)site;
 		flags_from_host(c);
 		c->cur = NULL;
 		if (!nothing_pending(c) || !site)

@@ -40,48 +40,54 @@ static void back_to_c(struct emit *e)
 	E_RAW(e, "\x41\x5f\x41\x5e\x41\x5d\x41\x5c\x5d\x5b\xc3");     /* pop r15 r14 r13 r12 rbp rbx; ret */
 }
 
-/* uint64_t enter(c, host code): what leave found in S1. */
-static void make_enter(struct emit *e)
+/* uint64_t enter(c, host code), which expects @held: what leave found in S1. */
+static void make_enter(struct emit *e, unsigned held)
 {
 	E_RAW(e, "\x53\x55\x41\x54\x41\x55\x41\x56\x41\x57");         /* push rbx rbp r12 r13 r14 r15 */
 	E_RAW(e, "\x49\x89\xf1");                                     /* mov r9,rsi */
 	E_RAW(e, "\x48\x89\xa7");                                     /* mov [rdi+engine_sp],rsp */
 	e32(e, CPU_AT(engine_sp));
 	E_RAW(e, "\x48\x89\xfc");                                     /* mov rsp,rdi */
+	held_in(e, held);
 	regs_in(e);
 	E_RAW(e, "\x41\xff\xe1");                                     /* jmp r9 */
 }
 
-/* S0: RIP to go on at; S1: the link site or 0. */
-static void make_leave(struct emit *e)
+/* S0: RIP to go on at; S1: held state << 32 | the link site or 0. */
+static void make_leave(struct emit *e, unsigned held)
 {
 	e_store(e, H_S0, CPU_AT(rip));
 	regs_out(e, 0);
+	held_out(e, held, 0);
 	E_RAW(e, "\x4c\x89\xd0");                                     /* mov rax,r10 */
 	back_to_c(e);
 }
 
-/* Called with S0: uop, S1: linear address of the block.  Returns to the caller, or leaves. */
-static void make_step(struct emit *e)
+/* Called with S0: uop, S1: linear address of the block.  Goes where jit_step() says, or leaves. */
+static void make_step(struct emit *e, unsigned held)
 {
 	uint32_t site;
 
 	e_store(e, H_S0, CPU_AT(cur) + 8);
 	e_store(e, H_S1, GPR_AT(X86_RIPBASE) + 8);
 	regs_out(e, 8);
+	held_out(e, held, 8);
 	E_RAW(e, "\x48\x8d\x7c\x24\x08");                             /* lea rdi,[rsp+8] */
 	E_RAW(e, "\x48\x89\xfb");                                     /* mov rbx,rdi */
 	E_RAW(e, "\x4c\x89\xce");                                     /* mov rsi,r9 */
-	E_RAW(e, "\x4c\x8b\x24\x24");                                 /* mov r12,[rsp]: return address */
+	E_RAW(e, "\x48\x8b\x14\x24");                                 /* mov rdx,[rsp]: return address */
+	e8(e, 0xb9);                                                  /* mov ecx,held */
+	e32(e, held);
 	E_RAW(e, "\x48\x8b\xa7");                                     /* mov rsp,[rdi+engine_sp] */
 	e32(e, CPU_AT(engine_sp));
 	E_RAW(e, "\x48\x83\xec\x08");                                 /* sub rsp,8: six pushed and a return address */
 	e_imm64(e, H_RAX, (uint64_t)(uintptr_t)jit_step);
-	E_RAW(e, "\xff\xd0\x48\x89\xdc\x84\xc0");                     /* call rax; mov rsp,rbx; test al,al */
+	E_RAW(e, "\xff\xd0\x48\x89\xdc\x48\x85\xc0");                 /* call rax; mov rsp,rbx; test rax,rax */
 	E_RAW(e, "\x0f\x84");
 	site = e->at;
 	e32(e, 0);
-	E_RAW(e, "\x4d\x89\xe1");                                     /* mov r9,r12 */
+	E_RAW(e, "\x49\x89\xc1");                                     /* mov r9,rax */
+	held_in(e, held);
 	regs_in(e);
 	E_RAW(e, "\x41\xff\xe1");                                     /* jmp r9 */
 	e_patch(e, site, e->at);
@@ -91,14 +97,16 @@ static void make_step(struct emit *e)
 
 void jit_thunks(struct jit *j)
 {
-	struct emit e = { .base = j->write, .end = 4096 };
+	struct emit e = { .base = j->write, .end = JIT_THUNKS };
 
-	j->thunk_enter = e.at;
-	make_enter(&e);
-	j->thunk_leave = e.at;
-	make_leave(&e);
-	j->thunk_step = e.at;
-	make_step(&e);
+	for (unsigned held = 0; held < HELD_COUNT; held++) {
+		j->thunk_enter[held] = e.at;
+		make_enter(&e, held);
+		j->thunk_leave[held] = e.at;
+		make_leave(&e, held);
+		j->thunk_step[held] = e.at;
+		make_step(&e, held);
+	}
 	assert(!e.full);
-	j->start = j->used = 4096;
+	j->start = j->used = JIT_THUNKS;
 }

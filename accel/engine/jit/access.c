@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Guest memory and registers of translated code.
+ */
+#include "trans.h"
+
+unsigned value_in(struct trans *t, unsigned guest, unsigned scratch)
+{
+	if (!in_slot(guest))
+		return host_reg(guest);
+	e_load(&t->e, scratch, GPR_AT(guest));
+	return scratch;
+}
+
+void lea_operand(struct trans *t)
+{
+	const struct x86_insn *i = &t->insn;
+	struct emit *e = &t->e;
+	unsigned base, index;
+
+	if (i->base == X86_RIPBASE) {
+		e_imm64(e, H_S0, t->lin + t->u->off + i->len + (uint64_t)i->disp);
+		return;
+	}
+	if (i->base == X86_ZERO && i->index == X86_ZERO) {
+		e_imm64(e, H_S0, (uint64_t)i->disp);
+		return;
+	}
+	base = i->base == X86_ZERO ? 5 : value_in(t, i->base, H_S0);
+	index = i->index == X86_ZERO ? 4 : value_in(t, i->index, H_S1);
+	/* lea r9,[base+index<<scale+disp32] with a SIB byte; mod 0 and base 5: no base. */
+	e8(e, (uint8_t)(0x4c | (index >> 3) << 1 | base >> 3));
+	e8(e, 0x8d);
+	e8(e, i->base == X86_ZERO ? 0x0c : 0x8c);
+	e8(e, (uint8_t)(i->scale << 6 | (index & 7) << 3 | (base & 7)));
+	e32(e, (uint32_t)i->disp);
+}
+
+void lin_operand(struct trans *t)
+{
+	lea_operand(t);
+	if (t->insn.seg < X86_FS)
+		return;
+	e_load(&t->e, H_S1, CPU_AT(seg) + t->insn.seg * sizeof(struct x86_seg) + offsetof(struct x86_seg, base));
+	E_RAW(&t->e, "\x4f\x8d\x0c\x11");                    /* lea r9,[r9+r10] */
+}
+
+/* Strategy TAG: the TLB of struct x86_cpu. */
+void reach(struct trans *t, unsigned n, bool write)
+{
+	uint32_t at = CPU_AT(tlb) + t->c->mmu * sizeof t->c->tlb[0];
+	uint32_t tag = at + (write ? offsetof(struct x86_tlb_entry, write) : offsetof(struct x86_tlb_entry, read));
+	struct emit *e = &t->e;
+
+	flags_free(t);
+	E_RAW(e, "\xc4\x43\x7b\xf0\xd1\x07");                /* rorx r10d,r9d,7 */
+	E_RAW(e, "\x41\x81\xe2\xe0\x7f\x00\x00");            /* and r10d,7fe0h */
+	E_RAW(e, "\x4e\x2b\x8c\x14");                        /* sub r9,[rsp+r10+tag] */
+	e32(e, tag);
+	E_RAW(e, "\x49\x81\xf9");                            /* cmp r9,4096-n */
+	e32(e, 4096 - n);
+	to_step(t, 0x87);
+	E_RAW(e, "\x4e\x03\x8c\x14");                        /* add r9,[rsp+r10+tag] */
+	e32(e, tag);
+	E_RAW(e, "\x4e\x03\x8c\x14");                        /* add r9,[rsp+r10+add] */
+	e32(e, at + offsetof(struct x86_tlb_entry, add));
+	flags_again(t);
+}
+
+void load_s1(struct trans *t) { E_RAW(&t->e, "\x4d\x8b\x11"); }   /* mov r10,[r9] */
+void store_s1(struct trans *t) { E_RAW(&t->e, "\x4d\x89\x11"); }  /* mov [r9],r10 */

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Stack and control flow.
+ */
+#include "trans.h"
+
+static void move_gsp(struct trans *t, int32_t by) { e_lea(&t->e, H_GSP, H_GSP, by); }
+
+static void emit_push(struct trans *t)
+{
+	const struct x86_insn *i = &t->insn;
+
+	e_lea(&t->e, H_S0, H_GSP, -8);
+	reach(t, 8, true);
+	if (i->op[0].kind == OPK_IMM) {
+		e_imm64(&t->e, H_S1, i->imm);
+		store_s1(t);
+	} else {
+		unsigned h = value_in(t, i->op[0].reg, H_S1);
+
+		e8(&t->e, (uint8_t)(0x49 | (h >> 3) << 2));
+		e8(&t->e, 0x89);
+		e8(&t->e, (uint8_t)(0x01 | (h & 7) << 3));
+	}
+	move_gsp(t, -8);
+}
+
+static void emit_pop(struct trans *t)
+{
+	unsigned reg = t->insn.op[0].reg, h = host_reg(reg);
+
+	E_RAW(&t->e, "\x4d\x89\xd9");                        /* mov r9,r11 */
+	reach(t, 8, false);
+	E_RAW(&t->e, "\x4d\x8b\x11");                        /* mov r10,[r9] */
+	move_gsp(t, 8);
+	if (in_slot(reg)) {
+		e_store(&t->e, H_S1, GPR_AT(reg));
+	} else {
+		e8(&t->e, (uint8_t)(0x4c | h >> 3));         /* mov h,r10 */
+		e8(&t->e, 0x89);
+		e8(&t->e, (uint8_t)(0xd0 | (h & 7)));
+	}
+}
+
+/* Behind an instruction that the interpreter has done and that always jumps nothing goes on. */
+static void emit_call(struct trans *t, uint64_t next)
+{
+	e_lea(&t->e, H_S0, H_GSP, -8);
+	reach(t, 8, true);
+	e_imm64(&t->e, H_S1, next);
+	store_s1(t);
+	move_gsp(t, -8);
+	go_to(t, next + t->insn.imm);
+}
+
+/* S0: target.  Nothing is committed before the target is known to be code. */
+static void emit_indirect(struct trans *t, uint32_t drop)
+{
+	uint32_t miss = probe_target(t);
+	struct edge *d = new_edge(t);
+
+	*d = (struct edge){ .site = miss, .uop = t->u, .held = t->held };
+	if (drop)
+		move_gsp(t, (int32_t)drop);
+	E_RAW(&t->e, "\x41\xff\xe2");                        /* jmp r10 */
+}
+
+static void emit_ret(struct trans *t)
+{
+	uint32_t drop = 8 + (t->insn.op[0].kind == OPK_IMM ? (uint16_t)t->insn.imm : 0);
+
+	E_RAW(&t->e, "\x4d\x89\xd9");
+	reach(t, 8, false);
+	E_RAW(&t->e, "\x4d\x8b\x09");                        /* mov r9,[r9] */
+	emit_indirect(t, drop);
+}
+
+static void emit_jmp_rm(struct trans *t)
+{
+	if (t->insn.has_mem) {
+		lin_operand(t);
+		reach(t, 8, false);
+		E_RAW(&t->e, "\x4d\x8b\x09");
+	} else {
+		unsigned h = value_in(t, t->insn.op[0].reg, H_S0);
+
+		e8(&t->e, (uint8_t)(0x49 | (h >> 3) << 2));  /* mov r9,h */
+		e8(&t->e, 0x89);
+		e8(&t->e, (uint8_t)(0xc1 | (h & 7) << 3));
+	}
+	emit_indirect(t, 0);
+}
+
+bool try_branch(struct trans *t)
+{
+	const struct x86_insn *i = &t->insn;
+	uint64_t next = t->lin + t->u->off + i->len, to = next + i->imm;
+
+	if (!plain(t) || i->opsize == 2)
+		return false;
+	switch (i->row->handler) {
+	case H_push:
+		if (i->op[0].kind != OPK_GPR && i->op[0].kind != OPK_IMM)
+			return false;
+		emit_push(t);
+		return true;
+	case H_pop:
+		if (i->op[0].kind != OPK_GPR)
+			return false;
+		emit_pop(t);
+		return true;
+	}
+	if ((uint64_t)((int64_t)(to << 16) >> 16) != to)
+		return false;
+	switch (i->row->handler) {
+	case H_jcc: {
+		uint32_t site = t->e.at + 2;
+
+		if ((to ^ t->lin) & X86_PAGE_MASK) {
+			e8(&t->e, 0x0f);
+			e8(&t->e, (uint8_t)(0x80 | ((i->opcode & 15) ^ 1)));
+			e32(&t->e, 0);
+			go_to(t, to);
+			e_patch(&t->e, site, t->e.at);
+		} else {
+			to_exit(t, (uint8_t)(0x80 | (i->opcode & 15)), to);
+		}
+		return true;
+	}
+	case H_jmp_rel: go_to(t, to); break;
+	case H_call_rel: emit_call(t, next); break;
+	case H_ret: emit_ret(t); break;
+	case H_jmp_rm: emit_jmp_rm(t); break;
+	default: return false;
+	}
+	t->ended = true;
+	return true;
+}
+

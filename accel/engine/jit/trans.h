@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the translator's files share: one block on its way to host code.
+ *
+ * Each instruction is either re-encoded for the pinned registers or left to
+ * the interpreter's handler by a call of the step thunk.  The slow path of a
+ * memory access does the latter too, so exceptions are only ever made by the
+ * interpreter, with the registers of the instruction's beginning: an emitter
+ * changes nothing that the guest can see before its last to_step() or reach().
+ */
+#ifndef JIT_TRANS_H
+#define JIT_TRANS_H
+
+#include "jit.h"
+
+/* A place that leaves the hot path: emitted behind the block. */
+struct edge {
+	uint32_t site;           /* rel32 */
+	uint32_t back;           /* step: where to go on */
+	uint64_t rip;            /* exit: guest address */
+	const struct uop *uop;   /* step; NULL: exit */
+	bool spilled;            /* step: the flags are in engine_flags */
+	bool link;               /* exit: may be chained */
+	uint8_t held;            /* HELD_* there */
+};
+
+struct trans {
+	struct x86_cpu *c;
+	struct jit *j;
+	struct block *b;
+	uint64_t lin;
+	struct emit e;
+	struct edge edge[JIT_EDGE_MAX];
+	unsigned edges;
+	uint32_t live_in[BLOCK_MAX + 1];  /* flags needed at each instruction */
+	/* The instruction being translated; bytes: a copy, another processor may be writing there. */
+	const struct uop *u;
+	struct x86_insn insn;
+	uint8_t bytes[16];
+	bool live;                        /* host flags must be the guest's at this instruction */
+	/*
+	 * A check destroys the host's flags, yet a fault shows them, dead or not: they are in
+	 * engine_flags then.  saved: engine_flags has them.  stale: only engine_flags has.
+	 */
+	bool saved, stale, spilled;       /* spilled: between flags_free() and flags_again() */
+	uint8_t held;                     /* HELD_*: guest state that is in host registers here */
+	bool ended;
+};
+
+/* ---- translate.c ---- */
+
+struct edge *new_edge(struct trans *t);
+/*
+ * Emits jcc (0x80..0x8f) or jmp (0xe9) to the interpreter's version of this instruction,
+ * behind which the block goes on.
+ */
+struct edge *to_step(struct trans *t, uint8_t op);
+/* jcc or jmp to guest address @rip in the same page, or out of translated code. */
+void to_exit(struct trans *t, uint8_t op, uint64_t rip);
+/* Ends the block: goes on at @rip, at any distance. */
+void go_to(struct trans *t, uint64_t rip);
+/* Looks S0 up in target[]; on a hit S1 is host code, else the jump taken is the rel32 answered.  Keeps flags. */
+uint32_t probe_target(struct trans *t);
+/* From here on the host's flags may be destroyed; a fault will show them all the same. */
+void flags_free(struct trans *t);
+/* Behind that: the host's flags are the guest's again, if this instruction needs them. */
+void flags_again(struct trans *t);
+
+/* ---- access.c ---- */
+
+static inline bool in_slot(unsigned guest) { return guest >= 9 && guest <= 11; }
+static inline unsigned host_reg(unsigned guest) { return guest == X86_RSP ? H_GSP : guest; }
+/* Host register with the guest's value: its own, or @scratch loaded. */
+unsigned value_in(struct trans *t, unsigned guest, unsigned scratch);
+/* S0: the offset that the ModRM operand names; the linear address.  Uses S1. */
+void lea_operand(struct trans *t);
+void lin_operand(struct trans *t);
+/*
+ * S0 is a linear address; it becomes the host address of @n bytes there, or the
+ * interpreter executes the instruction.  S1 is free before and behind it.
+ */
+void reach(struct trans *t, unsigned n, bool write);
+/* mov S1,[S0]; mov [S0],S1; mov S0,S0's 8 bytes. */
+void load_s1(struct trans *t);
+void store_s1(struct trans *t);
+
+/* ---- encoding ---- */
+
+/* No VEX, REP, 67h, high-byte register: nothing that the plain emitters do not know; LOCK is legal. */
+bool plain(const struct trans *t);
+static inline bool is_0f(const struct trans *t)
+{
+	return t->insn.off_opcode && t->bytes[t->insn.off_opcode - 1] == 0x0f;
+}
+
+/* ---- emitters: false if the instruction is not theirs; then nothing was emitted ---- */
+
+bool try_integer(struct trans *t);
+bool try_branch(struct trans *t);
+
+#endif
