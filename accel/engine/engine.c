@@ -7,8 +7,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { STACK_BELOW = 128 << 10, GUARD = 4096 };
-
 /* The first is the default. */
 #ifdef __x86_64__
 static const struct engine *const engines[] = { &engine_interp, &engine_jit };
@@ -30,15 +28,15 @@ const struct engine *engine_find(const char *name)
 
 void *engine_place(size_t size)
 {
-	uint8_t *p = mmap(NULL, GUARD + STACK_BELOW + size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *p = mmap(NULL, ENGINE_TABLES_BELOW + size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (p == MAP_FAILED)
 		return NULL;
-	mprotect(p, GUARD, PROT_NONE);
-	return p + GUARD + STACK_BELOW;
+	mprotect(p + ENGINE_TABLES, ENGINE_GUARD, PROT_NONE);
+	return p + ENGINE_TABLES_BELOW;
 }
 
 void engine_unplace(void *place, size_t size)
 {
-	munmap((uint8_t *)place - GUARD - STACK_BELOW, GUARD + STACK_BELOW + size);
+	munmap((uint8_t *)place - ENGINE_TABLES_BELOW, ENGINE_TABLES_BELOW + size);
 }

@@ -194,6 +194,13 @@ static void op_code_marked(void *o, struct x86_code_page *code)
 	vp->cpu.count.marked_ns += (uint64_t)(monotonic_ns() - from);
 }
 
+static void op_code_changed(void *o)
+{
+	struct vp *vp = o;
+
+	partition_code_changed(vp->partition, vp);
+}
+
 static void op_exclusive_begin(void *o)
 {
 	struct vp *vp = o;
@@ -243,7 +250,7 @@ const struct x86_ops vp_ops = {
 	.tpr_read = op_tpr_read,
 	.tpr_write = op_tpr_write,
 	.tsc = op_tsc,
-	.code_marked = op_code_marked,
+	.code_marked = op_code_marked, .code_changed = op_code_changed,
 	.exclusive_begin = op_exclusive_begin,
 	.exclusive_end = op_exclusive_end,
 	.work = op_work,

@@ -72,7 +72,6 @@ static void copy_out(uint8_t *to, const void *from, size_t n)
 static void frame_written(struct partition *p, spn_t frame, unsigned offset, size_t n)
 {
 	struct x86_code_page *code = &frames_descriptor(&p->hv->frames, frame)->code;
-	uint32_t gen = atomic_load(&code->gen);
 
 	/*
 	 * A decoder marks granules before it reads the code: one of us sees the other.
@@ -80,11 +79,8 @@ static void frame_written(struct partition *p, spn_t frame, unsigned offset, siz
 	 */
 	if (!atomic_fetch_or(&code->granules, 0))
 		return;
-	x86_code_written(code, offset, n);
-	if (atomic_load(&code->gen) == gen)
-		return;
-	for (uint32_t i = 0; i < p->vp_count; i++)
-		x86_pend(&p->vps[i]->cpu, X86_PEND_CODE);
+	if (x86_code_written(code, offset, n))
+		partition_code_changed(p, NULL);
 }
 
 static void page_write(struct partition *p, spn_t frame, unsigned offset, const void *from, size_t n)

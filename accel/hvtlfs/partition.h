@@ -146,6 +146,8 @@ void vp_safepoint(struct vp *vp);
  * thread this is, NULL for others.  No lock held.
  */
 void partition_rendezvous(struct partition *p, struct vp *self, uint32_t bits);
+/* Decoded code of a frame of @p has changed: tells all VPs but @self (may be NULL).  No lock. */
+void partition_code_changed(struct partition *p, struct vp *self);
 /* The GPA map changed: flushes all TLBs of @p.  Like partition_rendezvous(). */
 void partition_flush(struct partition *p, struct vp *self);
 void vp_exclusive_begin(struct vp *vp);

@@ -92,10 +92,9 @@ static bool code_hit(struct x86_code_page *code, unsigned offset, size_t n)
 	return true;
 }
 
-void x86_code_written(struct x86_code_page *code, unsigned offset, size_t n)
+bool x86_code_written(struct x86_code_page *code, unsigned offset, size_t n)
 {
-	if (n && atomic_load(&code->granules))
-		code_hit(code, offset, n);
+	return n && atomic_load(&code->granules) && code_hit(code, offset, n);
 }
 
 /* After a store of this processor. */
@@ -105,7 +104,9 @@ static void code_stored(struct x86_cpu *c, struct x86_code_page *code, unsigned 
 	c->count.store_slow++;
 	if (atomic_load(&code->granules) && code_hit(code, offset, n)) {
 		c->count.code_hit++;
-		x86_pend(c, X86_PEND_CODE);
+		x86_pend(c, c->code_hit && c->code_hit != code ? X86_PEND_CODE | X86_PEND_CODE_ALL : X86_PEND_CODE);
+		c->code_hit = code;
+		c->ops->code_changed(c->opaque);
 	}
 }
 
@@ -869,7 +870,10 @@ size_t x86_debug_write(struct x86_cpu *c, uint64_t lin, const void *from, size_t
 		if (gpa == UINT64_MAX || !c->ops->page(c->opaque, gpa & X86_PAGE_MASK, &p))
 			break;
 		x86_host_move(p.host + (gpa & 4095), at + done, k);
-		x86_code_written(p.code, gpa & 4095, k);
+		if (x86_code_written(p.code, gpa & 4095, k)) {
+			x86_pend(c, X86_PEND_CODE_ALL);
+			c->ops->code_changed(c->opaque);
+		}
 		done += k;
 	}
 	return done;

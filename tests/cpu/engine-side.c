@@ -57,12 +57,13 @@ static uint64_t no_tpr(void *o) { return 0; }
 static void no_tpr_write(void *o, uint64_t v) { }
 static uint64_t no_tsc(void *o) { return 0; }
 static void no_code_marked(void *o, struct x86_code_page *c) { }
+static void no_code_changed(void *o) { }
 static void nothing(void *o) { }
 
 static const struct x86_ops ops = {
 	.page = op_page, .mmio_read = no_mmio_read, .mmio_write = no_mmio_write, .bad_fetch = no_fetch, .io_read = no_in,
 	.io_write = no_out, .msr_read = no_msr_read, .msr_write = no_msr_write, .cpuid = plain_cpuid, .hypercall = no_hypercall,
-	.interrupt = no_interrupt, .tpr_read = no_tpr, .tpr_write = no_tpr_write, .tsc = no_tsc, .code_marked = no_code_marked,
+	.interrupt = no_interrupt, .tpr_read = no_tpr, .tpr_write = no_tpr_write, .tsc = no_tsc, .code_marked = no_code_marked, .code_changed = no_code_changed,
 	.exclusive_begin = nothing, .exclusive_end = nothing, .work = nothing, .init_taken = nothing,
 };
 

@@ -90,6 +90,7 @@ static uint64_t fake_tpr_read(void *o) { return 0; }
 static void fake_tpr_write(void *o, uint64_t v) { }
 static uint64_t fake_tsc(void *o) { return 0; }
 static void fake_code_marked(void *o, struct x86_code_page *p) { ((struct fake *)o)->marked++; }
+static void fake_code_changed(void *o) { }
 static void fake_exclusive(void *o) { ((struct fake *)o)->exclusive++; }
 static void fake_exclusive_end(void *o) { }
 static void fake_work(void *o) { ((struct fake *)o)->works++; }
@@ -100,7 +101,7 @@ static const struct x86_ops fake_ops = {
 	.bad_fetch = fake_bad_fetch, .io_read = fake_io_read, .io_write = fake_io_write,
 	.msr_read = fake_msr_read, .msr_write = fake_msr_write, .cpuid = fake_cpuid,
 	.hypercall = fake_hypercall, .interrupt = fake_interrupt, .tpr_read = fake_tpr_read,
-	.tpr_write = fake_tpr_write, .tsc = fake_tsc, .code_marked = fake_code_marked,
+	.tpr_write = fake_tpr_write, .tsc = fake_tsc, .code_marked = fake_code_marked, .code_changed = fake_code_changed,
 	.exclusive_begin = fake_exclusive, .exclusive_end = fake_exclusive_end, .work = fake_work,
 	.init_taken = fake_init_taken,
 };

@@ -62,6 +62,7 @@ struct interp {
 	bool intr_waiting;
 	/* The translator: runs the block at @u (c->rip), or answers what to interpret. */
 	const struct uop *(*translated)(struct x86_cpu *c, const struct uop *u);
+	bool code_all;                  /* X86_PEND_CODE_ALL came: for the translator */
 	bool resuming;                  /* gdb: the first instruction ignores its breakpoint */
 };
 

@@ -45,26 +45,85 @@ void lin_operand(struct trans *t)
 	E_RAW(&t->e, "\x4f\x8d\x0c\x11");                    /* lea r9,[r9+r10] */
 }
 
-/* Strategy TAG: the TLB of struct x86_cpu. */
-void reach(struct trans *t, unsigned n, bool write)
+/* Offset of the TLB field whose tag admits the access. */
+static uint32_t tag_at(const struct trans *t, bool write)
 {
-	uint32_t at = CPU_AT(tlb) + t->c->mmu * sizeof t->c->tlb[0];
-	uint32_t tag = at + (write ? offsetof(struct x86_tlb_entry, write) : offsetof(struct x86_tlb_entry, read));
+	return CPU_AT(tlb) + t->c->mmu * sizeof t->c->tlb[0] +
+	       (write ? offsetof(struct x86_tlb_entry, write) : offsetof(struct x86_tlb_entry, read));
+}
+
+/* cmp with 4096-n behind: S0 less its page's tag, so the offset in the page if there is an entry; S1: index. */
+static void emit_probe(struct trans *t, unsigned n, uint32_t tag)
+{
 	struct emit *e = &t->e;
 
-	flags_free(t);
 	E_RAW(e, "\xc4\x43\x7b\xf0\xd1\x07");                /* rorx r10d,r9d,7 */
 	E_RAW(e, "\x41\x81\xe2\xe0\x7f\x00\x00");            /* and r10d,7fe0h */
 	E_RAW(e, "\x4e\x2b\x8c\x14");                        /* sub r9,[rsp+r10+tag] */
 	e32(e, tag);
 	E_RAW(e, "\x49\x81\xf9");                            /* cmp r9,4096-n */
 	e32(e, 4096 - n);
+}
+
+static uint32_t add_at(const struct trans *t)
+{
+	return CPU_AT(tlb) + t->c->mmu * sizeof t->c->tlb[0] + offsetof(struct x86_tlb_entry, add);
+}
+
+/* Strategy TAG: the TLB of struct x86_cpu. */
+static void reach_alone(struct trans *t, unsigned n, bool write)
+{
+	uint32_t tag = tag_at(t, write);
+	struct emit *e = &t->e;
+
+	flags_free(t);
+	emit_probe(t, n, tag);
 	to_step(t, 0x87);
 	E_RAW(e, "\x4e\x03\x8c\x14");                        /* add r9,[rsp+r10+tag] */
 	e32(e, tag);
 	E_RAW(e, "\x4e\x03\x8c\x14");                        /* add r9,[rsp+r10+add] */
-	e32(e, at + offsetof(struct x86_tlb_entry, add));
+	e32(e, add_at(t));
 	flags_again(t);
+}
+
+/* The first of a group: checks for all of them. */
+static void reach_first(struct trans *t, struct group *g, unsigned id, int32_t at)
+{
+	uint32_t tag = tag_at(t, g->write);
+	struct emit *e = &t->e;
+
+	flags_free(t);
+	if (g->lo != at)
+		e_lea(e, H_S0, H_S0, g->lo - at);
+	emit_probe(t, (unsigned)(g->hi - g->lo), tag);
+	to_careful(t, 0x87);
+	E_RAW(e, "\x4e\x03\x8c\x14");                        /* add r9,[rsp+r10+tag] */
+	e32(e, tag);
+	E_RAW(e, "\x4e\x8b\x94\x14");                        /* mov r10,[rsp+r10+add] */
+	e32(e, add_at(t));
+	e_store(e, H_S1, CPU_AT(engine_group) + id * 8);
+	E_RAW(e, "\x4f\x8d\x8c\x11");                        /* lea r9,[r9+r10+at-lo] */
+	e32(e, (uint32_t)(at - g->lo));
+	flags_again(t);
+	g->active = true;
+}
+
+void reach(struct trans *t, unsigned n, bool write)
+{
+	const struct plan *p = &t->plan[t->n];
+	struct group *g;
+
+	if (p->group < 0 || p->size != n || p->write != write || t->careful) {
+		reach_alone(t, n, write);
+		return;
+	}
+	g = &t->group[p->group];
+	if (!g->active) {
+		reach_first(t, g, (unsigned)p->group, p->at);
+		return;
+	}
+	e_load(&t->e, H_S1, CPU_AT(engine_group) + (unsigned)p->group * 8);
+	E_RAW(&t->e, "\x4f\x8d\x0c\x11");                    /* lea r9,[r9+r10] */
 }
 
 void load_s1(struct trans *t) { E_RAW(&t->e, "\x4d\x8b\x11"); }   /* mov r10,[r9] */

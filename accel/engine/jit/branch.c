@@ -50,19 +50,7 @@ static void emit_call(struct trans *t, uint64_t next)
 	e_imm64(&t->e, H_S1, next);
 	store_s1(t);
 	move_gsp(t, -8);
-	go_to(t, next + t->insn.imm);
-}
-
-/* S0: target.  Nothing is committed before the target is known to be code. */
-static void emit_indirect(struct trans *t, uint32_t drop)
-{
-	uint32_t miss = probe_target(t);
-	struct edge *d = new_edge(t);
-
-	*d = (struct edge){ .site = miss, .uop = t->u, .held = t->held };
-	if (drop)
-		move_gsp(t, (int32_t)drop);
-	E_RAW(&t->e, "\x41\xff\xe2");                        /* jmp r10 */
+	to_exit(t, 0xe9, next + t->insn.imm);
 }
 
 static void emit_ret(struct trans *t)
@@ -72,7 +60,8 @@ static void emit_ret(struct trans *t)
 	E_RAW(&t->e, "\x4d\x89\xd9");
 	reach(t, 8, false);
 	E_RAW(&t->e, "\x4d\x8b\x09");                        /* mov r9,[r9] */
-	emit_indirect(t, drop);
+	flags_free(t);
+	jump_target(t, drop);
 }
 
 static void emit_jmp_rm(struct trans *t)
@@ -88,7 +77,8 @@ static void emit_jmp_rm(struct trans *t)
 		e8(&t->e, 0x89);
 		e8(&t->e, (uint8_t)(0xc1 | (h & 7) << 3));
 	}
-	emit_indirect(t, 0);
+	flags_free(t);
+	jump_target(t, 0);
 }
 
 bool try_branch(struct trans *t)
@@ -113,21 +103,10 @@ bool try_branch(struct trans *t)
 	if ((uint64_t)((int64_t)(to << 16) >> 16) != to)
 		return false;
 	switch (i->row->handler) {
-	case H_jcc: {
-		uint32_t site = t->e.at + 2;
-
-		if ((to ^ t->lin) & X86_PAGE_MASK) {
-			e8(&t->e, 0x0f);
-			e8(&t->e, (uint8_t)(0x80 | ((i->opcode & 15) ^ 1)));
-			e32(&t->e, 0);
-			go_to(t, to);
-			e_patch(&t->e, site, t->e.at);
-		} else {
-			to_exit(t, (uint8_t)(0x80 | (i->opcode & 15)), to);
-		}
+	case H_jcc:
+		to_exit(t, (uint8_t)(0x80 | (i->opcode & 15)), to);
 		return true;
-	}
-	case H_jmp_rel: go_to(t, to); break;
+	case H_jmp_rel: to_exit(t, 0xe9, to); break;
 	case H_call_rel: emit_call(t, next); break;
 	case H_ret: emit_ret(t); break;
 	case H_jmp_rm: emit_jmp_rm(t); break;

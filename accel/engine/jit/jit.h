@@ -12,57 +12,103 @@
 #define JIT_H
 
 #include "../interp/block.h"
+#include "accel/engine/engine.h"
 #include "emit.h"
 
 enum {
 	JIT_CACHE = 32 << 20,            /* bytes of host code */
 	JIT_THUNKS = 64 << 10,           /* its first bytes */
 	JIT_TARGETS = 1 << 16,
-	JIT_INSERTED = 8192,
 	JIT_VARIANTS = 1 << 18,
+	JIT_LINKS = 1 << 19,
+	JIT_PAGES = 1 << 13,
 	JIT_EDGE_MAX = BLOCK_MAX * 2 + 4,
+	JIT_GROUPS = 8,                  /* of memory accesses in a block: struct x86_cpu has as many engine_group */
 };
 
 /* Guest state that translated code has in the host's registers, beyond the general ones. */
 enum { HELD_VEC = 1, HELD_X87 = 2, HELD_COUNT = 4 };
 
-struct variant {
-	uint64_t lin;
-	uint32_t host;                   /* checked entry: offset in the cache */
-	uint8_t mmu;
-	uint8_t held;                    /* HELD_* that it expects at its entry */
-	struct variant *next;            /* of the same block */
-};
+/*
+ * Where a variant is entered.  SAVED: the guest's flags are in engine_flags; else in the
+ * host's.  CHECKED looks at the page and at `pending`, POLL at `pending`.
+ */
+enum { ENTRY_CHECKED, ENTRY_POLL_SAVED, ENTRY_POLL, ENTRY_SAVED, ENTRY_FAST, ENTRY_COUNT };
 
 /*
- * Target of indirect and distant branches, at the low 16 bits of its address.  A sum
- * with address, key and 1 is 0 on a hit, which JRCXZ tests without flags.
+ * Code of one frame, seen at one linear page.  tables->code_ok[its index] says that the
+ * address space shows that frame there, executable; a TLB flush clears it.  gen tells
+ * whether the frame's code is still what was translated.
  */
-struct target {
-	uint64_t not_lin;                /* ~(lin + target_key()) */
-	uint64_t host;
+struct code_view {
+	uint64_t page;                   /* linear */
+	struct x86_code_page *code;
+	uint32_t gen;
+	bool user;
+	struct variant *variant;         /* all that have bytes in it */
+	struct code_view *next;          /* same hash bucket */
 };
 
+struct variant {
+	uint64_t lin;
+	uint32_t entry[ENTRY_COUNT];     /* offsets in the cache */
+	uint32_t link;                   /* last of the jumps that were led here; 0 none */
+	uint8_t mmu;
+	uint8_t held;                    /* HELD_* that it expects at its entry */
+	bool careful;                    /* no groups: for addresses that a group's check refused */
+	bool dead;
+	struct code_view *view, *view2;  /* view2: of an instruction across two pages, else NULL */
+	struct variant *next;            /* of the same block */
+	struct variant *next_in_view[2]; /* [1]: in view2 */
+};
+
+/* A jump that leads to a variant now; its rel32 at @site led to @stub before. */
+struct link {
+	uint32_t site, stub, next;
+};
+
+/* Target of indirect branches, at the low 16 bits of its address. */
+struct target {
+	uint64_t tag;                    /* lin + target_key() */
+	uint64_t host;                   /* ENTRY_CHECKED */
+};
+
+/* What translated code reaches at a constant distance below RSP: engine_tables(). */
+struct jit_tables {
+	struct target target[JIT_TARGETS];
+	uint8_t code_ok[JIT_PAGES];
+};
+_Static_assert(sizeof(struct jit_tables) <= ENGINE_TABLES, "room below the stack");
+
 struct jit_counts {
-	uint64_t blocks, bytes, enters, chains, flushes, forgets;
+	uint64_t blocks, bytes, enters, chains, flushes, unlinked, stale, careful;
 };
 
 struct jit {
 	struct interp in;                /* first: handlers take c->engine for it */
+	struct jit_tables *tables;
 	struct variant *variant;         /* JIT_VARIANTS of them, used in order */
-	uint32_t variants;
-	struct target target[JIT_TARGETS];
-	uint32_t inserted[JIT_INSERTED];         /* indexes in target[] to be cleared */
-	uint32_t inserted_count;
-	uint32_t epoch;                  /* of the TLB, for which target[] holds */
+	struct link *link;               /* from 1 on */
+	struct code_view *view;
+	uint32_t variants, links, views;
+	struct code_view *bucket[JIT_PAGES];
+	uint16_t ok[JIT_PAGES];          /* what is set in code_ok */
+	uint32_t ok_count;
+	uint32_t epoch;                  /* of the TLB, for which code_ok holds */
 	int fd;
 	uint8_t *write, *exec;           /* the cache's two mappings */
 	uint32_t used, start;            /* start: behind the thunks */
-	uint32_t thunk_enter[HELD_COUNT], thunk_leave[HELD_COUNT], thunk_step[HELD_COUNT];
+	uint32_t thunk_enter[HELD_COUNT], thunk_step[HELD_COUNT];
+	uint32_t thunk_leave[HELD_COUNT][2];     /* [1]: flags are in engine_flags */
 	uint64_t dropped;                /* c->count.dropped when the cache was last cleared */
 	struct jit_counts count;
 	uint64_t *row_count;             /* steps in the interpreter by row */
 };
+
+/* What an exit hands to C in S1: how its jump may be linked.  0 is a return to the run loop. */
+#define EXIT_PLAIN (1ull << 63)
+#define EXIT(site, held, entry, careful) \
+	(EXIT_PLAIN | (uint64_t)(site) | (uint64_t)(held) << 32 | (uint64_t)(entry) << 40 | (uint64_t)(careful) << 48)
 
 /*
  * Mode and held state in 16 bits, so that no two pairs of address and key have the same
@@ -92,8 +138,24 @@ void jit_thunks(struct jit *j);
 void held_in(struct emit *e, unsigned held);
 void held_out(struct emit *e, unsigned held, int32_t off);
 
-/* translate.c: host code for @b at @lin that finds @held in the registers; NULL if the cache has no room. */
-struct variant *jit_translate(struct x86_cpu *c, struct block *b, uint64_t lin, unsigned held);
+/* translate.c: fills in @v, whose lin, mmu, held, careful and view are set.  False: the cache has no room. */
+bool jit_translate(struct x86_cpu *c, struct block *b, struct variant *v);
+
+/*
+ * view.c.  The view of @code at linear page @page; NULL: no room.  A view whose frame
+ * has changed loses its variants on the way.
+ */
+struct code_view *view_get(struct x86_cpu *c, uint64_t page, struct x86_code_page *code);
+/* The address space shows @view where it should be: found out since the last TLB flush. */
+void view_set_ok(struct jit *j, struct code_view *view);
+/* TLB flushes, changed code: what was found out before no longer holds. */
+void views_check(struct x86_cpu *c);
+void views_clear(struct jit *j);
+static inline uint32_t view_index(const struct jit *j, const struct code_view *v) { return (uint32_t)(v - j->view); }
+/* The jump at @site leads to @entry of @v from now on. */
+void link_exit(struct jit *j, uint32_t site, struct variant *v, unsigned entry);
+void target_put(struct x86_cpu *c, const struct variant *v);
+void targets_clear(struct jit *j);
 
 /*
  * run.c, called by the step thunk: *u by the interpreter.  Where host code goes on with
@@ -102,6 +164,8 @@ struct variant *jit_translate(struct x86_cpu *c, struct block *b, uint64_t lin, 
 const void *jit_step(struct x86_cpu *c, const struct uop *u, const void *back, unsigned held);
 
 #define GPR_AT(n) ((uint32_t)(offsetof(struct x86_cpu, gpr) + (n) * 8))
+/* Below RSP, so as a disp32 it wraps around. */
+#define TABLES_AT(field) ((uint32_t)(offsetof(struct jit_tables, field) - ENGINE_TABLES_BELOW))
 #define CPU_AT(field) ((uint32_t)offsetof(struct x86_cpu, field))
 
 #endif

@@ -24,67 +24,32 @@ static void flags_to_host(struct x86_cpu *c)
 	c->engine_flags = (f & 0xff) << 8 | (f & X86_OF ? 1 : 0);
 }
 
-/* ---- the cache of targets ---- */
-
-/* Never a hit: whatever is looked for at i has low bits i, and its key is not 0. */
-static void target_clear(struct jit *j, uint32_t i) { j->target[i].not_lin = ~(uint64_t)i; }
-
-static void targets_clear(struct jit *j)
-{
-	uint32_t i, n = j->inserted_count;
-
-	if (n == JIT_INSERTED)
-		for (i = 0; i < JIT_TARGETS; i++)
-			target_clear(j, i);
-	else
-		for (i = 0; i < n; i++)
-			target_clear(j, j->inserted[i]);
-	j->inserted_count = 0;
-}
-
-static void target_put(struct x86_cpu *c, const struct variant *v)
-{
-	struct jit *j = jit_of(c);
-	uint32_t i = v->lin & (JIT_TARGETS - 1);
-
-	if (j->target[i].not_lin == ~(uint64_t)i && j->inserted_count < JIT_INSERTED)
-		j->inserted[j->inserted_count++] = i;
-	j->target[i] = (struct target){ ~(v->lin + target_key(c, v->held)), (uint64_t)(uintptr_t)(j->exec + v->host) };
-}
-
-/* target[] holds for one TLB epoch. */
-static void targets_check(struct x86_cpu *c)
-{
-	struct jit *j = jit_of(c);
-
-	if (likely(c->tlb_epoch == j->epoch))
-		return;
-	targets_clear(j);
-	j->epoch = c->tlb_epoch;
-}
-
 /* What an instruction that ends its block leads to, without a way through the run loop. */
 static const void *next_target(struct x86_cpu *c, unsigned held)
 {
 	struct jit *j = jit_of(c);
-	const struct target *to = &j->target[c->rip & (JIT_TARGETS - 1)];
+	const struct target *to = &j->tables->target[c->rip & (JIT_TARGETS - 1)];
 
 	if (!nothing_pending(c) || j->dropped != c->count.dropped || c->activity != X86_ACTIVE || c->interrupt_shadow ||
 	    (c->mode & (X86_MODE_CS64 | X86_MODE_STEP)) != X86_MODE_CS64 || (j->in.intr_waiting && c->eflags & X86_IF))
 		return NULL;
-	targets_check(c);
-	return to->not_lin == ~(c->rip + target_key(c, held)) ? (const void *)(uintptr_t)to->host : NULL;
+	views_check(c);
+	return to->tag == c->rip + target_key(c, held) ? (const void *)(uintptr_t)to->host : NULL;
 }
 
 const void *jit_step(struct x86_cpu *c, const struct uop *u, const void *back, unsigned held)
 {
+	uint32_t epoch = c->tlb_epoch;
+	uint64_t flushes = c->count.flush_writes;
 	const struct uop *next;
 
 	flags_from_host(c);
 	jit_of(c)->row_count[u->row]++;
 	next = u->fn(c, u);
 	flags_to_host(c);
-	if (next == NEXT(u) && !(atomic_load_explicit(&c->pending, memory_order_relaxed) & X86_PEND_CODE))
+	/* What the block has found out about addresses ends with a flush. */
+	if (next == NEXT(u) && !(atomic_load_explicit(&c->pending, memory_order_relaxed) & X86_PEND_CODE) &&
+	    epoch == c->tlb_epoch && flushes == c->count.flush_writes)
 		return back;
 	if (next)
 		c->rip = uop_rip(c, next);
@@ -98,7 +63,9 @@ static void forget_code(struct x86_cpu *c)
 	struct jit *j = jit_of(c);
 
 	targets_clear(j);
+	views_clear(j);
 	j->variants = 0;
+	j->links = 1;
 	j->used = j->start;
 	j->dropped = c->count.dropped;
 	j->count.flushes++;
@@ -106,64 +73,94 @@ static void forget_code(struct x86_cpu *c)
 
 /* ---- running ---- */
 
-static struct variant *variant_of(struct x86_cpu *c, struct block *b, unsigned held)
+/* Makes room for it in the views of its bytes; false: none. */
+static bool put_in_views(struct x86_cpu *c, struct block *b, struct variant *v)
+{
+	uint64_t page = v->lin & X86_PAGE_MASK;
+	struct code_view *second = NULL;
+
+	v->view = view_get(c, page, b->code);
+	if (v->view && b->code2)
+		second = view_get(c, page + 4096, b->code2);
+	if (!v->view || (b->code2 && !second))
+		return false;
+	v->next_in_view[0] = v->view->variant;
+	v->view->variant = v;
+	if (second && second != v->view) {
+		v->view2 = second;
+		v->next_in_view[1] = second->variant;
+		second->variant = v;
+	}
+	return true;
+}
+
+static struct variant *variant_of(struct x86_cpu *c, struct block *b, unsigned held, bool careful)
 {
 	uint64_t lin = c->gpr[X86_RIPBASE];
+	struct jit *j = jit_of(c);
 	struct variant *v;
 
 	for (v = b->variant; v; v = v->next)
-		if (v->lin == lin && v->mmu == c->mmu && v->held == held)
+		if (v->lin == lin && v->mmu == c->mmu && v->held == held && v->careful == careful && !v->dead)
 			return v;
-	return jit_translate(c, b, lin, held);
+	if (j->variants == JIT_VARIANTS || j->links == JIT_LINKS)
+		return NULL;
+	v = &j->variant[j->variants++];
+	*v = (struct variant){ .lin = lin, .mmu = c->mmu, .held = (uint8_t)held, .careful = careful, .next = b->variant };
+	if (!put_in_views(c, b, v) || !jit_translate(c, b, v))
+		return NULL;
+	b->variant = v;
+	return v;
 }
 
-/* The exit at @site of a block in the same page leads straight to @v from now on. */
-static void link_exit(struct jit *j, uint32_t site, const struct variant *v)
+static void views_ok(struct jit *j, const struct variant *v)
 {
-	int32_t rel = (int32_t)(v->host - (site + 4));
-
-	memcpy(j->write + site, &rel, 4);
-	j->count.chains++;
+	view_set_ok(j, v->view);
+	if (v->view2)
+		view_set_ok(j, v->view2);
 }
 
 static const struct uop *jit_block(struct x86_cpu *c, const struct uop *u)
 {
 	struct jit *j = jit_of(c);
 	uint64_t (*enter)(struct x86_cpu *c, void *host);
-	struct x86_code_page *from = NULL;
-	uint64_t site = 0;
-	unsigned held = 0;
+	uint64_t exit = 0;
 
 	for (;;) {
 		struct block *b = block_of(u);
+		unsigned entry = exit >> 40 & 0xff, held = exit >> 32 & 0xff;
+		bool careful = exit >> 48 & 1;
 		struct variant *v;
 
 		if (unlikely(j->dropped != c->count.dropped)) {
 			forget_code(c);
-			site = 0;
+			exit = 0;
 		}
-		if (!(c->mode & X86_MODE_CS64) || b->code2)
+		if (!(c->mode & X86_MODE_CS64))
 			return u;
-		targets_check(c);
-		v = variant_of(c, b, held);
+		views_check(c);
+		v = variant_of(c, b, held, careful);
+		/* Or the code has changed since it was decoded, or there is no room. */
 		if (unlikely(!v)) {
 			c->count.dropped++;
 			blocks_drop(&j->in);
 			return NULL;
 		}
-		if (site && from == b->code)
-			link_exit(j, (uint32_t)site, v);
-		target_put(c, v);
-		from = b->code;
+		if (unlikely(!block_valid(b)))
+			return NULL;
+		views_ok(j, v);
+		/* Inside a page the source has just passed the check of this very view. */
+		if ((uint32_t)exit && (entry == ENTRY_CHECKED || !v->view2))
+			link_exit(j, (uint32_t)exit, v, entry);
+		if (!careful)
+			target_put(c, v);
 		flags_to_host(c);
 		j->count.enters++;
 		enter = (void *)(j->exec + j->thunk_enter[held]);
-		site = enter(c, j->exec + v->host);
-		held = site >> 32;
-		site = (uint32_t)site;
+		exit = enter(c, j->exec + v->entry[ENTRY_CHECKED]);
 		flags_from_host(c);
 		c->cur = NULL;
-		if (!nothing_pending(c) || !site)
+		if (!nothing_pending(c) || !(exit & EXIT_PLAIN))
 			return NULL;
 		u = block_lookup(c, false);
 	}
@@ -182,22 +179,24 @@ static bool host_can(void)
 static bool jit_attach(struct x86_cpu *c)
 {
 	struct jit *j = calloc(1, sizeof *j);
-	uint32_t i;
 
 	if (!j || !jit_cache_open(j)) {
 		free(j);
 		return false;
 	}
+	j->tables = engine_tables(c);
 	j->variant = calloc(JIT_VARIANTS, sizeof *j->variant);
+	j->link = calloc(JIT_LINKS, sizeof *j->link);
+	j->view = calloc(JIT_PAGES, sizeof *j->view);
 	j->row_count = calloc(x86_row_count, sizeof *j->row_count);
 	j->in.arena = aligned_alloc(4096, ARENA_SIZE);
 	c->engine = j;
-	if (!j->variant || !j->row_count || !j->in.arena) {
+	if (!j->variant || !j->link || !j->view || !j->row_count || !j->in.arena) {
 		engine_jit.detach(c);
 		return false;
 	}
-	for (i = 0; i < JIT_TARGETS; i++)
-		target_clear(j, i);
+	targets_clear(j);
+	j->links = 1;
 	jit_thunks(j);
 	if (host_can())
 		j->in.translated = jit_block;
@@ -214,6 +213,8 @@ static void jit_detach(struct x86_cpu *c)
 		return;
 	jit_cache_close(j);
 	free(j->variant);
+	free(j->link);
+	free(j->view);
 	free(j->row_count);
 	free(j->in.arena);
 	free(j);

@@ -10,7 +10,7 @@
 
 static const uint8_t pinned[] = { H_RCX, H_RDX, H_RBX, H_RBP, H_RSI, H_RDI, H_R8, 12, 13, 14, 15 };
 
-static void regs_out(struct emit *e, int32_t rsp_off)
+static void regs_out(struct emit *e, int32_t rsp_off, bool flags)
 {
 	unsigned i;
 
@@ -18,6 +18,8 @@ static void regs_out(struct emit *e, int32_t rsp_off)
 		e_store(e, pinned[i], GPR_AT(pinned[i]) + rsp_off);
 	e_store(e, H_GSP, GPR_AT(X86_RSP) + rsp_off);
 	e_store(e, H_RAX, GPR_AT(X86_RAX) + rsp_off);
+	if (!flags)
+		return;
 	E_RAW(e, "\x9f\x0f\x90\xc0");                                 /* lahf; seto al */
 	e_ctx(e, false, 0x89, H_RAX, CPU_AT(engine_flags) + rsp_off);
 }
@@ -53,11 +55,11 @@ static void make_enter(struct emit *e, unsigned held)
 	E_RAW(e, "\x41\xff\xe1");                                     /* jmp r9 */
 }
 
-/* S0: RIP to go on at; S1: held state << 32 | the link site or 0. */
-static void make_leave(struct emit *e, unsigned held)
+/* S0: RIP to go on at; S1: EXIT().  @saved: the flags are in engine_flags already. */
+static void make_leave(struct emit *e, unsigned held, bool saved)
 {
 	e_store(e, H_S0, CPU_AT(rip));
-	regs_out(e, 0);
+	regs_out(e, 0, !saved);
 	held_out(e, held, 0);
 	E_RAW(e, "\x4c\x89\xd0");                                     /* mov rax,r10 */
 	back_to_c(e);
@@ -70,7 +72,7 @@ static void make_step(struct emit *e, unsigned held)
 
 	e_store(e, H_S0, CPU_AT(cur) + 8);
 	e_store(e, H_S1, GPR_AT(X86_RIPBASE) + 8);
-	regs_out(e, 8);
+	regs_out(e, 8, true);
 	held_out(e, held, 8);
 	E_RAW(e, "\x48\x8d\x7c\x24\x08");                             /* lea rdi,[rsp+8] */
 	E_RAW(e, "\x48\x89\xfb");                                     /* mov rbx,rdi */
@@ -102,8 +104,10 @@ void jit_thunks(struct jit *j)
 	for (unsigned held = 0; held < HELD_COUNT; held++) {
 		j->thunk_enter[held] = e.at;
 		make_enter(&e, held);
-		j->thunk_leave[held] = e.at;
-		make_leave(&e, held);
+		for (unsigned saved = 0; saved < 2; saved++) {
+			j->thunk_leave[held][saved] = e.at;
+			make_leave(&e, held, saved);
+		}
 		j->thunk_step[held] = e.at;
 		make_step(&e, held);
 	}

@@ -19,9 +19,32 @@ struct edge {
 	uint32_t back;           /* step: where to go on */
 	uint64_t rip;            /* exit: guest address */
 	const struct uop *uop;   /* step; NULL: exit */
-	bool spilled;            /* step: the flags are in engine_flags */
+	bool spilled;            /* step: the flags are in engine_flags, not in the host's */
+	bool saved;              /* exit: the flags are in engine_flags */
 	bool link;               /* exit: may be chained */
+	bool far;                /* exit: to another page, by a jump of its own that may be chained */
+	bool careful;            /* exit: to a variant without groups */
+	uint8_t entry;           /* exit: ENTRY_* to be linked to */
 	uint8_t held;            /* HELD_* there */
+};
+
+/*
+ * Accesses at constant distances from a base register that stays the same meanwhile:
+ * the first checks [lo, hi) for all, the others only add what it found out.
+ */
+struct group {
+	int32_t lo, hi;          /* relative to the base register's value where the group begins */
+	uint8_t members;
+	bool write;              /* some member writes */
+	bool active;             /* engine_group has it */
+};
+
+/* The memory operand of one instruction of the block. */
+struct plan {
+	int8_t group;            /* -1: none */
+	bool write;
+	uint8_t size;
+	int32_t at;              /* as lo and hi */
 };
 
 struct trans {
@@ -32,8 +55,13 @@ struct trans {
 	struct emit e;
 	struct edge edge[JIT_EDGE_MAX];
 	unsigned edges;
-	uint32_t live_in[BLOCK_MAX + 1];  /* flags needed at each instruction */
+	unsigned count;                   /* instructions */
+	uint32_t live_in[BLOCK_MAX + 1];  /* flags that instructions from here on read before they are written */
+	struct plan plan[BLOCK_MAX];
+	struct group group[JIT_GROUPS];
+	unsigned groups;
 	/* The instruction being translated; bytes: a copy, another processor may be writing there. */
+	unsigned n;
 	const struct uop *u;
 	struct x86_insn insn;
 	uint8_t bytes[16];
@@ -44,6 +72,7 @@ struct trans {
 	 */
 	bool saved, stale, spilled;       /* spilled: between flags_free() and flags_again() */
 	uint8_t held;                     /* HELD_*: guest state that is in host registers here */
+	bool careful;                     /* no groups */
 	bool ended;
 };
 
@@ -55,12 +84,18 @@ struct edge *new_edge(struct trans *t);
  * behind which the block goes on.
  */
 struct edge *to_step(struct trans *t, uint8_t op);
-/* jcc or jmp to guest address @rip in the same page, or out of translated code. */
+/* jcc or jmp to guest address @rip, at any distance.  A jmp ends the block. */
 void to_exit(struct trans *t, uint8_t op, uint64_t rip);
-/* Ends the block: goes on at @rip, at any distance. */
-void go_to(struct trans *t, uint64_t rip);
-/* Looks S0 up in target[]; on a hit S1 is host code, else the jump taken is the rel32 answered.  Keeps flags. */
-uint32_t probe_target(struct trans *t);
+/* A group's check, jcc with flags in engine_flags: the instruction once more, in a variant without groups. */
+void to_careful(struct trans *t, uint8_t op);
+/*
+ * S0 is the target of a branch: jumps there if it is known, moving guest RSP by @drop at
+ * that point, else the interpreter executes the instruction.  Destroys flags, which
+ * flags_free() has saved.
+ */
+void jump_target(struct trans *t, uint32_t drop);
+/* Decodes instruction @n into t->insn and t->bytes; false: what the interpreter has is something else. */
+bool decode_again(struct trans *t, unsigned n);
 /* From here on the host's flags may be destroyed; a fault will show them all the same. */
 void flags_free(struct trans *t);
 /* Behind that: the host's flags are the guest's again, if this instruction needs them. */
@@ -83,6 +118,9 @@ void reach(struct trans *t, unsigned n, bool write);
 /* mov S1,[S0]; mov [S0],S1; mov S0,S0's 8 bytes. */
 void load_s1(struct trans *t);
 void store_s1(struct trans *t);
+
+/* group.c: which accesses share a check. */
+void plan_groups(struct trans *t);
 
 /* ---- encoding ---- */
 

@@ -17,27 +17,72 @@ static bool may_keep_flags(const struct uop *u)
 	}
 }
 
-/* Backwards: what is read before it is written.  All count at the block's end. */
-static void find_live(struct trans *t, unsigned count)
+/* Backwards: what is read before it is written.  At exits flags count too, but engine_flags will do there. */
+static void find_live(struct trans *t)
 {
-	uint32_t live = X86_ARITH;
+	uint32_t live = 0;
 	unsigned i;
 
-	for (i = count; i-- > 0;) {
+	for (i = t->count; i-- > 0;) {
 		const struct uop *u = &t->b->uop[i];
 		const struct x86_row *row = &x86_rows[u->row];
 		uint32_t kills = row->flags_written | row->flags_undefined;
 
 		if (may_keep_flags(u))
 			kills = 0;
-		if (row->attrs & (ROW_BRANCH | ROW_END))
-			live = X86_ARITH;
 		live = ((live & ~kills) | row->flags_read) & X86_ARITH;
 		t->live_in[i] = live;
 	}
+	t->live_in[t->count] = 0;
+}
+
+/* Overwrites all flags whatever happens, and never faults if its operands are registers. */
+static bool overwrites_flags(const struct uop *u)
+{
+	switch (x86_rows[u->row].handler) {
+	case H_add: case H_or: case H_adc: case H_sbb: case H_and: case H_sub: case H_xor: case H_cmp: case H_test:
+	case H_neg: case H_imul1: case H_imul2: case H_imul3: case H_mul:
+		return !block_refuses(u);
+	default:
+		return false;
+	}
+}
+
+/*
+ * Whether the flags that the block begins with are to be in engine_flags from the
+ * start: unless they are overwritten before anything that may show them.
+ */
+static bool shows_flags(const struct trans *t)
+{
+	const struct uop *u = &t->b->uop[0];
+
+	for (unsigned k = 0; k < 4; k++)
+		if (u->kind[k] == OPK_MEM)
+			return true;
+	return !overwrites_flags(u);
 }
 
 /* ---- edges ---- */
+
+static void flags_out(struct trans *t)
+{
+	struct emit *e = &t->e;
+
+	e_store(e, H_RAX, GPR_AT(X86_RAX));
+	E_RAW(e, "\x9f\x0f\x90\xc0");                        /* lahf; seto al */
+	e_ctx(e, false, 0x89, H_RAX, CPU_AT(engine_flags));
+	e_load(e, H_RAX, GPR_AT(X86_RAX));
+}
+
+static void flags_in(struct trans *t)
+{
+	struct emit *e = &t->e;
+
+	e_store(e, H_RAX, GPR_AT(X86_RAX));
+	e_ctx(e, false, 0x8b, H_RAX, CPU_AT(engine_flags));
+	E_RAW(e, "\x3c\x81\x9e");                            /* cmp al,81h; sahf */
+	e_load(e, H_RAX, GPR_AT(X86_RAX));
+}
 
 struct edge *new_edge(struct trans *t)
 {
@@ -60,39 +105,60 @@ struct edge *to_step(struct trans *t, uint8_t op)
 	return d;
 }
 
-void to_exit(struct trans *t, uint8_t op, uint64_t rip)
+/* How a jump from here may be linked: to the same page without a check, backwards with one of `pending`. */
+static unsigned entry_for(const struct trans *t, uint64_t rip)
 {
-	struct edge *d = new_edge(t);
+	if ((rip ^ t->lin) & X86_PAGE_MASK || t->b->code2)
+		return ENTRY_CHECKED;
+	if (rip <= t->lin + t->u->off)
+		return t->saved ? ENTRY_POLL_SAVED : ENTRY_POLL;
+	return t->stale ? ENTRY_SAVED : ENTRY_FAST;
+}
+
+/* A rel32 that is changed by one store lies in one aligned word. */
+static void jump_aligned(struct trans *t, uint8_t op)
+{
 	unsigned len = op == 0xe9 ? 1 : 2;
 
-	/* Linked later by one store: the rel32 must lie in one aligned word. */
 	while ((t->e.at + len) & 3 && !t->e.full)
 		e8(&t->e, 0x90);
 	if (op != 0xe9)
 		e8(&t->e, 0x0f);
 	e8(&t->e, op);
 	e32(&t->e, 0);
-	*d = (struct edge){ .site = t->e.at - 4, .rip = rip, .link = !((rip ^ t->lin) & X86_PAGE_MASK), .held = t->held };
 }
 
-static void flags_out(struct trans *t)
+static void new_exit(struct trans *t, uint8_t op, uint64_t rip, unsigned entry, bool careful)
 {
-	struct emit *e = &t->e;
+	struct edge *d = new_edge(t);
+	bool far = entry == ENTRY_CHECKED && op != 0xe9;
 
-	e_store(e, H_RAX, GPR_AT(X86_RAX));
-	E_RAW(e, "\x9f\x0f\x90\xc0");                        /* lahf; seto al */
-	e_ctx(e, false, 0x89, H_RAX, CPU_AT(engine_flags));
-	e_load(e, H_RAX, GPR_AT(X86_RAX));
+	if (far) {
+		e8(&t->e, 0x0f);
+		e8(&t->e, op);
+		e32(&t->e, 0);
+	} else {
+		jump_aligned(t, op);
+	}
+	*d = (struct edge){ .site = t->e.at - 4, .rip = rip, .link = true, .far = far, .saved = t->saved,
+			    .careful = careful, .entry = (uint8_t)entry, .held = t->held };
 }
 
-static void flags_in(struct trans *t)
+void to_exit(struct trans *t, uint8_t op, uint64_t rip)
 {
-	struct emit *e = &t->e;
+	unsigned entry = entry_for(t, rip);
 
-	e_store(e, H_RAX, GPR_AT(X86_RAX));
-	e_ctx(e, false, 0x8b, H_RAX, CPU_AT(engine_flags));
-	E_RAW(e, "\x3c\x81\x9e");                            /* cmp al,81h; sahf */
-	e_load(e, H_RAX, GPR_AT(X86_RAX));
+	/* A checked entry takes the flags from engine_flags. */
+	if (entry == ENTRY_CHECKED && op == 0xe9 && !t->saved) {
+		flags_out(t);
+		t->saved = true;
+	}
+	new_exit(t, op, rip, entry, false);
+}
+
+void to_careful(struct trans *t, uint8_t op)
+{
+	new_exit(t, op, t->lin + t->u->off, ENTRY_SAVED, true);
 }
 
 void flags_free(struct trans *t)
@@ -118,95 +184,95 @@ static void call_step(struct trans *t, const struct uop *u, unsigned held)
 	e_rel(&t->e, t->j->thunk_step[held]);
 }
 
-uint32_t probe_target(struct trans *t)
+void jump_target(struct trans *t, uint32_t drop)
 {
 	struct emit *e = &t->e;
-	uint32_t hit, miss;
+	struct edge *d = new_edge(t);
 
-	e_store(e, H_RCX, GPR_AT(X86_RCX));
 	E_RAW(e, "\x45\x0f\xb7\xd1");                        /* movzx r10d,r9w */
-	E_RAW(e, "\x4f\x8d\x14\x12");                        /* lea r10,[r10+r10] */
-	e_load(e, H_RCX, CPU_AT(engine));
-	E_RAW(e, "\x4e\x8d\x94\xd1");                        /* lea r10,[rcx+r10*8+target] */
-	e32(e, offsetof(struct jit, target));
-	E_RAW(e, "\x49\x8b\x0a");                            /* mov rcx,[r10] */
-	E_RAW(e, "\x4a\x8d\x8c\x09");                        /* lea rcx,[rcx+r9+1+key] */
-	e32(e, 1 + target_key(t->c, t->held));
-	E_RAW(e, "\xe3");                                    /* jrcxz hit */
-	hit = e->at;
-	e8(e, 0);
-	e_load(e, H_RCX, GPR_AT(X86_RCX));
-	e8(e, 0xe9);
+	E_RAW(e, "\x41\xc1\xe2\x04");                        /* shl r10d,4 */
+	E_RAW(e, "\x4d\x8d\x89");                            /* lea r9,[r9+key] */
+	e32(e, target_key(t->c, t->held));
+	E_RAW(e, "\x4e\x3b\x8c\x14");                        /* cmp r9,[rsp+r10+tag] */
+	e32(e, TABLES_AT(target) + offsetof(struct target, tag));
+	E_RAW(e, "\x0f\x85");                                /* jne */
 	e32(e, 0);
-	miss = e->at - 4;
-	if (!e->full)
-		e->base[hit] = (uint8_t)(e->at - hit - 1);
-	E_RAW(e, "\x4d\x8b\x52\x08");                        /* mov r10,[r10+8] */
-	e_load(e, H_RCX, GPR_AT(X86_RCX));
-	return miss;
+	*d = (struct edge){ .site = e->at - 4, .uop = t->u, .spilled = true, .held = t->held };
+	if (drop)
+		e_lea(e, H_GSP, H_GSP, (int32_t)drop);
+	E_RAW(e, "\x42\xff\xa4\x14");                        /* jmp [rsp+r10+host] */
+	e32(e, TABLES_AT(target) + offsetof(struct target, host));
 }
 
-void go_to(struct trans *t, uint64_t rip)
+/* Out of translated code, until C links the jump at @site. */
+static void emit_leave(struct trans *t, const struct edge *d, uint32_t site)
 {
-	struct edge *d;
+	bool saved = d->saved || d->far;
 
-	if (!((rip ^ t->lin) & X86_PAGE_MASK)) {
-		to_exit(t, 0xe9, rip);
+	e_imm64(&t->e, H_S0, d->rip);
+	e_imm64(&t->e, H_S1, EXIT(d->link ? site : 0, d->held, d->entry, d->careful));
+	e8(&t->e, 0xe9);
+	e_rel(&t->e, t->j->thunk_leave[d->held][saved]);
+}
+
+static void emit_edge(struct trans *t, const struct edge *d)
+{
+	uint32_t site = d->site;
+
+	e_patch(&t->e, site, t->e.at);
+	if (d->uop) {
+		if (d->spilled)
+			flags_in(t);
+		call_step(t, d->uop, d->held);
+		e8(&t->e, 0xe9);
+		e_rel(&t->e, d->back);
 		return;
 	}
-	e_imm64(&t->e, H_S0, rip);
-	d = new_edge(t);
-	*d = (struct edge){ .site = probe_target(t), .rip = rip, .held = t->held };
-	E_RAW(&t->e, "\x41\xff\xe2");                        /* jmp r10 */
+	if (d->far) {
+		if (!d->saved)
+			flags_out(t);
+		jump_aligned(t, 0xe9);
+		site = t->e.at - 4;
+		e_patch(&t->e, site, t->e.at);
+	}
+	emit_leave(t, d, site);
 }
 
 static void emit_edges(struct trans *t)
 {
-	unsigned i;
-
-	for (i = 0; i < t->edges; i++) {
-		struct edge *d = &t->edge[i];
-
-		e_patch(&t->e, d->site, t->e.at);
-		if (d->uop) {
-			if (d->spilled)
-				flags_in(t);
-			call_step(t, d->uop, d->held);
-			e8(&t->e, 0xe9);
-			e_rel(&t->e, d->back);
-			continue;
-		}
-		e_imm64(&t->e, H_S0, d->rip);
-		e_imm64(&t->e, H_S1, (uint64_t)d->held << 32 | (d->link ? d->site : 0));
-		e8(&t->e, 0xe9);
-		e_rel(&t->e, t->j->thunk_leave[d->held]);
-	}
+	for (unsigned i = 0; i < t->edges; i++)
+		emit_edge(t, &t->edge[i]);
 }
 
 /* ---- one instruction ---- */
 
 /* Host flags are brought back for what reads them, and for what changes only some. */
-static void flags_before(struct trans *t, unsigned n)
+static void flags_before(struct trans *t)
 {
 	const struct x86_row *row = &x86_rows[t->u->row];
 	uint32_t w = (row->flags_written | row->flags_undefined) & X86_ARITH;
 
-	t->live = t->live_in[n] || (w && (w != X86_ARITH || may_keep_flags(t->u)));
+	t->live = t->live_in[t->n] || (w && (w != X86_ARITH || may_keep_flags(t->u)));
 	if (t->live && t->stale) {
 		flags_in(t);
 		t->stale = false;
 	}
 }
 
-static bool translated(struct trans *t, unsigned n)
+bool decode_again(struct trans *t, unsigned n)
 {
-	const struct uop *u = t->u;
+	const struct uop *u = &t->b->uop[n];
 
 	memcpy(t->bytes, t->b->bytes_at + u->off, u->len);
-	if (x86_decode(&t->insn, t->bytes, u->len, t->c->mode) != X86_DECODED || !t->insn.row ||
-	    t->insn.row->id != u->row || t->insn.len != u->len || block_refuses(u))
+	return x86_decode(&t->insn, t->bytes, u->len, t->c->mode) == X86_DECODED && t->insn.row &&
+	       t->insn.row->id == u->row && t->insn.len == u->len && !block_refuses(u);
+}
+
+static bool translated(struct trans *t)
+{
+	if (t->b->code2 || !decode_again(t, t->n))
 		return false;
-	flags_before(t, n);
+	flags_before(t);
 	return try_integer(t) || try_branch(t);
 }
 
@@ -215,9 +281,10 @@ static void one(struct trans *t, unsigned n)
 	const struct x86_row *row;
 	unsigned i, from = t->edges;
 
+	t->n = n;
 	t->u = &t->b->uop[n];
 	row = &x86_rows[t->u->row];
-	if (translated(t, n)) {
+	if (translated(t)) {
 		for (i = from; i < t->edges; i++)
 			t->edge[i].back = t->e.at;
 		if ((row->flags_written | row->flags_undefined) & X86_ARITH)
@@ -230,57 +297,95 @@ static void one(struct trans *t, unsigned n)
 	call_step(t, t->u, t->held);
 	t->saved = true;
 	t->stale = false;
+	for (i = 0; i < t->groups; i++)
+		t->group[i].active = false;
 }
 
 /* ---- entry ---- */
 
-static void emit_check(struct trans *t)
+static void exit_unless(struct trans *t, uint8_t jcc)
 {
-	struct emit *e = &t->e;
 	struct edge *d = new_edge(t);
 
-	/* Nothing here changes flags: generation and pending are summed up for JRCXZ. */
-	e_store(e, H_RCX, GPR_AT(X86_RCX));
-	e_imm64(e, H_S0, (uint64_t)(uintptr_t)&t->b->code->gen);
-	E_RAW(e, "\x41\x8b\x09");                            /* mov ecx,[r9] */
-	E_RAW(e, "\x8d\x89");                                /* lea ecx,[rcx-gen] */
-	e32(e, -t->b->gen);
-	e_ctx(e, false, 0x8b, H_S1, CPU_AT(pending));
-	E_RAW(e, "\x4a\x8d\x0c\x11");                        /* lea rcx,[rcx+r10] */
-	E_RAW(e, "\xe3\x0d");                                /* jrcxz over the next two */
-	e_load(e, H_RCX, GPR_AT(X86_RCX));
-	e8(e, 0xe9);
-	e32(e, 0);
-	*d = (struct edge){ .site = e->at - 4, .rip = t->lin, .held = t->held };
-	e_load(e, H_RCX, GPR_AT(X86_RCX));
+	e8(&t->e, 0x0f);
+	e8(&t->e, jcc);
+	e32(&t->e, 0);
+	*d = (struct edge){ .site = t->e.at - 4, .rip = t->lin, .saved = true, .careful = t->careful, .held = t->held };
 }
 
-struct variant *jit_translate(struct x86_cpu *c, struct block *b, uint64_t lin, unsigned held)
+static void check_view(struct trans *t, const struct code_view *view)
+{
+	E_RAW(&t->e, "\x80\xbc\x24");                        /* cmp byte [rsp+code_ok],0 */
+	e32(&t->e, TABLES_AT(code_ok) + view_index(t->j, view));
+	e8(&t->e, 0);
+	exit_unless(t, 0x84);
+}
+
+/* The entries whose flags are in engine_flags, and POLL, which puts them there. */
+static void emit_entries(struct trans *t, struct variant *v)
+{
+	struct emit *e = &t->e;
+
+	v->entry[ENTRY_CHECKED] = e->at;
+	check_view(t, v->view);
+	if (v->view2)
+		check_view(t, v->view2);
+	e8(e, 0xeb);                                         /* jmp over the next 4 or 5 */
+	e8(e, 0);
+	v->entry[ENTRY_POLL] = e->at;
+	flags_out(t);
+	v->entry[ENTRY_POLL_SAVED] = e->at;
+	if (!e->full)
+		e->base[v->entry[ENTRY_POLL] - 1] = (uint8_t)(e->at - v->entry[ENTRY_POLL]);
+	E_RAW(e, "\x83\xbc\x24");                            /* cmp dword [rsp+pending],0 */
+	e32(e, CPU_AT(pending));
+	e8(e, 0);
+	exit_unless(t, 0x85);
+	v->entry[ENTRY_SAVED] = e->at;
+	if (t->live_in[0])
+		flags_in(t);
+}
+
+/* The entry with flags in the host's: like the others from then on. */
+static void emit_fast_entry(struct trans *t, struct variant *v, uint32_t body, bool save)
+{
+	v->entry[ENTRY_FAST] = body;
+	if (!save)
+		return;
+	v->entry[ENTRY_FAST] = t->e.at;
+	flags_out(t);
+	e8(&t->e, 0xe9);
+	e_rel(&t->e, body);
+}
+
+bool jit_translate(struct x86_cpu *c, struct block *b, struct variant *v)
 {
 	struct jit *j = jit_of(c);
-	struct trans t = { .c = c, .j = j, .b = b, .lin = lin, .held = (uint8_t)held,
+	struct trans t = { .c = c, .j = j, .b = b, .lin = v->lin, .held = v->held, .careful = v->careful,
 			   .e = { .base = j->write, .at = (j->used + 15) & ~15u, .end = JIT_CACHE } };
-	unsigned count = 0, n;
-	struct variant *v;
-	uint32_t host = t.e.at;
+	uint32_t body, start = t.e.at;
+	bool save;
 
-	while (!block_is_end(&b->uop[count]))
-		count++;
-	t.live_in[count] = X86_ARITH;
-	find_live(&t, count);
-	emit_check(&t);
-	for (n = 0; n < count && !t.ended; n++)
+	while (!block_is_end(&b->uop[t.count]))
+		t.count++;
+	find_live(&t);
+	if (!t.careful && !b->code2)
+		plan_groups(&t);
+	emit_entries(&t, v);
+	body = t.e.at;
+	save = t.saved = shows_flags(&t);
+	t.stale = save && !t.live_in[0];
+	for (unsigned n = 0; n < t.count && !t.ended; n++)
 		one(&t, n);
 	if (!t.ended)
-		go_to(&t, lin + b->bytes);
+		to_exit(&t, 0xe9, v->lin + b->bytes);
+	emit_fast_entry(&t, v, body, save);
 	emit_edges(&t);
-	if (t.e.full || j->variants == JIT_VARIANTS)
-		return NULL;
-	v = &j->variant[j->variants++];
-	*v = (struct variant){ .lin = lin, .host = host, .mmu = c->mmu, .held = (uint8_t)held, .next = b->variant };
-	b->variant = v;
+	if (t.e.full)
+		return false;
 	j->used = t.e.at;
 	j->count.blocks++;
-	j->count.bytes += t.e.at - host;
-	return v;
+	j->count.careful += v->careful;
+	j->count.bytes += t.e.at - start;
+	return true;
 }

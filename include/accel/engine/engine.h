@@ -29,10 +29,15 @@ struct engine {
 
 extern const struct engine engine_interp, engine_jit;
 
+/* Bytes for an engine's own tables, which end ENGINE_TABLES_BELOW - ENGINE_TABLES below the processor. */
+enum { ENGINE_TABLES = (1 << 20) + (16 << 10), ENGINE_STACK = 128 << 10, ENGINE_GUARD = 4096 };
+enum { ENGINE_TABLES_BELOW = ENGINE_TABLES + ENGINE_GUARD + ENGINE_STACK };
+static inline void *engine_tables(struct x86_cpu *c) { return (uint8_t *)c - ENGINE_TABLES_BELOW; }
+
 /*
- * Zeroed memory of @size bytes that begins with a struct x86_cpu, with a stack and a
- * guard page below it: translated code has its stack pointer there, so signals
- * need the room.  NULL: no memory.  @size must be the same when freed.
+ * Zeroed memory of @size bytes that begins with a struct x86_cpu, with a stack, a
+ * guard page and engine_tables() below it: translated code has its stack pointer there, so
+ * signals need the room.  NULL: no memory.  @size must be the same when freed.
  */
 void *engine_place(size_t size);
 void engine_unplace(void *place, size_t size);

@@ -235,6 +235,11 @@ struct x86_ops {
 	 * when that is so for all processors but the caller.
 	 */
 	void (*code_marked)(void *o, struct x86_code_page *code);
+	/*
+	 * A store of this processor met decoded code, whose gen has changed: whoever else may
+	 * have decoded it gets X86_PEND_CODE_ALL.
+	 */
+	void (*code_changed)(void *o);
 	/* No other processor of the machine runs guest code between these two. */
 	void (*exclusive_begin)(void *o);
 	void (*exclusive_end)(void *o);
@@ -257,6 +262,7 @@ enum {
 	X86_PEND_CODE = 1 << 8,   /* own code changed: re-look-up the next instruction */
 	X86_PEND_STEP = 1 << 9,   /* TF or debug registers: #DB after this instruction */
 	X86_PEND_INTR_WINDOW = 1 << 10,  /* IF may have become 1: look at PEND_INTR again */
+	X86_PEND_CODE_ALL = 1 << 11,  /* decoded code of some frame changed by another processor or a device */
 };
 
 /* Why a processor left its engine. */
@@ -378,6 +384,9 @@ struct x86_cpu {
 	/* Translated code: the thread's stack meanwhile, and arithmetic flags as LAHF and SETO AL give them. */
 	uint64_t engine_sp;
 	uint32_t engine_flags;
+	uint64_t engine_group[8];     /* host address - linear address of a block's groups of accesses */
+	/* The frame whose decoded code a store of this processor met; the engine takes it. */
+	struct x86_code_page *code_hit;
 
 	struct x86_seg seg[X86_SEG_COUNT];
 	struct x86_seg ldt, tr;

@@ -166,8 +166,11 @@ void x86_tlb_flush(struct x86_cpu *c, int what);
 void x86_tlb_flush_page(struct x86_cpu *c, uint64_t lin);
 /* Drops the write right of every entry (a frame got code, or dirty logging). */
 void x86_tlb_flush_writes(struct x86_cpu *c);
-/* Somebody stores @n bytes at @offset of a frame: stales decoded code they touch. */
-void x86_code_written(struct x86_code_page *code, unsigned offset, size_t n);
+/*
+ * Somebody has stored @n bytes at @offset of a frame: stales decoded code they touch.
+ * True: there was some; who may have decoded it is to get X86_PEND_CODE_ALL.
+ */
+bool x86_code_written(struct x86_code_page *code, unsigned offset, size_t n);
 
 /*
  * Fetch side: the RAM page that holds the code at @lin, with the walk's faults
