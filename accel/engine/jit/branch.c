@@ -61,15 +61,18 @@ static void emit_ret(struct trans *t)
 	reach(t, 8, false);
 	E_RAW(&t->e, "\x4d\x8b\x09");                        /* mov r9,[r9] */
 	flags_free(t);
-	jump_target(t, drop);
+	probe_target(t);
+	move_gsp(t, (int32_t)drop);
+	jump_target(t);
 }
 
-static void emit_jmp_rm(struct trans *t)
+/* S0: where JMP or CALL r/m leads. */
+static void indirect_target(struct trans *t)
 {
 	if (t->insn.has_mem) {
 		lin_operand(t);
 		reach(t, 8, false);
-		E_RAW(&t->e, "\x4d\x8b\x09");
+		E_RAW(&t->e, "\x4d\x8b\x09");                /* mov r9,[r9] */
 	} else {
 		unsigned h = value_in(t, t->insn.op[0].reg, H_S0);
 
@@ -78,7 +81,27 @@ static void emit_jmp_rm(struct trans *t)
 		e8(&t->e, (uint8_t)(0xc1 | (h & 7) << 3));
 	}
 	flags_free(t);
-	jump_target(t, 0);
+	probe_target(t);
+}
+
+static void emit_jmp_rm(struct trans *t)
+{
+	indirect_target(t);
+	jump_target(t);
+}
+
+/* The target is known before anything is pushed: it may be read from there. */
+static void emit_call_rm(struct trans *t, uint64_t next)
+{
+	indirect_target(t);
+	e_store(&t->e, H_S1, CPU_AT(engine_temp));
+	e_lea(&t->e, H_S0, H_GSP, -8);
+	reach(t, 8, true);
+	e_imm64(&t->e, H_S1, next);
+	store_s1(t);
+	move_gsp(t, -8);
+	e_load(&t->e, H_S1, CPU_AT(engine_temp));
+	jump_target(t);
 }
 
 bool try_branch(struct trans *t)
@@ -110,6 +133,7 @@ bool try_branch(struct trans *t)
 	case H_call_rel: emit_call(t, next); break;
 	case H_ret: emit_ret(t); break;
 	case H_jmp_rm: emit_jmp_rm(t); break;
+	case H_call_rm: emit_call_rm(t, next); break;
 	default: return false;
 	}
 	t->ended = true;

@@ -148,8 +148,9 @@ static bool insn_reach(const struct x86_insn *i, struct reach *a)
 	case H_ret:
 		*a = (struct reach){ X86_RSP, 0, 8, false };
 		return true;
-	case H_call_rm: case H_jmp_rm:
-		return i->row->handler == H_jmp_rm && operand_reach(i, a);
+	case H_call_rm:
+		*a = (struct reach){ X86_RSP, -8, 8, true };
+		return !i->has_mem;
 	default:
 		return operand_reach(i, a);
 	}

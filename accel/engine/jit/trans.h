@@ -89,11 +89,12 @@ void to_exit(struct trans *t, uint8_t op, uint64_t rip);
 /* A group's check, jcc with flags in engine_flags: the instruction once more, in a variant without groups. */
 void to_careful(struct trans *t, uint8_t op);
 /*
- * S0 is the target of a branch: jumps there if it is known, moving guest RSP by @drop at
- * that point, else the interpreter executes the instruction.  Destroys flags, which
- * flags_free() has saved.
+ * S0 is the target of a branch: S1 becomes its place in target[], or the interpreter
+ * executes the instruction if the target is not known.  Destroys S0, and flags, which
+ * flags_free() has saved.  jump_target() goes to place S1.
  */
-void jump_target(struct trans *t, uint32_t drop);
+void probe_target(struct trans *t);
+void jump_target(struct trans *t);
 /* Decodes instruction @n into t->insn and t->bytes; false: what the interpreter has is something else. */
 bool decode_again(struct trans *t, unsigned n);
 /* From here on the host's flags may be destroyed; a fault will show them all the same. */

@@ -184,7 +184,7 @@ static void call_step(struct trans *t, const struct uop *u, unsigned held)
 	e_rel(&t->e, t->j->thunk_step[held]);
 }
 
-void jump_target(struct trans *t, uint32_t drop)
+void probe_target(struct trans *t)
 {
 	struct emit *e = &t->e;
 	struct edge *d = new_edge(t);
@@ -198,8 +198,12 @@ void jump_target(struct trans *t, uint32_t drop)
 	E_RAW(e, "\x0f\x85");                                /* jne */
 	e32(e, 0);
 	*d = (struct edge){ .site = e->at - 4, .uop = t->u, .spilled = true, .held = t->held };
-	if (drop)
-		e_lea(e, H_GSP, H_GSP, (int32_t)drop);
+}
+
+void jump_target(struct trans *t)
+{
+	struct emit *e = &t->e;
+
 	E_RAW(e, "\x42\xff\xa4\x14");                        /* jmp [rsp+r10+host] */
 	e32(e, TABLES_AT(target) + offsetof(struct target, host));
 }

@@ -385,6 +385,7 @@ struct x86_cpu {
 	uint64_t engine_sp;
 	uint32_t engine_flags;
 	uint64_t engine_group[8];     /* host address - linear address of a block's groups of accesses */
+	uint64_t engine_temp;
 	/* The frame whose decoded code a store of this processor met; the engine takes it. */
 	struct x86_code_page *code_hit;
 
