@@ -336,5 +336,6 @@ void guest_run(struct guest *g, struct test_case *t)
 	else if (c->rip >= HANDLERS && c->rip < HANDLERS + 4096)
 		read_frame(g, o);
 	copy_window(g, t->window, o->state.memory, false);
+	copy_window(g, t->window, (uint8_t[WINDOW]){ 0 }, true);
 	o->ran = true;
 }
