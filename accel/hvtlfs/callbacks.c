@@ -92,10 +92,13 @@ enum x86_result vp_mmio_write(void *o, uint64_t gpa, unsigned size, uint64_t val
 static enum x86_result bad_fetch(void *o, uint64_t gpa)
 {
 	struct vp *vp = o;
+	struct partition *p = vp->partition;
 
 	if (overlay_forbids(vp, gpa))
 		return X86_FAULT_GP;
 	log_print(LOG_GUEST_ERRORS, VP_LOG "executes at %#" PRIx64 " where there is no memory\n", VP_ARGS(vp), gpa);
+	if (p->stack && p->stack->bad_fetch)
+		return p->stack->bad_fetch(p->stack_opaque, vp, (gpa_t){ gpa });
 	vp->stop_exit = EXIT_BAD_FETCH;
 	return X86_STOP;
 }

@@ -89,6 +89,12 @@ static enum x86_result stack_mmio_write(void *o, struct vp *vp, gpa_t gpa, unsig
 	return X86_OK;
 }
 
+/* Nobody drives the bus, so all bytes are FF; FF FF is no instruction. */
+static enum x86_result stack_bad_fetch(void *o, struct vp *vp, gpa_t gpa)
+{
+	return X86_FAULT_UD;
+}
+
 static void stack_exit(void *o, struct vp *vp, enum exit_reason reason)
 {
 	struct pc *pc = o;
@@ -129,7 +135,7 @@ static void stack_eoi(void *o, uint8_t vector)
 
 static const struct stack_ops pc_stack = {
 	.io_read = stack_io_read, .io_write = stack_io_write,
-	.mmio_read = stack_mmio_read, .mmio_write = stack_mmio_write,
+	.mmio_read = stack_mmio_read, .mmio_write = stack_mmio_write, .bad_fetch = stack_bad_fetch,
 	.exit = stack_exit, .pic_acknowledge = stack_pic_acknowledge, .eoi = stack_eoi,
 };
 

@@ -63,6 +63,8 @@ struct stack_ops {
 	enum x86_result (*io_write)(void *o, struct vp *vp, uint16_t port, unsigned size, uint32_t value);
 	enum x86_result (*mmio_read)(void *o, struct vp *vp, gpa_t gpa, unsigned size, uint64_t *value);
 	enum x86_result (*mmio_write)(void *o, struct vp *vp, gpa_t gpa, unsigned size, uint64_t value);
+	/* Execution where there is no memory: X86_FAULT_UD or _GP.  NULL: EXIT_BAD_FETCH. */
+	enum x86_result (*bad_fetch)(void *o, struct vp *vp, gpa_t gpa);
 	/* The VP stopped for a reason that is no access; it stays suspended until the stack acts. */
 	void (*exit)(void *o, struct vp *vp, enum exit_reason reason);
 	/* 8259: an ExtINT pin is active; acknowledge and give the vector, -1 spurious. */
