@@ -208,12 +208,15 @@ static void mark_code(struct x86_cpu *c, struct x86_code_page *code, uint32_t ge
 static enum x86_decode decode_in_page(struct x86_cpu *c, struct source *s, struct x86_insn *i, unsigned at)
 {
 	unsigned end = at;
+	uint8_t bytes[16];
 	enum x86_decode r;
 
 	do {
 		mark_code(c, s->page.code, s->b->gen, end);
 		end = (end | 63) + 1;
-		r = x86_decode(i, s->page.host + at, end - at, c->mode);
+		/* Another processor may be storing there; then the block is stale, see above. */
+		x86_host_move(bytes, s->page.host + at, end - at < sizeof bytes ? end - at : sizeof bytes);
+		r = x86_decode(i, bytes, end - at < sizeof bytes ? end - at : sizeof bytes, c->mode);
 	} while (r == X86_NEED_MORE && end < 4096);
 	return r;
 }
@@ -233,8 +236,8 @@ static enum x86_decode decode_across(struct x86_cpu *c, struct source *s, struct
 	s->b->code2 = page.code;
 	s->b->gen2 = atomic_load(&page.code->gen);
 	mark_code(c, page.code, s->b->gen2, 0);
-	memcpy(s->cross, s->page.host + s->offset, first);
-	memcpy(s->cross + first, page.host, 16);
+	x86_host_move(s->cross, s->page.host + s->offset, first);
+	x86_host_move(s->cross + first, page.host, 16);
 	return x86_decode(i, s->cross, first + 16, c->mode);
 }
 

@@ -267,7 +267,7 @@ bool decode_again(struct trans *t, unsigned n)
 {
 	const struct uop *u = &t->b->uop[n];
 
-	memcpy(t->bytes, t->b->bytes_at + u->off, u->len);
+	x86_host_move(t->bytes, t->b->bytes_at + u->off, u->len);
 	return x86_decode(&t->insn, t->bytes, u->len, t->c->mode) == X86_DECODED && t->insn.row &&
 	       t->insn.row->id == u->row && t->insn.len == u->len && !block_refuses(u);
 }
