@@ -91,13 +91,51 @@ static bool accel_named(struct options *o, const char *name)
 	return true;
 }
 
-static bool set_engine(struct options *o, const struct keyval *kv, GError **error)
+/* @key as a number from @min to @max into *@to, which stays if it is not given. */
+static bool set_bounded(const struct keyval *kv, const char *key, uint64_t min, uint64_t max, const char *unit,
+			uint32_t *to, GError **error)
+{
+	uint64_t v;
+
+	if (!keyval_uint(kv, key, *to, &v, error))
+		return false;
+	if (keyval_get(kv, key) && (v < min || v > max))
+		return bad(error, "%s=%s: %" PRIu64 " to %" PRIu64 "%s", key, keyval_get(kv, key), min, max, unit);
+	*to = (uint32_t)v;
+	return true;
+}
+
+static bool set_engine_options(struct options *o, const struct keyval *kv, GError **error)
+{
+	static const char *const translator[] = { "tb-size", "check", "perf-map" };
+	struct engine_options *e = &o->engine_options;
+
+	if (!set_bounded(kv, "tb-size", ENGINE_CACHE_MIN, ENGINE_CACHE_MAX, " (MiB for each processor)", &e->cache_mib, error) ||
+	    !set_bounded(kv, "check", 0, UINT32_MAX >> 1, " (0: never)", &e->check, error) ||
+	    !keyval_bool(kv, "perf-map", e->perf_map, &e->perf_map, error))
+		return false;
+	if (!strcmp(o->engine, "jit"))
+		return true;
+	for (size_t i = 0; i < G_N_ELEMENTS(translator); i++) {
+		if (keyval_get(kv, translator[i]))
+			return bad(error, "%s: engine=%s does not translate; use engine=jit", translator[i], o->engine);
+	}
+	return true;
+}
+
+static bool set_engine(struct options *o, const struct keyval *kv, FILE *out, GError **error)
 {
 	const char *engine = keyval_get(kv, "engine");
 	char *list;
 
 	if (!engine)
 		return true;
+	if (!strcmp(engine, "help") || !strcmp(engine, "?")) {
+		for (const char *const *n = engine_names; *n; n++)
+			fprintf(out, "%s\n", *n);
+		o->done = true;
+		return true;
+	}
 	if (engine_find(engine)) {
 		put_text(&o->engine, engine);
 		return true;
@@ -111,13 +149,19 @@ static bool set_engine(struct options *o, const struct keyval *kv, GError **erro
 static void accel_help(FILE *out)
 {
 	fprintf(out, "Accelerators supported in QEMU binary:\n"
-		     "hvtlfs   the hypervisor with its own x64 processor (engine=NAME, memory=SIZE of the whole machine)\n"
-		     "qtest    no processor: devices are driven by -qtest\n");
+		     "hvtlfs   the hypervisor with its own x64 processor\n"
+		     "         engine=NAME     what runs instructions; engine=help lists them\n"
+		     "         memory=SIZE     of the whole machine: all partitions\n"
+		     "         tb-size=MIB     jit: translated code of each processor, %d to %d, default %d\n"
+		     "         check=N         jit: every N-th block is run by the interpreter too; a difference ends the emulator\n"
+		     "         perf-map=on|off jit: names of blocks for perf in /tmp/perf-PID.map\n"
+		     "qtest    no processor: devices are driven by -qtest\n",
+		ENGINE_CACHE_MIN, ENGINE_CACHE_MAX, ENGINE_CACHE_DEFAULT);
 }
 
 static bool set_accel(struct options *o, const char *arg, FILE *out, GError **error)
 {
-	static const char *const known[] = { "accel", "engine", "memory", NULL };
+	static const char *const known[] = { "accel", "engine", "memory", "tb-size", "check", "perf-map", NULL };
 	struct keyval *kv;
 	const char *name;
 	bool ok;
@@ -132,7 +176,7 @@ static bool set_accel(struct options *o, const char *arg, FILE *out, GError **er
 	if (!name || !accel_named(o, name))
 		ok = bad(error, "invalid accelerator %s; use hvtlfs or qtest", name ? name : "");
 	else
-		ok = keyval_check(kv, known, error) && set_engine(o, kv, error) &&
+		ok = keyval_check(kv, known, error) && set_engine(o, kv, out, error) && set_engine_options(o, kv, error) &&
 		     keyval_size(kv, "memory", o->hv_memory, MIB, &o->hv_memory, error);
 	keyval_free(kv);
 	return ok;
@@ -411,7 +455,7 @@ static const struct option table[] = {
 	{ "help", NULL, "this text", CALL, 0, set_help },
 	{ "h", NULL, NULL, CALL, 0, set_help },
 	{ "version", NULL, "the version", CALL, 0, set_version },
-	{ "accel", "NAME[,engine=E][,memory=SIZE]", "hvtlfs (default) or qtest; SIZE of the whole machine: all partitions",
+	{ "accel", "NAME[,OPTION=VALUE...]", "hvtlfs (default) or qtest; 'help' lists the options",
 	  CALL, 0, set_accel },
 	{ "machine", "[type=]pc[,accel=NAME]", "the machine; 'help' lists them", CALL, 0, set_machine },
 	{ "M", "[type=]pc", NULL, CALL, 0, set_machine },

@@ -8,12 +8,15 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "accel/engine/engine.h"
+
 enum accel { ACCEL_HVTLFS, ACCEL_QTEST };
 
 struct options {
 	char *program;              /* for messages */
 	enum accel accel;
 	char *engine;
+	struct engine_options engine_options;
 	uint64_t hv_memory;         /* bytes of the whole machine; 0: chosen */
 	char *cpu, *name, *uuid;
 	uint64_t cpus, max_cpus;

@@ -392,7 +392,7 @@ static bool check_tsc(struct x86_model *m, uint64_t hz, GError **error)
 static bool make_hypervisor(struct vmm *v, GError **error)
 {
 	const struct options *o = v->options;
-	struct hv_config c = { .memory = choose_memory(o), .engine = o->engine };
+	struct hv_config c = { .memory = choose_memory(o), .engine = o->engine, .engine_options = &o->engine_options };
 
 	hv_features_init(&v->features);
 	v->model = x86_model_parse(o->cpu, hv_cpu_option, &v->features, error);

@@ -33,6 +33,8 @@ struct hv *hv_new_with(const struct hv_config *config, const struct vp_component
 	}
 	hv = g_new0(struct hv, 1);
 	hv->engine = engine;
+	if (config->engine_options)
+		hv->engine_options = *config->engine_options;
 	hv->components = components;
 	while (components && components[hv->component_count])
 		hv->component_count++;

@@ -18,6 +18,7 @@ struct hv_call;
 struct hv {
 	/* Set once. */
 	const struct engine *engine;
+	struct engine_options engine_options;
 	const struct vp_component *const *components;
 	unsigned component_count;
 	const struct hv_call *calls;    /* hv_calls; tests put their own here before VPs run */

@@ -141,7 +141,7 @@ struct guest *guest_new(const struct engine *engine)
 	x86_init(g->cpu, &ops, g, g->model, 0, &(const struct x86_topology){ 1, 1 });
 	x86_reset(g->cpu, X86_RESET_POWER_ON);
 	g->engine = engine;
-	g_assert_true(engine->attach(g->cpu));
+	g_assert_true(engine->attach(g->cpu, NULL));
 	return g;
 }
 

@@ -130,7 +130,7 @@ static struct fake *fake_new(void)
 	x86_init(f->c, &fake_ops, f, &f->model, 0, &(const struct x86_topology){ 1, 1 });
 	x86_reset(f->c, X86_RESET_POWER_ON);
 	f->engine = engine_find(g_getenv("TEST_ENGINE") ? g_getenv("TEST_ENGINE") : "interp");
-	g_assert_true(f->engine->attach(f->c));
+	g_assert_true(f->engine->attach(f->c, NULL));
 	return f;
 }
 

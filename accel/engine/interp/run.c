@@ -416,7 +416,7 @@ static enum x86_run interp_step(struct x86_cpu *c) { return run(c, true); }
 
 /* ---- life --------------------------------------------------------------------------------- */
 
-static bool interp_attach(struct x86_cpu *c)
+static bool interp_attach(struct x86_cpu *c, const struct engine_options *o)
 {
 	struct interp *in = calloc(1, sizeof *in);
 

@@ -13,9 +13,9 @@ bool jit_cache_open(struct jit *j)
 	j->fd = memfd_create("translated-code", MFD_CLOEXEC);
 	if (j->fd < 0)
 		return false;
-	if (!ftruncate(j->fd, JIT_CACHE)) {
-		j->write = mmap(NULL, JIT_CACHE, PROT_READ | PROT_WRITE, MAP_SHARED, j->fd, 0);
-		j->exec = mmap(NULL, JIT_CACHE, PROT_READ | PROT_EXEC, MAP_SHARED, j->fd, 0);
+	if (!ftruncate(j->fd, j->size)) {
+		j->write = mmap(NULL, j->size, PROT_READ | PROT_WRITE, MAP_SHARED, j->fd, 0);
+		j->exec = mmap(NULL, j->size, PROT_READ | PROT_EXEC, MAP_SHARED, j->fd, 0);
 	}
 	if (j->write != MAP_FAILED && j->exec != MAP_FAILED)
 		return true;
@@ -26,8 +26,8 @@ bool jit_cache_open(struct jit *j)
 void jit_cache_close(struct jit *j)
 {
 	if (j->write != MAP_FAILED)
-		munmap(j->write, JIT_CACHE);
+		munmap(j->write, j->size);
 	if (j->exec != MAP_FAILED)
-		munmap(j->exec, JIT_CACHE);
+		munmap(j->exec, j->size);
 	close(j->fd);
 }

@@ -16,8 +16,7 @@
 #include "emit.h"
 
 enum {
-	JIT_CACHE = 32 << 20,            /* bytes of host code */
-	JIT_THUNKS = 64 << 10,           /* its first bytes */
+	JIT_THUNKS = 64 << 10,           /* first bytes of the cache */
 	JIT_TARGETS = 1 << 16,
 	JIT_VARIANTS = 1 << 18,
 	JIT_LINKS = 1 << 19,
@@ -45,6 +44,7 @@ struct code_view {
 	struct x86_code_page *code;
 	uint32_t gen;
 	bool user;
+	bool changed;                    /* its code has changed since it was first translated */
 	struct variant *variant;         /* all that have bytes in it */
 	struct code_view *next;          /* same hash bucket */
 };
@@ -80,9 +80,39 @@ struct jit_tables {
 };
 _Static_assert(sizeof(struct jit_tables) <= ENGINE_TABLES, "room below the stack");
 
+/* X(name, what it counts).  Only the processor's own thread counts, or looks. */
+#define JIT_COUNTS(X) \
+	X(blocks, "blocks translated") \
+	X(bytes, "bytes of host code made") \
+	X(careful, "blocks translated again without groups of accesses") \
+	X(retranslated, "blocks translated in pages whose code had changed") \
+	X(enters, "entries from the run loop") \
+	X(chains, "jumps linked to their targets") \
+	X(unlinked, "links undone") \
+	X(stale, "blocks dropped because their code had changed") \
+	X(flushes, "times that the code cache was emptied") \
+	X(target_hit, "indirect targets found behind a step") \
+	X(target_miss, "the same, not found") \
+	X(variant_hit, "blocks entered whose code was there") \
+	X(step_row, "steps: instructions left to the interpreter") \
+	X(step_memory, "steps: memory operands that took the slow path") \
+	X(step_branch, "steps: branches whose target was not known") \
+	X(checked, "blocks compared with the interpreter (check=N)") \
+	X(skip_end, "blocks not compared: system instructions") \
+	X(skip_outside, "blocks not compared: devices, MSRs, time and the like") \
+	X(skip_code, "blocks not compared: stores to code") \
+	X(skip_undefined, "blocks not compared: undefined flags or estimates in use") \
+	X(skip_event, "blocks not compared: an exception or event in the middle") \
+	X(skip_large, "blocks not compared: too many stores")
+
 struct jit_counts {
-	uint64_t blocks, bytes, enters, chains, flushes, unlinked, stale, careful;
+#define JIT_COUNT_FIELD(name, help) uint64_t name;
+	JIT_COUNTS(JIT_COUNT_FIELD)
+#undef JIT_COUNT_FIELD
 };
+
+/* In uop.spare: the instruction is translated, so the interpreter has it only from a slow path. */
+enum { UOP_NATIVE = 1 };
 
 struct jit {
 	struct interp in;                /* first: handlers take c->engine for it */
@@ -97,12 +127,15 @@ struct jit {
 	uint32_t epoch;                  /* of the TLB, for which code_ok holds */
 	int fd;
 	uint8_t *write, *exec;           /* the cache's two mappings */
+	uint32_t size;                   /* of each, bytes */
 	uint32_t used, start;            /* start: behind the thunks */
 	uint32_t thunk_enter[HELD_COUNT], thunk_step[HELD_COUNT];
 	uint32_t thunk_leave[HELD_COUNT][2];     /* [1]: flags are in engine_flags */
 	uint64_t dropped;                /* c->count.dropped when the cache was last cleared */
 	struct jit_counts count;
 	uint64_t *row_count;             /* steps in the interpreter by row */
+	uint32_t check;                  /* of struct engine_options */
+	bool perf_map;
 };
 
 /* What an exit hands to C in S1: how its jump may be linked.  0 is a return to the run loop. */
@@ -137,6 +170,10 @@ void jit_thunks(struct jit *j);
  */
 void held_in(struct emit *e, unsigned held);
 void held_out(struct emit *e, unsigned held, int32_t off);
+
+/* stats.c: as in struct engine. */
+size_t jit_counts(const struct x86_cpu *c, struct engine_count *to, size_t max);
+const uint64_t *jit_row_counts(const struct x86_cpu *c);
 
 /* translate.c: fills in @v, whose lin, mmu, held, careful and view are set.  False: the cache has no room. */
 bool jit_translate(struct x86_cpu *c, struct block *b, struct variant *v);

@@ -34,7 +34,23 @@ static const void *next_target(struct x86_cpu *c, unsigned held)
 	    (c->mode & (X86_MODE_CS64 | X86_MODE_STEP)) != X86_MODE_CS64 || (j->in.intr_waiting && c->eflags & X86_IF))
 		return NULL;
 	views_check(c);
-	return to->tag == c->rip + target_key(c, held) ? (const void *)(uintptr_t)to->host : NULL;
+	if (to->tag != c->rip + target_key(c, held)) {
+		j->count.target_miss++;
+		return NULL;
+	}
+	j->count.target_hit++;
+	return (const void *)(uintptr_t)to->host;
+}
+
+static void count_step(struct jit *j, const struct uop *u)
+{
+	j->row_count[u->row]++;
+	if (!(u->spare & UOP_NATIVE))
+		j->count.step_row++;
+	else if (x86_rows[u->row].attrs & ROW_BRANCH)
+		j->count.step_branch++;
+	else
+		j->count.step_memory++;
 }
 
 const void *jit_step(struct x86_cpu *c, const struct uop *u, const void *back, unsigned held)
@@ -44,7 +60,7 @@ const void *jit_step(struct x86_cpu *c, const struct uop *u, const void *back, u
 	const struct uop *next;
 
 	flags_from_host(c);
-	jit_of(c)->row_count[u->row]++;
+	count_step(jit_of(c), u);
 	next = u->fn(c, u);
 	flags_to_host(c);
 	/* What the block has found out about addresses ends with a flush. */
@@ -101,8 +117,10 @@ static struct variant *variant_of(struct x86_cpu *c, struct block *b, unsigned h
 	struct variant *v;
 
 	for (v = b->variant; v; v = v->next)
-		if (v->lin == lin && v->mmu == c->mmu && v->held == held && v->careful == careful && !v->dead)
+		if (v->lin == lin && v->mmu == c->mmu && v->held == held && v->careful == careful && !v->dead) {
+			j->count.variant_hit++;
 			return v;
+		}
 	if (j->variants == JIT_VARIANTS || j->links == JIT_LINKS)
 		return NULL;
 	v = &j->variant[j->variants++];
@@ -176,10 +194,15 @@ static bool host_can(void)
 	return __builtin_cpu_supports("bmi2") && __get_cpuid(0x80000001, &a, &b, &cx, &d) && cx & 1;
 }
 
-static bool jit_attach(struct x86_cpu *c)
+static bool jit_attach(struct x86_cpu *c, const struct engine_options *o)
 {
 	struct jit *j = calloc(1, sizeof *j);
 
+	if (j) {
+		j->size = (o && o->cache_mib ? o->cache_mib : ENGINE_CACHE_DEFAULT) << 20;
+		j->check = o ? o->check : 0;
+		j->perf_map = o && o->perf_map;
+	}
 	if (!j || !jit_cache_open(j)) {
 		free(j);
 		return false;
@@ -237,4 +260,6 @@ const struct engine engine_jit = {
 	.run = jit_run,
 	.step = jit_step_one,
 	.forget = jit_forget,
+	.counts = jit_counts,
+	.row_counts = jit_row_counts,
 };

@@ -289,6 +289,7 @@ static void one(struct trans *t, unsigned n)
 	t->u = &t->b->uop[n];
 	row = &x86_rows[t->u->row];
 	if (translated(t)) {
+		((struct uop *)(uintptr_t)t->u)->spare |= UOP_NATIVE;
 		for (i = from; i < t->edges; i++)
 			t->edge[i].back = t->e.at;
 		if ((row->flags_written | row->flags_undefined) & X86_ARITH)
@@ -366,7 +367,7 @@ bool jit_translate(struct x86_cpu *c, struct block *b, struct variant *v)
 {
 	struct jit *j = jit_of(c);
 	struct trans t = { .c = c, .j = j, .b = b, .lin = v->lin, .held = v->held, .careful = v->careful,
-			   .e = { .base = j->write, .at = (j->used + 15) & ~15u, .end = JIT_CACHE } };
+			   .e = { .base = j->write, .at = (j->used + 15) & ~15u, .end = j->size } };
 	uint32_t body, start = t.e.at;
 	bool save;
 
@@ -390,6 +391,7 @@ bool jit_translate(struct x86_cpu *c, struct block *b, struct variant *v)
 	j->used = t.e.at;
 	j->count.blocks++;
 	j->count.careful += v->careful;
+	j->count.retranslated += v->view->changed;
 	j->count.bytes += t.e.at - start;
 	return true;
 }

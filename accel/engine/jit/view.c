@@ -88,6 +88,7 @@ static void view_kill(struct jit *j, struct code_view *view)
 
 	j->tables->code_ok[view_index(j, view)] = 0;
 	view->variant = NULL;
+	view->changed |= v != NULL;
 	for (; v; v = next) {
 		/* In the list of its second page it hangs by the other link. */
 		next = v->next_in_view[v->view != view];

@@ -9,10 +9,24 @@
 
 #include "target/i386/cpu.h"
 
+/* Of the translator; zeros are what is usual. */
+struct engine_options {
+	uint32_t cache_mib;   /* size of each processor's code cache; 0: ENGINE_CACHE_DEFAULT */
+	uint32_t check;       /* each so many blocks one is run by the interpreter too; 0: never */
+	bool perf_map;        /* names of translated blocks in /tmp/perf-PID.map */
+};
+enum { ENGINE_CACHE_MIN = 4, ENGINE_CACHE_DEFAULT = 32, ENGINE_CACHE_MAX = 1024 };
+
+/* One counter of an engine. */
+struct engine_count {
+	const char *name, *help;
+	uint64_t value;
+};
+
 struct engine {
 	const char *name;
-	/* Caches of one processor in c->engine; false: no memory. */
-	bool (*attach)(struct x86_cpu *c);
+	/* Caches of one processor in c->engine; @o may be NULL.  False: no memory. */
+	bool (*attach)(struct x86_cpu *c, const struct engine_options *o);
 	void (*detach)(struct x86_cpu *c);
 	/*
 	 * Runs until X86_RUN_*.  Looks at c->pending at each block; takes NMI,
@@ -25,6 +39,13 @@ struct engine {
 	enum x86_run (*step)(struct x86_cpu *c);
 	/* Forgets all decoded code of this processor (not while it runs). */
 	void (*forget)(struct x86_cpu *c);
+	/*
+	 * NULL if it counts nothing of its own.  Writes at most @max counters to @to; how many
+	 * there are.  On the processor's thread, or while it does not run.
+	 */
+	size_t (*counts)(const struct x86_cpu *c, struct engine_count *to, size_t max);
+	/* How often the interpreter executed each row of x86_rows[] for translated code; with counts. */
+	const uint64_t *(*row_counts)(const struct x86_cpu *c);
 };
 
 extern const struct engine engine_interp, engine_jit;

@@ -30,9 +30,11 @@ typedef struct { uint64_t v; } spn_t;  /* page number of the machine's memory: a
 
 /* ---- machine ---- */
 
+struct engine_options;
 struct hv_config {
 	uint64_t memory;        /* bytes that partitions can have as RAM in all; hypervisor pages come on top */
 	const char *engine;     /* "interp" */
+	const struct engine_options *engine_options;   /* copied; NULL: zeros */
 };
 
 /* With the components of components.c. */
