@@ -97,6 +97,8 @@ static gboolean handle(gpointer data)
 			v->on_debug(v, g);
 		else
 			vmm_stop(v, RUN_DEBUG);
+	} else if (!strcmp(r->what, "broken")) {
+		vmm_shutdown(v, false, "host-error", 1);
 	} else if (g == vmm_root(v)) {
 		root_request(v, g, r->what);
 	} else {

@@ -181,6 +181,9 @@ static void vp_slice(struct vp *vp)
 	case X86_RUN_SHUTDOWN:
 		vp_exit(vp, EXIT_SHUTDOWN);
 		break;
+	case X86_RUN_BROKEN:
+		vp_exit(vp, EXIT_BROKEN);
+		break;
 	case X86_RUN_DEBUG:
 		vp_exit(vp, EXIT_DEBUG);
 		break;

@@ -107,6 +107,9 @@ static void stack_exit(void *o, struct vp *vp, enum exit_reason reason)
 	case EXIT_RESET_MSR:
 		request(pc, "reset");
 		break;
+	case EXIT_BROKEN:
+		request(pc, "broken");
+		break;
 	case EXIT_DEBUG:
 		request(pc, "debug");
 		break;

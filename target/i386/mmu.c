@@ -97,6 +97,15 @@ bool x86_code_written(struct x86_code_page *code, unsigned offset, size_t n)
 	return n && atomic_load(&code->granules) && code_hit(code, offset, n);
 }
 
+static void log_store(struct x86_cpu *c, const struct x86_tlb_back *b, uint64_t lin, size_t n)
+{
+	unsigned offset = lin & 4095;
+
+	if (c->store_log)
+		c->store_log->store(c->store_log, b->host + offset, n,
+				    atomic_load(&b->code->granules) & granule_mask(offset, n));
+}
+
 /* After a store of this processor. */
 static void code_stored(struct x86_cpu *c, struct x86_code_page *code, unsigned offset, size_t n)
 {
@@ -425,7 +434,7 @@ static void set_tags(struct x86_cpu *c, enum x86_mmu mmu, unsigned i)
 
 	t->add = (uint64_t)(uintptr_t)b->host - b->page;
 	t->read = data && (b->may & 1 << X86_READ) && (b->rights & X86_PAGE_READ) ? b->page : none;
-	t->write = data && (b->may & 1 << X86_WRITE) && (b->rights & X86_PAGE_WRITE) &&
+	t->write = data && !c->store_log && (b->may & 1 << X86_WRITE) && (b->rights & X86_PAGE_WRITE) &&
 		   !atomic_load(&b->code->granules) ? b->page : none;
 	t->exec = b->host && (b->may & 1 << X86_EXEC) && (b->rights & X86_PAGE_EXEC) ? b->page : none;
 }
@@ -548,6 +557,21 @@ void x86_tlb_flush_writes(struct x86_cpu *c)
 	}
 }
 
+void x86_store_log_set(struct x86_cpu *c, struct x86_store_log *log)
+{
+	c->store_log = log;
+	for (unsigned m = 0; m < X86_MMU_COUNT; m++) {
+		for (unsigned k = 0; k < X86_TLB_SIZE / 64; k++) {
+			for (uint64_t s = c->tlb_used[m][k]; s; s &= s - 1) {
+				unsigned i = k * 64 + (unsigned)__builtin_ctzll(s);
+
+				if (c->tlb_back[m][i].page != X86_TLB_INVALID)
+					set_tags(c, m, i);
+			}
+		}
+	}
+}
+
 /* ---- slow accesses ------------------------------------------------------------------ */
 
 static void check_alignment(struct x86_cpu *c, uint64_t lin, unsigned n, enum x86_mmu mmu)
@@ -623,6 +647,7 @@ static void page_write(struct x86_cpu *c, const struct x86_tlb_back *b, uint64_t
 		mmio_write(c, b->gpa + (lin & 4095), from, n, step);
 		return;
 	}
+	log_store(c, b, lin, n);
 	x86_host_move(b->host + (lin & 4095), from, n);
 	code_stored(c, b->code, lin & 4095, n);
 }
@@ -685,6 +710,7 @@ void x86_st_slow(struct x86_cpu *c, uint64_t lin, uint64_t v, unsigned size, enu
 		mmio_write(c, b->gpa + (lin & 4095), (uint8_t *)&v, size, size);
 		return;
 	}
+	log_store(c, b, lin, size);
 	host_store(b->host + (lin & 4095), v, size);
 	code_stored(c, b->code, lin & 4095, size);
 }
@@ -771,7 +797,7 @@ void *x86_host_rw(struct x86_cpu *c, uint64_t lin, size_t n)
 	b = translate(c, lin, X86_WRITE, c->mmu);
 	if (!is_ram(b, X86_PAGE_READ) || !is_ram(b, X86_PAGE_WRITE) || atomic_load(&b->code->granules))
 		return NULL;
-	if (c->watch_data && page_watched(c, lin & X86_PAGE_MASK))
+	if (c->store_log || (c->watch_data && page_watched(c, lin & X86_PAGE_MASK)))
 		return NULL;
 	return b->host + (lin & 4095);
 }
@@ -787,7 +813,7 @@ void *x86_host_span(struct x86_cpu *c, uint64_t lin, size_t *n, enum x86_access 
 	b = translate(c, lin, access, c->mmu);
 	if (!is_ram(b, access == X86_WRITE ? X86_PAGE_WRITE : X86_PAGE_READ))
 		return NULL;
-	if (access == X86_WRITE && atomic_load(&b->code->granules))
+	if (access == X86_WRITE && (c->store_log || atomic_load(&b->code->granules)))
 		return NULL;
 	return b->host + (lin & 4095);
 }

@@ -20,6 +20,9 @@ enum {
 	ARENA_SIZE = 24 << 20,
 };
 
+/* What c->on_raise is jumped to with, beside x86_raise*()'s 1 and x86_stop()'s 2: X86_RUN_BROKEN. */
+enum { ENGINE_BROKEN = 3 };
+
 /* Bit of a block's key beside the mode: holds one instruction. */
 #define KEY_ONE (1u << 31)
 

@@ -402,6 +402,10 @@ static enum x86_run run(struct x86_cpu *c, bool single)
 	case 1:
 		why = !raised(c) ? X86_RUN_SHUTDOWN : single || c->debug_step ? X86_RUN_DEBUG : loop(c, false);
 		break;
+	case ENGINE_BROKEN:
+		stopped(c);
+		why = X86_RUN_BROKEN;
+		break;
 	default:
 		stopped(c);
 		why = X86_RUN_STOPPED;

@@ -21,7 +21,7 @@ enum {
 	JIT_VARIANTS = 1 << 18,
 	JIT_LINKS = 1 << 19,
 	JIT_PAGES = 1 << 13,
-	JIT_EDGE_MAX = BLOCK_MAX * 2 + 4,
+	JIT_EDGE_MAX = BLOCK_MAX * 2 + 6,
 	JIT_GROUPS = 8,                  /* of memory accesses in a block: struct x86_cpu has as many engine_group */
 };
 
@@ -52,6 +52,7 @@ struct code_view {
 struct variant {
 	uint64_t lin;
 	uint32_t entry[ENTRY_COUNT];     /* offsets in the cache */
+	uint32_t end;                    /* offset behind its code */
 	uint32_t link;                   /* last of the jumps that were led here; 0 none */
 	uint8_t mmu;
 	uint8_t held;                    /* HELD_* that it expects at its entry */
@@ -135,6 +136,7 @@ struct jit {
 	struct jit_counts count;
 	uint64_t *row_count;             /* steps in the interpreter by row */
 	uint32_t check;                  /* of struct engine_options */
+	struct check *check_room;        /* check.c's, NULL until the first */
 	bool perf_map;
 };
 
@@ -170,6 +172,12 @@ void jit_thunks(struct jit *j);
  */
 void held_in(struct emit *e, unsigned held);
 void held_out(struct emit *e, unsigned held, int32_t off);
+
+/* run.c: runs @v, all state in *c before and behind it; what its EXIT() handed over. */
+uint64_t jit_enter(struct x86_cpu *c, const struct variant *v);
+
+/* check.c: the same, with the interpreter beside it.  Does not return if they differ. */
+uint64_t jit_check(struct x86_cpu *c, struct block *b, const struct variant *v);
 
 /* stats.c: as in struct engine. */
 size_t jit_counts(const struct x86_cpu *c, struct engine_count *to, size_t max);

@@ -138,10 +138,22 @@ static void views_ok(struct jit *j, const struct variant *v)
 		view_set_ok(j, v->view2);
 }
 
+uint64_t jit_enter(struct x86_cpu *c, const struct variant *v)
+{
+	struct jit *j = jit_of(c);
+	uint64_t (*enter)(struct x86_cpu *c, void *host) = (void *)(j->exec + j->thunk_enter[v->held]);
+	uint64_t exit;
+
+	flags_to_host(c);
+	j->count.enters++;
+	exit = enter(c, j->exec + v->entry[ENTRY_CHECKED]);
+	flags_from_host(c);
+	return exit;
+}
+
 static const struct uop *jit_block(struct x86_cpu *c, const struct uop *u)
 {
 	struct jit *j = jit_of(c);
-	uint64_t (*enter)(struct x86_cpu *c, void *host);
 	uint64_t exit = 0;
 
 	for (;;) {
@@ -172,11 +184,7 @@ static const struct uop *jit_block(struct x86_cpu *c, const struct uop *u)
 			link_exit(j, (uint32_t)exit, v, entry);
 		if (!careful)
 			target_put(c, v);
-		flags_to_host(c);
-		j->count.enters++;
-		enter = (void *)(j->exec + j->thunk_enter[held]);
-		exit = enter(c, j->exec + v->entry[ENTRY_CHECKED]);
-		flags_from_host(c);
+		exit = unlikely(j->check) && c->engine_check <= 1 ? jit_check(c, b, v) : jit_enter(c, v);
 		c->cur = NULL;
 		if (!nothing_pending(c) || !(exit & EXIT_PLAIN))
 			return NULL;
@@ -239,6 +247,7 @@ static void jit_detach(struct x86_cpu *c)
 	free(j->link);
 	free(j->view);
 	free(j->row_count);
+	free(j->check_room);
 	free(j->in.arena);
 	free(j);
 	c->engine = NULL;

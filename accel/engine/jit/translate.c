@@ -326,6 +326,28 @@ static void check_view(struct trans *t, const struct code_view *view)
 	exit_unless(t, 0x84);
 }
 
+/* check=N: counts blocks; the one whose turn it is goes to C.  Keeps flags. */
+static void count_down(struct trans *t, bool saved)
+{
+	struct emit *e = &t->e;
+	struct edge *d;
+
+	if (!t->j->check)
+		return;
+	d = new_edge(t);
+	e_store(e, H_RCX, GPR_AT(X86_RCX));
+	e_ctx(e, false, 0x8b, H_RCX, CPU_AT(engine_check));
+	E_RAW(e, "\x8d\x49\xff");                            /* lea ecx,[rcx-1] */
+	e_ctx(e, false, 0x89, H_RCX, CPU_AT(engine_check));
+	E_RAW(e, "\xe3\x0a");                                /* jrcxz over the next two */
+	e_load(e, H_RCX, GPR_AT(X86_RCX));
+	E_RAW(e, "\xeb\x0d");                                /* jmp over the next two */
+	e_load(e, H_RCX, GPR_AT(X86_RCX));
+	e8(e, 0xe9);
+	e32(e, 0);
+	*d = (struct edge){ .site = e->at - 4, .rip = t->lin, .saved = saved, .careful = t->careful, .held = t->held };
+}
+
 /* The entries whose flags are in engine_flags, and POLL, which puts them there. */
 static void emit_entries(struct trans *t, struct variant *v)
 {
@@ -347,6 +369,7 @@ static void emit_entries(struct trans *t, struct variant *v)
 	e8(e, 0);
 	exit_unless(t, 0x85);
 	v->entry[ENTRY_SAVED] = e->at;
+	count_down(t, true);
 	if (t->live_in[0])
 		flags_in(t);
 }
@@ -355,10 +378,12 @@ static void emit_entries(struct trans *t, struct variant *v)
 static void emit_fast_entry(struct trans *t, struct variant *v, uint32_t body, bool save)
 {
 	v->entry[ENTRY_FAST] = body;
-	if (!save)
+	if (!save && !t->j->check)
 		return;
 	v->entry[ENTRY_FAST] = t->e.at;
-	flags_out(t);
+	count_down(t, false);
+	if (save)
+		flags_out(t);
 	e8(&t->e, 0xe9);
 	e_rel(&t->e, body);
 }
@@ -393,5 +418,6 @@ bool jit_translate(struct x86_cpu *c, struct block *b, struct variant *v)
 	j->count.careful += v->careful;
 	j->count.retranslated += v->view->changed;
 	j->count.bytes += t.e.at - start;
+	v->end = t.e.at;
 	return true;
 }

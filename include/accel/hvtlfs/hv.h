@@ -51,6 +51,7 @@ enum exit_reason {
 	EXIT_SHUTDOWN,       /* triple fault */
 	EXIT_INVALID,        /* engine or state trouble that the guest caused */
 	EXIT_BAD_FETCH,      /* execution where there is no memory: gpa */
+	EXIT_BROKEN,         /* the engine found itself wrong (check=N) */
 	EXIT_DEBUG,          /* gdb breakpoint or step */
 	EXIT_RESET_MSR,      /* HV_X64_MSR_RESET */
 	EXIT_CRASH,          /* crash MSR notify */

@@ -271,6 +271,7 @@ enum x86_run {
 	X86_RUN_STOPPED,    /* a callback answered X86_STOP; RIP at the instruction */
 	X86_RUN_HALTED,     /* HLT or MWAIT; RIP behind it; activity says which */
 	X86_RUN_SHUTDOWN,   /* triple fault */
+	X86_RUN_BROKEN,     /* the engine has found itself wrong and said so */
 	X86_RUN_DEBUG,      /* gdb breakpoint or single step; RIP at the next instruction */
 };
 
@@ -355,6 +356,15 @@ struct x86_topology {
 	uint32_t threads;  /* of a core */
 };
 
+/*
+ * Told of each store to RAM before it happens, by whoever wants to undo them.  While a
+ * processor has one, all its stores take the slow path.  @code_hit: decoded code is there.
+ * May leave by siglongjmp(); then the store does not happen.
+ */
+struct x86_store_log {
+	void (*store)(struct x86_store_log *log, uint8_t *host, size_t n, bool code_hit);
+};
+
 struct uop;         /* the interpreter's decoded instruction */
 struct x86_model;   /* CPUID model: target/i386/model.h */
 struct interp;      /* the interpreter's caches, owned by the engine */
@@ -384,6 +394,7 @@ struct x86_cpu {
 	/* Translated code: the thread's stack meanwhile, and arithmetic flags as LAHF and SETO AL give them. */
 	uint64_t engine_sp;
 	uint32_t engine_flags;
+	uint32_t engine_check;        /* blocks until the next that is compared with the interpreter */
 	uint64_t engine_group[8];     /* host address - linear address of a block's groups of accesses */
 	uint64_t engine_temp;
 	/* The frame whose decoded code a store of this processor met; the engine takes it. */
@@ -428,6 +439,7 @@ struct x86_cpu {
 	uint64_t tlb_global[X86_MMU_COUNT][X86_TLB_SIZE / 64];
 	uint64_t tlb_large[X86_MMU_COUNT][X86_TLB_SIZE / 64];
 	bool tlb_large_seen[2];       /* large pages filled in the lower, upper half of addresses */
+	struct x86_store_log *store_log;  /* NULL as a rule: x86_store_log_set() */
 	uint32_t tlb_epoch;           /* changes with each flush: validates engines' caches */
 
 	struct x86_counts count;
