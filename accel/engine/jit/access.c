@@ -12,29 +12,66 @@ unsigned value_in(struct trans *t, unsigned guest, unsigned scratch)
 	return scratch;
 }
 
-void lea_operand(struct trans *t)
+/* lea @to,[base+index<<scale+disp] of @bytes; a base or index that is ZERO is not there. */
+static void emit_lea(struct trans *t, unsigned to, unsigned bytes, unsigned base, unsigned index)
 {
 	const struct x86_insn *i = &t->insn;
 	struct emit *e = &t->e;
-	unsigned base, index;
+	bool none = base == X86_ZERO;
+	int32_t disp = (int32_t)i->disp;
+	unsigned mod = none || (!disp && (base & 7) != 5) ? 0 : e_is8(disp) ? 1 : 2, rex;
 
-	if (i->base == X86_RIPBASE) {
-		e_imm64(e, H_S0, t->lin + t->u->off + i->len + (uint64_t)i->disp);
-		return;
-	}
-	if (i->base == X86_ZERO && i->index == X86_ZERO) {
-		e_imm64(e, H_S0, (uint64_t)i->disp);
-		return;
-	}
-	base = i->base == X86_ZERO ? 5 : value_in(t, i->base, H_S0);
-	index = i->index == X86_ZERO ? 4 : value_in(t, i->index, H_S1);
-	/* lea r9,[base+index<<scale+disp32] with a SIB byte; mod 0 and base 5: no base. */
-	e8(e, (uint8_t)(0x4c | (index >> 3) << 1 | base >> 3));
+	base = none ? 5 : base;
+	index = index == X86_ZERO ? 4 : index;
+	rex = 0x40 | (bytes == 8) << 3 | (to >> 3) << 2 | (index >> 3) << 1 | base >> 3;
+	if (bytes == 2)
+		e8(e, 0x66);
+	if (rex != 0x40)
+		e8(e, (uint8_t)rex);
 	e8(e, 0x8d);
-	e8(e, i->base == X86_ZERO ? 0x0c : 0x8c);
-	e8(e, (uint8_t)(i->scale << 6 | (index & 7) << 3 | (base & 7)));
-	e32(e, (uint32_t)i->disp);
+	if (index == 4 && !none && (base & 7) != 4) {
+		e8(e, (uint8_t)(mod << 6 | (to & 7) << 3 | (base & 7)));
+	} else {
+		e8(e, (uint8_t)(mod << 6 | (to & 7) << 3 | 4));
+		e8(e, (uint8_t)(i->scale << 6 | (index & 7) << 3 | (base & 7)));
+	}
+	if (none || mod == 2)
+		e32(e, (uint32_t)disp);
+	else if (mod == 1)
+		e8(e, (uint8_t)disp);
 }
+
+void lea_to(struct trans *t, unsigned to, unsigned bytes)
+{
+	const struct x86_insn *i = &t->insn;
+	unsigned base, index;
+	uint64_t v = (uint64_t)i->disp;
+
+	if (i->addrsize == 4 && bytes == 8)
+		bytes = 4;
+	if (i->base == X86_RIPBASE || (i->base == X86_ZERO && i->index == X86_ZERO)) {
+		if (i->base == X86_RIPBASE)
+			v += t->lin + t->u->off + i->len;
+		if (bytes >= 4) {
+			e_imm64(&t->e, to, bytes == 4 ? (uint32_t)v : v);
+			return;
+		}
+		e_imm64(&t->e, H_S0, v);
+		e8(&t->e, 0x66);
+		e_rr(&t->e, false, 0x89, H_S0, to);
+		return;
+	}
+	base = i->base == X86_ZERO ? X86_ZERO : value_in(t, i->base, H_S0);
+	index = i->index == X86_ZERO ? X86_ZERO : value_in(t, i->index, H_S1);
+	if (index == X86_ZERO && !i->disp && bytes >= 4) {
+		if (base != to || bytes == 4)
+			e_rr(&t->e, bytes == 8, 0x89, base, to);
+		return;
+	}
+	emit_lea(t, to, bytes, base, index);
+}
+
+void lea_operand(struct trans *t) { lea_to(t, H_S0, 8); }
 
 void lin_operand(struct trans *t)
 {

@@ -50,32 +50,64 @@ static inline void e_rel(struct emit *e, uint32_t to)
 		e_patch(e, e->at - 4, to);
 }
 
-/* op reg, [RSP + disp32]; W: 64 bits. */
+static inline bool e_is8(int64_t v) { return v >= -128 && v < 128; }
+/* ModRM (and SIB) of @reg, [base + disp], the displacement as short as it can be. */
+static inline void e_mem(struct emit *e, unsigned reg, unsigned base, int32_t disp)
+{
+	unsigned mod = !disp && (base & 7) != 5 ? 0 : e_is8(disp) ? 1 : 2;
+
+	e8(e, (uint8_t)(mod << 6 | (reg & 7) << 3 | (base & 7)));
+	if ((base & 7) == 4)
+		e8(e, 0x24);
+	if (mod == 1)
+		e8(e, (uint8_t)disp);
+	else if (mod == 2)
+		e32(e, (uint32_t)disp);
+}
+/* op reg, [RSP + disp]; W: 64 bits. */
 static inline void e_ctx(struct emit *e, bool w, uint8_t op, unsigned reg, uint32_t disp)
 {
-	e8(e, (uint8_t)(0x40 | w << 3 | (reg >> 3) << 2));
+	unsigned rex = 0x40 | w << 3 | (reg >> 3) << 2;
+
+	if (rex != 0x40)
+		e8(e, (uint8_t)rex);
 	e8(e, op);
-	e8(e, (uint8_t)(0x84 | (reg & 7) << 3));
-	e8(e, 0x24);
-	e32(e, disp);
+	e_mem(e, reg, H_RSP, (int32_t)disp);
 }
+/* op reg, rm of general registers (the low bytes of RBP, RSI, RDI not without W). */
+static inline void e_rr(struct emit *e, bool w, uint8_t op, unsigned reg, unsigned rm)
+{
+	unsigned rex = 0x40 | w << 3 | (reg >> 3) << 2 | rm >> 3;
+
+	if (rex != 0x40)
+		e8(e, (uint8_t)rex);
+	e8(e, op);
+	e8(e, (uint8_t)(0xc0 | (reg & 7) << 3 | (rm & 7)));
+}
+static inline void e_mov(struct emit *e, unsigned to, unsigned from) { e_rr(e, true, 0x89, from, to); }
 static inline void e_load(struct emit *e, unsigned reg, uint32_t disp) { e_ctx(e, true, 0x8b, reg, disp); }
 static inline void e_store(struct emit *e, unsigned reg, uint32_t disp) { e_ctx(e, true, 0x89, reg, disp); }
+/* mov reg, constant, in as few bytes as it takes. */
 static inline void e_imm64(struct emit *e, unsigned reg, uint64_t v)
 {
-	e8(e, (uint8_t)(0x48 | reg >> 3));
-	e8(e, (uint8_t)(0xb8 | (reg & 7)));
-	e64(e, v);
+	bool wide = v >> 32, sign = wide && (uint64_t)(int32_t)v == v;
+
+	if (wide || reg >= 8)
+		e8(e, (uint8_t)(0x40 | wide << 3 | reg >> 3));
+	e8(e, (uint8_t)(sign ? 0xc7 : 0xb8 | (reg & 7)));
+	if (sign)
+		e8(e, (uint8_t)(0xc0 | (reg & 7)));
+	if (wide && !sign)
+		e64(e, v);
+	else
+		e32(e, (uint32_t)v);
 }
-/* lea reg, [base + disp32]; base is not RSP or R12. */
+/* lea reg, [base + disp] */
 static inline void e_lea(struct emit *e, unsigned reg, unsigned base, int32_t disp)
 {
 	e8(e, (uint8_t)(0x48 | (reg >> 3) << 2 | base >> 3));
 	e8(e, 0x8d);
-	e8(e, (uint8_t)(0x80 | (reg & 7) << 3 | (base & 7)));
-	if ((base & 7) == 4)
-		e8(e, 0x24);
-	e32(e, (uint32_t)disp);
+	e_mem(e, reg, base, disp);
 }
 static inline void e_bytes(struct emit *e, const char *hex, unsigned n) { en(e, hex, n); }
 #define E_RAW(e, s) e_bytes(e, s, sizeof(s) - 1)

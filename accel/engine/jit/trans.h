@@ -56,6 +56,7 @@ struct trans {
 	struct edge edge[JIT_EDGE_MAX];
 	unsigned edges;
 	unsigned count;                   /* instructions */
+	uint32_t host[BLOCK_MAX];         /* where the code of each begins */
 	uint32_t live_in[BLOCK_MAX + 1];  /* flags that instructions from here on read before they are written */
 	struct plan plan[BLOCK_MAX];
 	struct group group[JIT_GROUPS];
@@ -108,7 +109,9 @@ static inline bool in_slot(unsigned guest) { return guest >= 9 && guest <= 11; }
 static inline unsigned host_reg(unsigned guest) { return guest == X86_RSP ? H_GSP : guest; }
 /* Host register with the guest's value: its own, or @scratch loaded. */
 unsigned value_in(struct trans *t, unsigned guest, unsigned scratch);
-/* S0: the offset that the ModRM operand names; the linear address.  Uses S1. */
+/* Host register @to gets the offset that the memory operand names, cut to @bytes as LEA does.  Uses S0, S1. */
+void lea_to(struct trans *t, unsigned to, unsigned bytes);
+/* S0: that offset; the linear address.  Uses S1. */
 void lea_operand(struct trans *t);
 void lin_operand(struct trans *t);
 /*
@@ -123,6 +126,9 @@ void store_s1(struct trans *t);
 /* group.c: which accesses share a check. */
 void plan_groups(struct trans *t);
 
+/* log.c: @v, which has just been made, for -d op and out_asm, and perf's map. */
+void jit_log(const struct trans *t, const struct variant *v);
+
 /* ---- encoding ---- */
 
 /* No VEX, REP, 67h, high-byte register: nothing that the plain emitters do not know; LOCK is legal. */
@@ -131,6 +137,12 @@ static inline bool is_0f(const struct trans *t)
 {
 	return t->insn.off_opcode && t->bytes[t->insn.off_opcode - 1] == 0x0f;
 }
+
+/*
+ * integer.c: the instruction with its ModRM operands where translated code has them.
+ * @rep: F2 or F3 is part of its opcode.
+ */
+void emit_modrm_insn(struct trans *t, bool rep);
 
 /* ---- emitters: false if the instruction is not theirs; then nothing was emitted ---- */
 
