@@ -147,6 +147,7 @@ void emit_modrm_insn(struct trans *t, bool rep);
 /* ---- emitters: false if the instruction is not theirs; then nothing was emitted ---- */
 
 bool try_integer(struct trans *t);
+bool try_bits(struct trans *t);
 bool try_branch(struct trans *t);
 
 #endif
