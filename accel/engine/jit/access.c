@@ -145,22 +145,65 @@ static void reach_first(struct trans *t, struct group *g, unsigned id, int32_t a
 	g->active = true;
 }
 
-void reach(struct trans *t, unsigned n, bool write)
+/* The group that this access belongs to, or NULL. */
+static struct group *group_of(struct trans *t, unsigned n, bool write)
 {
 	const struct plan *p = &t->plan[t->n];
-	struct group *g;
 
-	if (p->group < 0 || p->size != n || p->write != write || t->careful) {
+	return p->group < 0 || p->size != n || p->write != write || t->careful ? NULL : &t->group[p->group];
+}
+
+static void load_distance(struct trans *t, const struct group *g)
+{
+	e_load(&t->e, H_S1, CPU_AT(engine_group) + (uint32_t)(g - t->group) * 8);
+}
+
+void reach(struct trans *t, unsigned n, bool write)
+{
+	struct group *g = group_of(t, n, write);
+
+	if (!g) {
 		reach_alone(t, n, write);
+	} else if (!g->active) {
+		reach_first(t, g, (unsigned)(g - t->group), t->plan[t->n].at);
+	} else {
+		load_distance(t, g);
+		E_RAW(&t->e, "\x4f\x8d\x0c\x11");            /* lea r9,[r9+r10] */
+	}
+}
+
+/* op reg,[r11+r10+disp], 64 bits. */
+static void stack_op(struct trans *t, uint8_t op, unsigned reg, int8_t disp)
+{
+	e8(&t->e, (uint8_t)(0x4b | (reg >> 3) << 2));
+	e8(&t->e, op);
+	e8(&t->e, (uint8_t)(0x44 | (reg & 7) << 3));
+	e8(&t->e, 0x13);
+	e8(&t->e, (uint8_t)disp);
+}
+
+void stack_access(struct trans *t, uint8_t op, unsigned reg, int8_t disp)
+{
+	const bool write = op == 0x89;
+	struct group *g = group_of(t, 8, write);
+
+	if (g && g->active) {
+		load_distance(t, g);
+		stack_op(t, op, reg, disp);
 		return;
 	}
-	g = &t->group[p->group];
-	if (!g->active) {
-		reach_first(t, g, (unsigned)p->group, p->at);
+	if (reg == H_S0)
+		e_store(&t->e, H_S0, CPU_AT(engine_temp));
+	e_lea(&t->e, H_S0, H_GSP, disp);
+	reach(t, 8, write);
+	if (reg == H_S0 && write) {
+		e_load(&t->e, H_S1, CPU_AT(engine_temp));
+		store_s1(t);
 		return;
 	}
-	e_load(&t->e, H_S1, CPU_AT(engine_group) + (unsigned)p->group * 8);
-	E_RAW(&t->e, "\x4f\x8d\x0c\x11");                    /* lea r9,[r9+r10] */
+	e8(&t->e, (uint8_t)(0x49 | (reg >> 3) << 2));        /* op reg,[r9] */
+	e8(&t->e, op);
+	e8(&t->e, (uint8_t)(0x01 | (reg & 7) << 3));
 }
 
 void load_s1(struct trans *t) { E_RAW(&t->e, "\x4d\x8b\x11"); }   /* mov r10,[r9] */

@@ -9,46 +9,32 @@ static void move_gsp(struct trans *t, int32_t by) { e_lea(&t->e, H_GSP, H_GSP, b
 static void emit_push(struct trans *t)
 {
 	const struct x86_insn *i = &t->insn;
+	unsigned h = H_S0;
 
-	e_lea(&t->e, H_S0, H_GSP, -8);
-	reach(t, 8, true);
-	if (i->op[0].kind == OPK_IMM) {
-		e_imm64(&t->e, H_S1, i->imm);
-		store_s1(t);
-	} else {
-		unsigned h = value_in(t, i->op[0].reg, H_S1);
-
-		e8(&t->e, (uint8_t)(0x49 | (h >> 3) << 2));
-		e8(&t->e, 0x89);
-		e8(&t->e, (uint8_t)(0x01 | (h & 7) << 3));
-	}
+	if (i->op[0].kind == OPK_IMM)
+		e_imm64(&t->e, H_S0, i->imm);
+	else
+		h = value_in(t, i->op[0].reg, H_S0);
+	stack_access(t, 0x89, h, -8);
 	move_gsp(t, -8);
 }
 
 static void emit_pop(struct trans *t)
 {
-	unsigned reg = t->insn.op[0].reg, h = host_reg(reg);
+	unsigned reg = t->insn.op[0].reg, h = in_slot(reg) ? H_S0 : host_reg(reg);
 
-	E_RAW(&t->e, "\x4d\x89\xd9");                        /* mov r9,r11 */
-	reach(t, 8, false);
-	E_RAW(&t->e, "\x4d\x8b\x11");                        /* mov r10,[r9] */
-	move_gsp(t, 8);
-	if (in_slot(reg)) {
-		e_store(&t->e, H_S1, GPR_AT(reg));
-	} else {
-		e8(&t->e, (uint8_t)(0x4c | h >> 3));         /* mov h,r10 */
-		e8(&t->e, 0x89);
-		e8(&t->e, (uint8_t)(0xd0 | (h & 7)));
-	}
+	stack_access(t, 0x8b, h, 0);
+	if (reg != X86_RSP)
+		move_gsp(t, 8);
+	if (in_slot(reg))
+		e_store(&t->e, H_S0, GPR_AT(reg));
 }
 
 /* Behind an instruction that the interpreter has done and that always jumps nothing goes on. */
 static void emit_call(struct trans *t, uint64_t next)
 {
-	e_lea(&t->e, H_S0, H_GSP, -8);
-	reach(t, 8, true);
-	e_imm64(&t->e, H_S1, next);
-	store_s1(t);
+	e_imm64(&t->e, H_S0, next);
+	stack_access(t, 0x89, H_S0, -8);
 	move_gsp(t, -8);
 	to_exit(t, 0xe9, next + t->insn.imm);
 }
@@ -57,9 +43,7 @@ static void emit_ret(struct trans *t)
 {
 	uint32_t drop = 8 + (t->insn.op[0].kind == OPK_IMM ? (uint16_t)t->insn.imm : 0);
 
-	E_RAW(&t->e, "\x4d\x89\xd9");
-	reach(t, 8, false);
-	E_RAW(&t->e, "\x4d\x8b\x09");                        /* mov r9,[r9] */
+	stack_access(t, 0x8b, H_S0, 0);
 	flags_free(t);
 	probe_target(t);
 	move_gsp(t, (int32_t)drop);
@@ -94,13 +78,11 @@ static void emit_jmp_rm(struct trans *t)
 static void emit_call_rm(struct trans *t, uint64_t next)
 {
 	indirect_target(t);
-	e_store(&t->e, H_S1, CPU_AT(engine_temp));
-	e_lea(&t->e, H_S0, H_GSP, -8);
-	reach(t, 8, true);
-	e_imm64(&t->e, H_S1, next);
-	store_s1(t);
+	e_store(&t->e, H_S1, CPU_AT(engine_place));
+	e_imm64(&t->e, H_S0, next);
+	stack_access(t, 0x89, H_S0, -8);
 	move_gsp(t, -8);
-	e_load(&t->e, H_S1, CPU_AT(engine_temp));
+	e_load(&t->e, H_S1, CPU_AT(engine_place));
 	jump_target(t);
 }
 

@@ -119,6 +119,8 @@ void lin_operand(struct trans *t);
  * interpreter executes the instruction.  S1 is free before and behind it.
  */
 void reach(struct trans *t, unsigned n, bool write);
+/* 64-bit MOV (0x8b, 0x89) between host register @reg, not S1, and the stack at guest RSP + @disp.  Uses S0 and S1. */
+void stack_access(struct trans *t, uint8_t op, unsigned reg, int8_t disp);
 /* mov S1,[S0]; mov [S0],S1; mov S0,S0's 8 bytes. */
 void load_s1(struct trans *t);
 void store_s1(struct trans *t);
