@@ -19,6 +19,8 @@
 /* X(constant, name on the command line, help) */
 #define LOG_ITEMS(X) \
 	X(LOG_IN_ASM, "in_asm", "guest code of each block when it is decoded") \
+	X(LOG_OP, "op", "what the translator makes of each instruction of a block") \
+	X(LOG_OUT_ASM, "out_asm", "host code of each block, by guest instruction") \
 	X(LOG_INT, "int", "interrupts and exceptions, with the state at each") \
 	X(LOG_EXEC, "exec", "each block before it runs") \
 	X(LOG_CPU, "cpu", "registers before each block (with exec)") \

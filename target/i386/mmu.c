@@ -557,16 +557,26 @@ void x86_tlb_flush_writes(struct x86_cpu *c)
 	}
 }
 
+/* Nobody decodes in between, so a tag that was right still is, unless its slot has been flushed or filled anew. */
 void x86_store_log_set(struct x86_cpu *c, struct x86_store_log *log)
 {
+	struct x86_store_log *before = c->store_log;
+
 	c->store_log = log;
+	/* 1 is no page: of slots that are filled meanwhile. */
+	for (unsigned i = 0; log && i < X86_MMU_COUNT * X86_TLB_SIZE; i++)
+		log->tag[i / X86_TLB_SIZE][i % X86_TLB_SIZE] = 1;
 	for (unsigned m = 0; m < X86_MMU_COUNT; m++) {
 		for (unsigned k = 0; k < X86_TLB_SIZE / 64; k++) {
 			for (uint64_t s = c->tlb_used[m][k]; s; s &= s - 1) {
 				unsigned i = k * 64 + (unsigned)__builtin_ctzll(s);
 
-				if (c->tlb_back[m][i].page != X86_TLB_INVALID)
-					set_tags(c, m, i);
+				if (log) {
+					log->tag[m][i] = c->tlb[m][i].write;
+					c->tlb[m][i].write = x86_tlb_no_tag(i);
+				} else if (c->tlb_back[m][i].page == before->tag[m][i]) {
+					c->tlb[m][i].write = before->tag[m][i];
+				}
 			}
 		}
 	}

@@ -273,6 +273,9 @@ class Emulator:
     def __init__(self, program, *options, serial=True, qmp=True, accel="hvtlfs", show=None):
         self.folder = tempfile.mkdtemp(prefix="hvtlfs-")
         self.errors = open(self.path("stderr"), "w+b")
+        # HVTLFS_ENGINE: the engine of every test that does not choose one itself.
+        if accel == "hvtlfs" and os.environ.get("HVTLFS_ENGINE"):
+            accel += f",engine={os.environ['HVTLFS_ENGINE']}"
         command = [program, "-accel", accel, "-display", "none"]
         if serial:
             command += ["-chardev", f"socket,id=com1,path={self.path('com1')},server=on,wait=off", "-serial", "chardev:com1"]

@@ -137,7 +137,7 @@ struct jit {
 	uint64_t *row_count;             /* steps in the interpreter by row */
 	uint32_t check;                  /* of struct engine_options */
 	struct check *check_room;        /* check.c's, NULL until the first */
-	bool perf_map;
+	int perf_map;                    /* file, -1 none */
 };
 
 /* What an exit hands to C in S1: how its jump may be linked.  0 is a return to the run loop. */
@@ -178,6 +178,9 @@ uint64_t jit_enter(struct x86_cpu *c, const struct variant *v);
 
 /* check.c: the same, with the interpreter beside it.  Does not return if they differ. */
 uint64_t jit_check(struct x86_cpu *c, struct block *b, const struct variant *v);
+
+/* log.c: opens /tmp/perf-PID.map; -1 and a line said if it cannot. */
+int jit_perf_map(void);
 
 /* stats.c: as in struct engine. */
 size_t jit_counts(const struct x86_cpu *c, struct engine_count *to, size_t max);

@@ -5,6 +5,7 @@
 #include <cpuid.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "accel/engine/engine.h"
 #include "jit.h"
@@ -209,7 +210,7 @@ static bool jit_attach(struct x86_cpu *c, const struct engine_options *o)
 	if (j) {
 		j->size = (o && o->cache_mib ? o->cache_mib : ENGINE_CACHE_DEFAULT) << 20;
 		j->check = o ? o->check : 0;
-		j->perf_map = o && o->perf_map;
+		j->perf_map = o && o->perf_map ? jit_perf_map() : -1;
 	}
 	if (!j || !jit_cache_open(j)) {
 		free(j);
@@ -248,6 +249,8 @@ static void jit_detach(struct x86_cpu *c)
 	free(j->view);
 	free(j->row_count);
 	free(j->check_room);
+	if (j->perf_map >= 0)
+		close(j->perf_map);
 	free(j->in.arena);
 	free(j);
 	c->engine = NULL;

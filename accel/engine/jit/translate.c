@@ -287,6 +287,7 @@ static void one(struct trans *t, unsigned n)
 
 	t->n = n;
 	t->u = &t->b->uop[n];
+	t->host[n] = t->e.at;
 	row = &x86_rows[t->u->row];
 	if (translated(t)) {
 		((struct uop *)(uintptr_t)t->u)->spare |= UOP_NATIVE;
@@ -326,10 +327,25 @@ static void check_view(struct trans *t, const struct code_view *view)
 	exit_unless(t, 0x84);
 }
 
+/* A jump with a rel8, and where that is. */
+static uint32_t short_jump(struct emit *e, uint8_t op)
+{
+	e8(e, op);
+	e8(e, 0);
+	return e->at - 1;
+}
+
+static void short_jump_here(struct emit *e, uint32_t rel8)
+{
+	if (!e->full)
+		e->base[rel8] = (uint8_t)(e->at - rel8 - 1);
+}
+
 /* check=N: counts blocks; the one whose turn it is goes to C.  Keeps flags. */
 static void count_down(struct trans *t, bool saved)
 {
 	struct emit *e = &t->e;
+	uint32_t due, on, site;
 	struct edge *d;
 
 	if (!t->j->check)
@@ -339,13 +355,16 @@ static void count_down(struct trans *t, bool saved)
 	e_ctx(e, false, 0x8b, H_RCX, CPU_AT(engine_check));
 	E_RAW(e, "\x8d\x49\xff");                            /* lea ecx,[rcx-1] */
 	e_ctx(e, false, 0x89, H_RCX, CPU_AT(engine_check));
-	E_RAW(e, "\xe3\x0a");                                /* jrcxz over the next two */
+	due = short_jump(e, 0xe3);                           /* jrcxz */
 	e_load(e, H_RCX, GPR_AT(X86_RCX));
-	E_RAW(e, "\xeb\x0d");                                /* jmp over the next two */
+	on = short_jump(e, 0xeb);
+	short_jump_here(e, due);
 	e_load(e, H_RCX, GPR_AT(X86_RCX));
 	e8(e, 0xe9);
 	e32(e, 0);
-	*d = (struct edge){ .site = e->at - 4, .rip = t->lin, .saved = saved, .careful = t->careful, .held = t->held };
+	site = e->at - 4;
+	short_jump_here(e, on);
+	*d = (struct edge){ .site = site, .rip = t->lin, .saved = saved, .careful = t->careful, .held = t->held };
 }
 
 /* The entries whose flags are in engine_flags, and POLL, which puts them there. */
@@ -419,5 +438,6 @@ bool jit_translate(struct x86_cpu *c, struct block *b, struct variant *v)
 	j->count.retranslated += v->view->changed;
 	j->count.bytes += t.e.at - start;
 	v->end = t.e.at;
+	jit_log(&t, v);
 	return true;
 }

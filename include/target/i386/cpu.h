@@ -363,6 +363,7 @@ struct x86_topology {
  */
 struct x86_store_log {
 	void (*store)(struct x86_store_log *log, uint8_t *host, size_t n, bool code_hit);
+	uint64_t tag[X86_MMU_COUNT][X86_TLB_SIZE];   /* x86_store_log_set()'s: write tags put aside */
 };
 
 struct uop;         /* the interpreter's decoded instruction */

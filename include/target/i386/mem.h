@@ -164,7 +164,7 @@ void x86_watch_io(struct x86_cpu *c, uint16_t port, unsigned n);
 enum { X86_FLUSH_ALL, X86_FLUSH_NON_GLOBAL };
 void x86_tlb_flush(struct x86_cpu *c, int what);
 void x86_tlb_flush_page(struct x86_cpu *c, uint64_t lin);
-/* From now on @log sees all stores; NULL: nobody. */
+/* From now on @log sees all stores; NULL: nobody.  No code may be decoded in between. */
 void x86_store_log_set(struct x86_cpu *c, struct x86_store_log *log);
 /* Drops the write right of every entry (a frame got code, or dirty logging). */
 void x86_tlb_flush_writes(struct x86_cpu *c);
