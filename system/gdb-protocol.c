@@ -305,7 +305,10 @@ static bool reg_set(struct x86_cpu *c, const struct reg *r, const uint8_t bytes[
 		memcpy(&st->se, bytes + 8, 2);
 		return true;
 	case R_XMM: memcpy(c->ymm[r->index].b, bytes, 16); return true;
-	case R_MXCSR: c->mxcsr = (uint32_t)v & 0xffff; return true;
+	case R_MXCSR:
+		c->mxcsr = (uint32_t)v & 0xffff;
+		x86_mode_update_fp(c);
+		return true;
 	case R_BASE: c->seg[r->index].base = v; return true;
 	default: return false;
 	}

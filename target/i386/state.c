@@ -193,6 +193,7 @@ void x86_mode_update(struct x86_cpu *c)
 	if (cpl == 3 && (c->cr0 & CR0_AM) && (c->eflags & X86_AC))
 		m |= X86_MODE_AC;
 	c->mode = m;
+	x86_mode_update_fp(c);
 	if (cpl == 3)
 		c->mmu = X86_MMU_USER;
 	else

@@ -46,6 +46,7 @@ static void init(struct x86_fpu *f)
 OP(fninit)
 {
 	init(&c->fpu);
+	x86_mode_update_fp(c);
 	return NEXT(u);
 }
 
@@ -92,10 +93,11 @@ static uint16_t status_word(const struct x86_fpu *f)
 }
 
 /* Bit 6 reads as one; bits 7, 13, 14 and 15 as zero. */
-static void set_control(struct x86_fpu *f, uint16_t v)
+static void set_control(struct x86_cpu *c, uint16_t v)
 {
-	f->fcw = (v & 0x1f3f) | 0x40;
-	x87_summary(f);
+	c->fpu.fcw = (v & 0x1f3f) | 0x40;
+	x87_summary(&c->fpu);
+	x86_mode_update_fp(c);
 }
 
 static void set_status(struct x86_fpu *f, uint16_t v)
@@ -107,7 +109,7 @@ static void set_status(struct x86_fpu *f, uint16_t v)
 
 OP(fldcw)
 {
-	set_control(&c->fpu, x86_ld16(c, uop_lin(c, u, 2, X86_READ)));
+	set_control(c, x86_ld16(c, uop_lin(c, u, 2, X86_READ)));
 	return NEXT(u);
 }
 
@@ -235,6 +237,7 @@ static void env_unpack(struct x86_cpu *c, const struct uop *u, const uint8_t *b)
 	for (unsigned i = 0; i < 7; i++)
 		memcpy(&w[i], b + step * i, step);
 	f->fcw = (w[0] & 0x1f3f) | 0x40;
+	x86_mode_update_fp(c);
 	set_status(f, (uint16_t)w[1]);
 	set_tag_word(f, (uint16_t)w[2]);
 	if (real_format(c)) {
@@ -266,7 +269,7 @@ OP(fnstenv)
 
 	env_pack(c, u, b);
 	x86_write(c, uop_lin(c, u, env_size(u), X86_WRITE), b, env_size(u));
-	set_control(&c->fpu, c->fpu.fcw | SF_ALL);
+	set_control(c, c->fpu.fcw | SF_ALL);
 	return NEXT(u);
 }
 
@@ -298,5 +301,6 @@ OP(fnsave)
 	}
 	x86_write(c, uop_lin(c, u, n + 80, X86_WRITE), b, n + 80);
 	init(f);
+	x86_mode_update_fp(c);
 	return NEXT(u);
 }

@@ -229,6 +229,7 @@ OP(fxrstor)
 		if (!fast_fxsr(c))
 			halves_load(c, a + AREA_XMM, 0);
 	}
+	x86_mode_update_fp(c);
 	return NEXT(u);
 }
 
@@ -399,6 +400,7 @@ static const struct uop *restore(struct x86_cpu *c, const struct uop *u, bool su
 		c->mxcsr = 0x1f80;
 	}
 	components_load(c, u, &m, set);
+	x86_mode_update_fp(c);
 	c->rip = uop_next(c, u);
 	return block_exit(c, u);
 }
@@ -415,6 +417,7 @@ OP(ldmxcsr)
 	if (v & ~MXCSR_MASK)
 		gp(c);
 	c->mxcsr = v;
+	x86_mode_update_fp(c);
 	return NEXT(u);
 }
 

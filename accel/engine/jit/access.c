@@ -73,13 +73,18 @@ void lea_to(struct trans *t, unsigned to, unsigned bytes)
 
 void lea_operand(struct trans *t) { lea_to(t, H_S0, 8); }
 
-void lin_operand(struct trans *t)
+void add_segment(struct trans *t)
 {
-	lea_operand(t);
 	if (t->insn.seg < X86_FS)
 		return;
 	e_load(&t->e, H_S1, CPU_AT(seg) + t->insn.seg * sizeof(struct x86_seg) + offsetof(struct x86_seg, base));
 	E_RAW(&t->e, "\x4f\x8d\x0c\x11");                    /* lea r9,[r9+r10] */
+}
+
+void lin_operand(struct trans *t)
+{
+	lea_operand(t);
+	add_segment(t);
 }
 
 /* Offset of the TLB field whose tag admits the access. */

@@ -125,10 +125,9 @@ static bool operand_reach(const struct x86_insn *i, struct reach *a)
 			op = &i->op[n];
 	}
 	if (!op || !op->size || !i->has_modrm || i->base >= REGS || i->index != X86_ZERO || i->seg >= X86_FS ||
-	    i->addrsize != 8 || i->rep)
+	    i->addrsize != 8 || (i->rep && !(i->row->attrs & (ROW_SSE | ROW_AVX | ROW_MMX | ROW_X87))))
 		return false;
-	*a = (struct reach){ i->base, i->disp, op->size,
-			     (op == &i->op[0] && !(i->row->attrs & ROW_READ_ONLY)) || i->row->handler == H_xchg };
+	*a = (struct reach){ i->base, i->disp, op->size, operand_written(i) };
 	return true;
 }
 

@@ -78,6 +78,8 @@ struct target {
 struct jit_tables {
 	struct target target[JIT_TARGETS];
 	uint8_t code_ok[JIT_PAGES];
+	uint8_t x87_image[576] __attribute__((aligned(64)));     /* XSAVE area of held.c */
+	uint32_t mxcsr;                  /* of C code */
 };
 _Static_assert(sizeof(struct jit_tables) <= ENGINE_TABLES, "room below the stack");
 
@@ -132,6 +134,8 @@ struct jit {
 	uint32_t used, start;            /* start: behind the thunks */
 	uint32_t thunk_enter[HELD_COUNT], thunk_step[HELD_COUNT];
 	uint32_t thunk_leave[HELD_COUNT][2];     /* [1]: flags are in engine_flags */
+	uint32_t thunk_take[HELD_COUNT];         /* called in a block: from here on that is held, too */
+	bool host[F_COUNT];                      /* what the host's processor has */
 	uint64_t dropped;                /* c->count.dropped when the cache was last cleared */
 	struct jit_counts count;
 	uint64_t *row_count;             /* steps in the interpreter by row */
@@ -147,13 +151,15 @@ struct jit {
 
 /*
  * Mode and held state in 16 bits, so that no two pairs of address and key have the same
- * sum and the same low 16 bits of the address.  PE and LMA say nothing in 64-bit code, and
+ * sum and the same low 16 bits of the address.  PE, LMA, VM and FLAT say nothing in 64-bit code, and
  * CS64 keeps it from being 0.
  */
 static inline uint32_t target_key(const struct x86_cpu *c, unsigned held)
 {
-	return (c->mode & 0x7fff & ~(uint32_t)(X86_MODE_PE | X86_MODE_LMA)) | held << 5 |
-	       (c->mmu == X86_MMU_KERNEL_AC ? 0x8000 : 0);
+	const uint32_t always = X86_MODE_PE | X86_MODE_LMA | X86_MODE_VM | X86_MODE_FLAT;
+
+	return (c->mode & 0x7fff & ~always) | held << 5 | (c->mode & X86_MODE_X87_TRAPS ? X86_MODE_VM : 0) |
+	       (c->mode & X86_MODE_SSE_TRAPS ? X86_MODE_FLAT : 0) | (c->mmu == X86_MMU_KERNEL_AC ? 0x8000 : 0);
 }
 _Static_assert(X86_MODE_PE == HELD_VEC << 5 && X86_MODE_LMA == HELD_X87 << 5, "bits of the held state in the key");
 
@@ -168,10 +174,14 @@ void jit_thunks(struct jit *j);
 
 /*
  * held.c: emits what moves @held from struct x86_cpu to the host's registers, and back.
- * The context is at RSP + @off; general registers but RDI, R9 and the flags are free.
+ * The context is at RSP + @off.  Uses RAX, RCX, RDX and flags.
  */
-void held_in(struct emit *e, unsigned held);
-void held_out(struct emit *e, unsigned held, int32_t off);
+void held_in(const struct jit *j, struct emit *e, unsigned held, int32_t off);
+void held_out(const struct jit *j, struct emit *e, unsigned held, int32_t off);
+/* The thunk that a block calls to take @held over: keeps general registers; HELD_X87 destroys flags. */
+void held_take(const struct jit *j, struct emit *e, unsigned held);
+/* Fills in j->host. */
+void host_features(struct jit *j);
 
 /* run.c: runs @v, all state in *c before and behind it; what its EXIT() handed over. */
 uint64_t jit_enter(struct x86_cpu *c, const struct variant *v);
@@ -206,10 +216,14 @@ void target_put(struct x86_cpu *c, const struct variant *v);
 void targets_clear(struct jit *j);
 
 /*
- * run.c, called by the step thunk: *u by the interpreter.  Where host code goes on with
- * @held in the registers: @back, the target of a jump, or NULL: leave.
+ * run.c, called by the step thunk: *u by the interpreter.  Where host code goes on:
+ * @back, the target of a jump, or NULL: leave.
  */
-const void *jit_step(struct x86_cpu *c, const struct uop *u, const void *back, unsigned held);
+struct jit_next {
+	const void *host;
+	uint64_t held;                   /* what it expects in the registers: all or nothing */
+};
+struct jit_next jit_step(struct x86_cpu *c, const struct uop *u, const void *back, unsigned held);
 
 #define GPR_AT(n) ((uint32_t)(offsetof(struct x86_cpu, gpr) + (n) * 8))
 /* Below RSP, so as a disp32 it wraps around. */

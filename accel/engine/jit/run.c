@@ -54,9 +54,9 @@ static void count_step(struct jit *j, const struct uop *u)
 		j->count.step_memory++;
 }
 
-const void *jit_step(struct x86_cpu *c, const struct uop *u, const void *back, unsigned held)
+struct jit_next jit_step(struct x86_cpu *c, const struct uop *u, const void *back, unsigned held)
 {
-	uint32_t epoch = c->tlb_epoch;
+	uint32_t epoch = c->tlb_epoch, mode = c->mode;
 	uint64_t flushes = c->count.flush_writes;
 	const struct uop *next;
 
@@ -64,14 +64,15 @@ const void *jit_step(struct x86_cpu *c, const struct uop *u, const void *back, u
 	count_step(jit_of(c), u);
 	next = u->fn(c, u);
 	flags_to_host(c);
-	/* What the block has found out about addresses ends with a flush. */
+	/* What the block has found out about addresses ends with a flush, the block itself with its mode. */
 	if (next == NEXT(u) && !(atomic_load_explicit(&c->pending, memory_order_relaxed) & X86_PEND_CODE) &&
-	    epoch == c->tlb_epoch && flushes == c->count.flush_writes)
-		return back;
+	    epoch == c->tlb_epoch && flushes == c->count.flush_writes && mode == c->mode)
+		return (struct jit_next){ back, held };
 	if (next)
 		c->rip = uop_rip(c, next);
 	c->cur = NULL;
-	return next ? NULL : next_target(c, held);
+	/* System code seldom uses vectors, so what is behind such an instruction begins with nothing held. */
+	return (struct jit_next){ next ? NULL : next_target(c, 0), 0 };
 }
 
 /* Translations live as long as the blocks that they belong to. */

@@ -43,37 +43,37 @@ static void back_to_c(struct emit *e)
 }
 
 /* uint64_t enter(c, host code), which expects @held: what leave found in S1. */
-static void make_enter(struct emit *e, unsigned held)
+static void make_enter(const struct jit *j, struct emit *e, unsigned held)
 {
 	E_RAW(e, "\x53\x55\x41\x54\x41\x55\x41\x56\x41\x57");         /* push rbx rbp r12 r13 r14 r15 */
 	E_RAW(e, "\x49\x89\xf1");                                     /* mov r9,rsi */
 	E_RAW(e, "\x48\x89\xa7");                                     /* mov [rdi+engine_sp],rsp */
 	e32(e, CPU_AT(engine_sp));
 	E_RAW(e, "\x48\x89\xfc");                                     /* mov rsp,rdi */
-	held_in(e, held);
+	held_in(j, e, held, 0);
 	regs_in(e);
 	E_RAW(e, "\x41\xff\xe1");                                     /* jmp r9 */
 }
 
 /* S0: RIP to go on at; S1: EXIT().  @saved: the flags are in engine_flags already. */
-static void make_leave(struct emit *e, unsigned held, bool saved)
+static void make_leave(const struct jit *j, struct emit *e, unsigned held, bool saved)
 {
 	e_store(e, H_S0, CPU_AT(rip));
 	regs_out(e, 0, !saved);
-	held_out(e, held, 0);
+	held_out(j, e, held, 0);
 	E_RAW(e, "\x4c\x89\xd0");                                     /* mov rax,r10 */
 	back_to_c(e);
 }
 
 /* Called with S0: uop, S1: linear address of the block.  Goes where jit_step() says, or leaves. */
-static void make_step(struct emit *e, unsigned held)
+static void make_step(const struct jit *j, struct emit *e, unsigned held)
 {
-	uint32_t site;
+	uint32_t site, site2;
 
 	e_store(e, H_S0, CPU_AT(cur) + 8);
 	e_store(e, H_S1, GPR_AT(X86_RIPBASE) + 8);
 	regs_out(e, 8, true);
-	held_out(e, held, 8);
+	held_out(j, e, held, 8);
 	E_RAW(e, "\x48\x8d\x7c\x24\x08");                             /* lea rdi,[rsp+8] */
 	E_RAW(e, "\x48\x89\xfb");                                     /* mov rbx,rdi */
 	E_RAW(e, "\x4c\x89\xce");                                     /* mov rsi,r9 */
@@ -89,7 +89,11 @@ static void make_step(struct emit *e, unsigned held)
 	site = e->at;
 	e32(e, 0);
 	E_RAW(e, "\x49\x89\xc1");                                     /* mov r9,rax */
-	held_in(e, held);
+	E_RAW(e, "\x85\xd2\x0f\x84");                                 /* test edx,edx; je */
+	site2 = e->at;
+	e32(e, 0);
+	held_in(j, e, held, 0);
+	e_patch(e, site2, e->at);
 	regs_in(e);
 	E_RAW(e, "\x41\xff\xe1");                                     /* jmp r9 */
 	e_patch(e, site, e->at);
@@ -101,15 +105,20 @@ void jit_thunks(struct jit *j)
 {
 	struct emit e = { .base = j->write, .end = JIT_THUNKS };
 
+	host_features(j);
+	j->tables->mxcsr = 0x1f80;
+
 	for (unsigned held = 0; held < HELD_COUNT; held++) {
 		j->thunk_enter[held] = e.at;
-		make_enter(&e, held);
+		make_enter(j, &e, held);
 		for (unsigned saved = 0; saved < 2; saved++) {
 			j->thunk_leave[held][saved] = e.at;
-			make_leave(&e, held, saved);
+			make_leave(j, &e, held, saved);
 		}
 		j->thunk_step[held] = e.at;
-		make_step(&e, held);
+		make_step(j, &e, held);
+		j->thunk_take[held] = e.at;
+		held_take(j, &e, held);
 	}
 	assert(!e.full);
 	j->start = j->used = JIT_THUNKS;

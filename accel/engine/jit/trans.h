@@ -111,8 +111,9 @@ static inline unsigned host_reg(unsigned guest) { return guest == X86_RSP ? H_GS
 unsigned value_in(struct trans *t, unsigned guest, unsigned scratch);
 /* Host register @to gets the offset that the memory operand names, cut to @bytes as LEA does.  Uses S0, S1. */
 void lea_to(struct trans *t, unsigned to, unsigned bytes);
-/* S0: that offset; the linear address.  Uses S1. */
+/* S0: that offset; the segment's base added; the linear address.  Uses S1. */
 void lea_operand(struct trans *t);
+void add_segment(struct trans *t);
 void lin_operand(struct trans *t);
 /*
  * S0 is a linear address; it becomes the host address of @n bytes there, or the
@@ -124,6 +125,14 @@ void stack_access(struct trans *t, uint8_t op, unsigned reg, int8_t disp);
 /* mov S1,[S0]; mov [S0],S1; mov S0,S0's 8 bytes. */
 void load_s1(struct trans *t);
 void store_s1(struct trans *t);
+
+/*
+ * vector.c: @held is in the host's registers from here on.  Whether the host can run the
+ * row; whether the row's memory operand is written.
+ */
+void take_held(struct trans *t, unsigned held);
+bool host_runs(const struct trans *t);
+bool operand_written(const struct x86_insn *i);
 
 /* group.c: which accesses share a check. */
 void plan_groups(struct trans *t);
@@ -151,5 +160,7 @@ void emit_modrm_insn(struct trans *t, bool rep);
 bool try_integer(struct trans *t);
 bool try_bits(struct trans *t);
 bool try_branch(struct trans *t);
+bool try_vector(struct trans *t);
+bool try_x87(struct trans *t);
 
 #endif

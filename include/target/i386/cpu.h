@@ -285,7 +285,8 @@ enum x86_shadow { X86_SHADOW_NONE, X86_SHADOW_STI, X86_SHADOW_SS };
 /*
  * All that decides how bytes decode and how their operands are reached.  Part
  * of a block's key.  x86_mode_update() derives it; whoever changes CS, SS, CR0,
- * CR4, EFER, EFLAGS.VM/TF/AC or XCR0 calls that.
+ * CR4, EFER, EFLAGS.VM/TF/AC or XCR0 calls that; whoever changes MXCSR or FCW calls
+ * x86_mode_update_fp() at least.
  */
 enum {
 	X86_MODE_CPL = 3,              /* bits 1:0 */
@@ -302,6 +303,8 @@ enum {
 	X86_MODE_STEP = 1 << 12,       /* one instruction a block: TF, DR7 or gdb */
 	X86_MODE_IOPL = 1 << 13,       /* CPL <= IOPL: IN, OUT, CLI, STI are free */
 	X86_MODE_AC = 1 << 14,         /* alignment checks on (CPL 3, CR0.AM, EFLAGS.AC) */
+	X86_MODE_X87_TRAPS = 1 << 15,  /* FCW unmasks an exception, so one may be pending */
+	X86_MODE_SSE_TRAPS = 1 << 16,  /* MXCSR unmasks an exception */
 };
 
 /* ---- event being raised ----------------------------------------------------- */
@@ -481,6 +484,11 @@ static inline void x86_pend(struct x86_cpu *c, uint32_t bits)
 }
 
 void x86_mode_update(struct x86_cpu *c);
+static inline void x86_mode_update_fp(struct x86_cpu *c)
+{
+	c->mode = (c->mode & ~(uint32_t)(X86_MODE_X87_TRAPS | X86_MODE_SSE_TRAPS)) |
+		  (~c->fpu.fcw & 0x3f ? X86_MODE_X87_TRAPS : 0) | (~c->mxcsr & 0x1f80 ? X86_MODE_SSE_TRAPS : 0);
+}
 static inline unsigned x86_cpl(const struct x86_cpu *c) { return c->mode & X86_MODE_CPL; }
 
 /*
