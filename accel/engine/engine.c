@@ -40,3 +40,16 @@ void engine_unplace(void *place, size_t size)
 {
 	munmap((uint8_t *)place - ENGINE_TABLES_BELOW, ENGINE_TABLES_BELOW + size);
 }
+
+void *engine_room(size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+void engine_unroom(void *room, size_t size)
+{
+	if (room)
+		munmap(room, size);
+}

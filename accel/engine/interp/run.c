@@ -426,7 +426,7 @@ static bool interp_attach(struct x86_cpu *c, const struct engine_options *o)
 
 	if (!in)
 		return false;
-	in->arena = aligned_alloc(4096, ARENA_SIZE);
+	in->arena = engine_room(ARENA_SIZE);
 	if (!in->arena) {
 		free(in);
 		return false;
@@ -441,7 +441,7 @@ static void interp_detach(struct x86_cpu *c)
 
 	if (!in)
 		return;
-	free(in->arena);
+	engine_unroom(in->arena, ARENA_SIZE);
 	free(in);
 	c->engine = NULL;
 }

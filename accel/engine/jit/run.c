@@ -218,11 +218,11 @@ static bool jit_attach(struct x86_cpu *c, const struct engine_options *o)
 		return false;
 	}
 	j->tables = engine_tables(c);
-	j->variant = calloc(JIT_VARIANTS, sizeof *j->variant);
-	j->link = calloc(JIT_LINKS, sizeof *j->link);
-	j->view = calloc(JIT_PAGES, sizeof *j->view);
+	j->variant = engine_room(JIT_VARIANTS * sizeof *j->variant);
+	j->link = engine_room(JIT_LINKS * sizeof *j->link);
+	j->view = engine_room(JIT_PAGES * sizeof *j->view);
 	j->row_count = calloc(x86_row_count, sizeof *j->row_count);
-	j->in.arena = aligned_alloc(4096, ARENA_SIZE);
+	j->in.arena = engine_room(ARENA_SIZE);
 	c->engine = j;
 	if (!j->variant || !j->link || !j->view || !j->row_count || !j->in.arena) {
 		engine_jit.detach(c);
@@ -245,14 +245,14 @@ static void jit_detach(struct x86_cpu *c)
 	if (!j)
 		return;
 	jit_cache_close(j);
-	free(j->variant);
-	free(j->link);
-	free(j->view);
+	engine_unroom(j->variant, JIT_VARIANTS * sizeof *j->variant);
+	engine_unroom(j->link, JIT_LINKS * sizeof *j->link);
+	engine_unroom(j->view, JIT_PAGES * sizeof *j->view);
 	free(j->row_count);
 	free(j->check_room);
 	if (j->perf_map >= 0)
 		close(j->perf_map);
-	free(j->in.arena);
+	engine_unroom(j->in.arena, ARENA_SIZE);
 	free(j);
 	c->engine = NULL;
 }

@@ -63,6 +63,13 @@ static inline void *engine_tables(struct x86_cpu *c) { return (uint8_t *)c - ENG
 void *engine_place(size_t size);
 void engine_unplace(void *place, size_t size);
 
+/*
+ * Zeroed memory for an engine's big tables: pages that are never touched cost nothing,
+ * and it goes back to the host when freed, which malloc() does not promise.  NULL: none.
+ */
+void *engine_room(size_t size);
+void engine_unroom(void *room, size_t size);
+
 /* By name; NULL if there is none.  engine_names: NULL-terminated. */
 const struct engine *engine_find(const char *name);
 extern const char *const engine_names[];
