@@ -263,8 +263,18 @@ static void jit_forget(struct x86_cpu *c)
 	forget_code(c);
 }
 
-static enum x86_run jit_run(struct x86_cpu *c) { return engine_interp.run(c); }
-static enum x86_run jit_step_one(struct x86_cpu *c) { return engine_interp.step(c); }
+/* Out of the engine anybody may write MXCSR and FCW. */
+static enum x86_run jit_run(struct x86_cpu *c)
+{
+	x86_mode_update_fp(c);
+	return engine_interp.run(c);
+}
+
+static enum x86_run jit_step_one(struct x86_cpu *c)
+{
+	x86_mode_update_fp(c);
+	return engine_interp.step(c);
+}
 
 const struct engine engine_jit = {
 	.name = "jit",

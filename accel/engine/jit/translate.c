@@ -428,6 +428,7 @@ bool jit_translate(struct x86_cpu *c, struct block *b, struct variant *v)
 		one(&t, n);
 	if (!t.ended)
 		to_exit(&t, 0xe9, v->lin + b->bytes);
+	t.held = v->held;  /* what the entry finds, not what the block ends with */
 	emit_fast_entry(&t, v, body, save);
 	emit_edges(&t);
 	if (t.e.full)
