@@ -364,8 +364,10 @@ def boot(program, *options, flavour="cloud", append="", **more):
     return Emulator(program, "-kernel", image, "-initrd", initrd, "-append", f"console=ttyS0 {append}", *options, **more)
 
 
-# Said when a sanitizer makes the processor slow (run-check --slower): no fault of ours.
+# Said when the host gave a VP's thread no processor for some milliseconds: whether it does depends on
+# what else runs.  So it counts with --long, whose programs run one at a time, and only there.
 SLOWNESS = "hrtimer: interrupt took"
+ALONE = "--long" in sys.argv and SLOWER == 1
 
 
 def guest_warnings(console, seconds=BOOT):
@@ -374,7 +376,10 @@ def guest_warnings(console, seconds=BOOT):
     console.wait("HVT done", seconds)
     found = [x.split("HVT warning ", 1)[1] for x in console.lines if "HVT warning " in x]
     equal(len(found), n, "number of warning lines")
-    return [x for x in found if SLOWER == 1 or SLOWNESS not in x]
+    for x in found:
+        if SLOWNESS in x and not ALONE:
+            diagnose(f"not counted: {x}")
+    return [x for x in found if ALONE or SLOWNESS not in x]
 
 
 # ---- TAP ----
