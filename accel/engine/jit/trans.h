@@ -159,6 +159,8 @@ void emit_modrm_insn(struct trans *t, bool rep);
 
 bool try_integer(struct trans *t);
 bool try_bits(struct trans *t);
+bool try_special(struct trans *t);
+bool try_string(struct trans *t);
 bool try_branch(struct trans *t);
 bool try_vector(struct trans *t);
 bool try_x87(struct trans *t);

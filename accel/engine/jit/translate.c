@@ -277,7 +277,7 @@ static bool translated(struct trans *t)
 	if (t->b->code2 || !decode_again(t, t->n))
 		return false;
 	flags_before(t);
-	return try_integer(t) || try_bits(t) || try_branch(t) || try_vector(t) || try_x87(t);
+	return try_integer(t) || try_bits(t) || try_branch(t) || try_vector(t) || try_x87(t) || try_special(t) || try_string(t);
 }
 
 static void one(struct trans *t, unsigned n)
