@@ -72,7 +72,7 @@ struct jit_next jit_step(struct x86_cpu *c, const struct uop *u, const void *bac
 		c->rip = uop_rip(c, next);
 	c->cur = NULL;
 	/* System code seldom uses vectors, so what is behind such an instruction begins with nothing held. */
-	return (struct jit_next){ next ? NULL : next_target(c, 0), 0 };
+	return (struct jit_next){ next_target(c, 0), 0 };
 }
 
 /* Translations live as long as the blocks that they belong to. */
@@ -104,7 +104,7 @@ static bool put_in_views(struct x86_cpu *c, struct block *b, struct variant *v)
 		return false;
 	v->next_in_view[0] = v->view->variant;
 	v->view->variant = v;
-	if (second && second != v->view) {
+	if (second) {
 		v->view2 = second;
 		v->next_in_view[1] = second->variant;
 		second->variant = v;
@@ -214,6 +214,8 @@ static bool jit_attach(struct x86_cpu *c, const struct engine_options *o)
 		j->perf_map = o && o->perf_map ? jit_perf_map() : -1;
 	}
 	if (!j || !jit_cache_open(j)) {
+		if (j && j->perf_map >= 0)
+			close(j->perf_map);
 		free(j);
 		return false;
 	}
