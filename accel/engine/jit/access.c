@@ -94,8 +94,13 @@ static uint32_t tag_at(const struct trans *t, bool write)
 	       (write ? offsetof(struct x86_tlb_entry, write) : offsetof(struct x86_tlb_entry, read));
 }
 
-/* cmp with 4096-n behind: S0 less its page's tag, so the offset in the page if there is an entry; S1: index. */
-static void emit_probe(struct trans *t, unsigned n, uint32_t tag)
+static uint32_t add_at(const struct trans *t)
+{
+	return CPU_AT(tlb) + t->c->mmu * sizeof t->c->tlb[0] + offsetof(struct x86_tlb_entry, add);
+}
+
+/* S0 less its page's tag, so the offset in the page if there is an entry; S1: index of the entry. */
+static void emit_lookup(struct trans *t, uint32_t tag)
 {
 	struct emit *e = &t->e;
 
@@ -103,29 +108,46 @@ static void emit_probe(struct trans *t, unsigned n, uint32_t tag)
 	E_RAW(e, "\x41\x81\xe2\xe0\x7f\x00\x00");            /* and r10d,7fe0h */
 	E_RAW(e, "\x4e\x2b\x8c\x14");                        /* sub r9,[rsp+r10+tag] */
 	e32(e, tag);
-	E_RAW(e, "\x49\x81\xf9");                            /* cmp r9,4096-n */
-	e32(e, 4096 - n);
 }
 
-static uint32_t add_at(const struct trans *t)
+/* Offset S0 and index S1 to the host's address S0. */
+static void emit_host(struct trans *t, uint32_t tag)
 {
-	return CPU_AT(tlb) + t->c->mmu * sizeof t->c->tlb[0] + offsetof(struct x86_tlb_entry, add);
+	struct emit *e = &t->e;
+
+	E_RAW(e, "\x4e\x03\x8c\x14");                        /* add r9,[rsp+r10+tag] */
+	e32(e, tag);
+	E_RAW(e, "\x4e\x03\x8c\x14");                        /* add r9,[rsp+r10+add] */
+	e32(e, add_at(t));
+}
+
+static void compare_offset(struct trans *t, unsigned n)
+{
+	E_RAW(&t->e, "\x49\x81\xf9");                        /* cmp r9,4096-n */
+	e32(&t->e, 4096 - n);
 }
 
 /* Strategy TAG: the TLB of struct x86_cpu. */
 static void reach_alone(struct trans *t, unsigned n, bool write)
 {
 	uint32_t tag = tag_at(t, write);
-	struct emit *e = &t->e;
 
 	flags_free(t);
-	emit_probe(t, n, tag);
+	emit_lookup(t, tag);
+	compare_offset(t, n);
 	to_step(t, 0x87);
-	E_RAW(e, "\x4e\x03\x8c\x14");                        /* add r9,[rsp+r10+tag] */
-	e32(e, tag);
-	E_RAW(e, "\x4e\x03\x8c\x14");                        /* add r9,[rsp+r10+add] */
-	e32(e, add_at(t));
+	emit_host(t, tag);
 	flags_again(t);
+}
+
+void reach_below(struct trans *t, uint32_t slot, bool write)
+{
+	uint32_t tag = tag_at(t, write);
+
+	emit_lookup(t, tag);
+	e_ctx(&t->e, true, 0x3b, H_S0, slot);                /* cmp r9,[slot] */
+	to_step(t, 0x87);
+	emit_host(t, tag);
 }
 
 /* The first of a group: checks for all of them. */
@@ -137,7 +159,8 @@ static void reach_first(struct trans *t, struct group *g, unsigned id, int32_t a
 	flags_free(t);
 	if (g->lo != at)
 		e_lea(e, H_S0, H_S0, g->lo - at);
-	emit_probe(t, (unsigned)(g->hi - g->lo), tag);
+	emit_lookup(t, tag);
+	compare_offset(t, (unsigned)(g->hi - g->lo));
 	to_careful(t, 0x87);
 	E_RAW(e, "\x4e\x03\x8c\x14");                        /* add r9,[rsp+r10+tag] */
 	e32(e, tag);

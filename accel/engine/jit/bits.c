@@ -81,19 +81,7 @@ static bool emit_bit_string(struct trans *t)
 
 /* ---- mandatory prefixes ---- */
 
-static bool host_has(unsigned handler)
-{
-	switch (handler) {
-	case H_popcnt: return __builtin_cpu_supports("popcnt");
-	case H_lzcnt: return __builtin_cpu_supports("lzcnt");
-	case H_movbe: return __builtin_cpu_supports("movbe");
-	case H_crc32: return __builtin_cpu_supports("sse4.2");
-	case H_adcx: case H_adox: return __builtin_cpu_supports("adx");
-	case H_tzcnt: case H_andn: case H_bextr: case H_blsi: case H_blsr: case H_blsmsk:
-		return __builtin_cpu_supports("bmi");
-	default: return true;
-	}
-}
+static bool host_has(const struct trans *t) { return t->j->host[t->insn.row->feature]; }
 
 /* Nothing but the opcode, a ModRM operand of addressable size and no high byte. */
 static bool usual(const struct trans *t)
@@ -113,7 +101,7 @@ static bool emit_scan(struct trans *t)
 	/* Without the feature F3 does nothing to BSF and BSR. */
 	bool old = !x86_has(t->c, i->row->feature);
 
-	if (!usual(t) || (h == H_popcnt && old) || (!old && !host_has(h)))
+	if (!usual(t) || (h == H_popcnt && old) || (!old && !host_has(t)))
 		return false;
 	emit_modrm_insn(t, !old);
 	return true;
@@ -151,7 +139,7 @@ static bool emit_vex_insn(struct trans *t)
 	bool ext = i->opcode == 0xf3, has_v = i->row->handler != H_rorx, write_v = writes_vvvv(i);
 	struct emit *e = &t->e;
 
-	if (!usual(t) || !host_has(i->row->handler))
+	if (!usual(t) || !host_has(t))
 		return false;
 	/* R, and with three bytes B: inverted. */
 	if (!(t->bytes[i->off_opcode - (i->vex - 1u)] & 0x80))
@@ -200,7 +188,7 @@ bool try_bits(struct trans *t)
 	case H_tzcnt: case H_lzcnt: case H_popcnt:
 		return emit_scan(t);
 	case H_movbe: case H_crc32: case H_adcx: case H_adox:
-		if (!usual(t) || !host_has(i->row->handler))
+		if (!usual(t) || !host_has(t))
 			return false;
 		emit_modrm_insn(t, i->rep != 0);
 		return true;

@@ -160,14 +160,6 @@ static bool destination_undefined(const struct x86_row *row)
 	}
 }
 
-static bool keeps_flags_at_0(const struct x86_row *row)
-{
-	switch (row->handler) {
-	case H_shl: case H_shr: case H_sar: case H_rol: case H_ror: case H_rcl: case H_rcr: case H_shld: case H_shrd: return true;
-	default: return false;
-	}
-}
-
 static uint32_t undefined_behind(const struct x86_row *row, uint32_t undefined)
 {
 	if (!keeps_flags_at_0(row))

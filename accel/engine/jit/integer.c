@@ -115,11 +115,6 @@ static bool reg_is_operand(const struct trans *t)
 	       (i->op[1].kind == OPK_GPR || i->op[1].kind == OPK_MEM);
 }
 
-static bool writes_memory(const struct x86_insn *i)
-{
-	return is_exchange(i) || (i->op[0].kind == OPK_MEM && !(i->row->attrs & ROW_READ_ONLY));
-}
-
 static unsigned memory_size(const struct x86_insn *i) { return i->op[0].kind == OPK_MEM ? i->op[0].size : i->op[1].size; }
 
 /*
@@ -137,7 +132,7 @@ void emit_modrm_insn(struct trans *t, bool rep)
 
 	if (i->has_mem) {
 		lin_operand(t);
-		reach(t, memory_size(i), writes_memory(i));
+		reach(t, memory_size(i), operand_written(i));
 		hrm = H_S0;
 	} else {
 		hrm = rm_slot ? H_S0 : host_reg(rm);
@@ -243,7 +238,7 @@ static bool emit_high(struct trans *t)
 		if (i->op[n].kind == OPK_GPR && !i->op[n].high && i->op[n].reg == X86_RSI)
 			return false;
 	lin_operand(t);
-	reach(t, memory_size(i), writes_memory(i));
+	reach(t, memory_size(i), operand_written(i));
 	E_RAW(e, "\x4c\x87\xce");                            /* xchg rsi,r9 */
 	if (i->lock)
 		e8(e, 0xf0);

@@ -169,14 +169,10 @@ static bool emit_cmpxchg_wide(struct trans *t, unsigned n)
 	const struct x86_insn *i = &t->insn;
 	struct emit *e = &t->e;
 
-	if (i->prefix67 || i->rep || (n == 16 && !__builtin_cpu_supports("cmpxchg16b")))
+	if (i->prefix67 || i->rep || !t->j->host[i->row->feature])
 		return false;
 	lin_operand(t);
-	flags_free(t);
-	if (n == 16) {
-		E_RAW(e, "\x41\xf6\xc1\x0f");                /* test r9b,15 */
-		to_step(t, 0x85);
-	}
+	check_alignment(t, n == 16 ? 16 : 1);
 	reach(t, n, true);
 	if (i->lock)
 		e8(e, 0xf0);

@@ -28,10 +28,8 @@ static void op_at_s0(struct trans *t, unsigned n, uint8_t op, unsigned reg)
 static void to_s0(struct trans *t, unsigned reg)
 {
 	e_mov(&t->e, H_S0, reg);
-	if (reg != H_RSI || t->insn.seg < X86_FS)
-		return;
-	e_load(&t->e, H_S1, CPU_AT(seg) + t->insn.seg * sizeof(struct x86_seg) + offsetof(struct x86_seg, base));
-	E_RAW(&t->e, "\x4f\x8d\x0c\x11");                    /* lea r9,[r9+r10] */
+	if (reg == H_RSI)
+		add_segment(t);
 }
 
 /* ---- one element ---- */
@@ -94,25 +92,6 @@ static void room(struct trans *t, unsigned n)
 	e_store(e, H_S0, CPU_AT(engine_temp));
 }
 
-/* S0: the host address of linear address S0, if all elements are in its page. */
-static void reach_all(struct trans *t, bool write)
-{
-	uint32_t at = CPU_AT(tlb) + t->c->mmu * sizeof t->c->tlb[0];
-	uint32_t tag = at + (write ? offsetof(struct x86_tlb_entry, write) : offsetof(struct x86_tlb_entry, read));
-	struct emit *e = &t->e;
-
-	E_RAW(e, "\xc4\x43\x7b\xf0\xd1\x07");                /* rorx r10d,r9d,7 */
-	E_RAW(e, "\x41\x81\xe2\xe0\x7f\x00\x00");            /* and r10d,7fe0h */
-	E_RAW(e, "\x4e\x2b\x8c\x14");                        /* sub r9,[rsp+r10+tag] */
-	e32(e, tag);
-	e_ctx(e, true, 0x3b, H_S0, CPU_AT(engine_temp));     /* cmp r9,[temp] */
-	to_step(t, 0x87);
-	E_RAW(e, "\x4e\x03\x8c\x14");                        /* add r9,[rsp+r10+tag] */
-	e32(e, tag);
-	E_RAW(e, "\x4e\x03\x8c\x14");                        /* add r9,[rsp+r10+add] */
-	e32(e, at + offsetof(struct x86_tlb_entry, add));
-}
-
 static void emit_many(struct trans *t, unsigned n)
 {
 	bool movs = t->insn.row->handler == H_movs;
@@ -123,12 +102,12 @@ static void emit_many(struct trans *t, unsigned n)
 	room(t, n);
 	if (movs) {
 		to_s0(t, H_RSI);
-		reach_all(t, false);
+		reach_below(t, CPU_AT(engine_temp), false);
 		/* No group is open here, so their words are free. */
 		e_store(e, H_S0, CPU_AT(engine_group));
 	}
 	to_s0(t, H_RDI);
-	reach_all(t, true);
+	reach_below(t, CPU_AT(engine_temp), true);
 	e_store(e, H_RDI, GPR_AT(X86_RDI));
 	if (movs) {
 		e_store(e, H_RSI, GPR_AT(X86_RSI));

@@ -120,17 +120,21 @@ void lin_operand(struct trans *t);
  * interpreter executes the instruction.  S1 is free before and behind it.
  */
 void reach(struct trans *t, unsigned n, bool write);
+/* The same for as many bytes as 4096 less the number in context slot @slot.  Between flags_free() and flags_again(). */
+void reach_below(struct trans *t, uint32_t slot, bool write);
 /* 64-bit MOV (0x8b, 0x89) between host register @reg, not S1, and the stack at guest RSP + @disp.  Uses S0 and S1. */
 void stack_access(struct trans *t, uint8_t op, unsigned reg, int8_t disp);
-/* mov S1,[S0]; mov [S0],S1; mov S0,S0's 8 bytes. */
+/* mov S1,[S0]; mov [S0],S1: 8 bytes. */
 void load_s1(struct trans *t);
 void store_s1(struct trans *t);
 
 /*
  * vector.c: @held is in the host's registers from here on.  Whether the host can run the
- * row; whether the row's memory operand is written.
+ * row; whether the row's memory operand is written.  Linear address S0 is a multiple of
+ * @align, or the interpreter executes the instruction.
  */
 void take_held(struct trans *t, unsigned held);
+void check_alignment(struct trans *t, unsigned align);
 bool host_runs(const struct trans *t);
 bool operand_written(const struct x86_insn *i);
 

@@ -6,10 +6,9 @@
 
 /* ---- flags ---- */
 
-/* Shifts, which by 0 change no flag. */
-static bool may_keep_flags(const struct uop *u)
+bool keeps_flags_at_0(const struct x86_row *row)
 {
-	switch (x86_rows[u->row].handler) {
+	switch (row->handler) {
 	case H_shl: case H_shr: case H_sar: case H_rol: case H_ror: case H_rcl: case H_rcr: case H_shld: case H_shrd:
 		return true;
 	default:
@@ -28,7 +27,7 @@ static void find_live(struct trans *t)
 		const struct x86_row *row = &x86_rows[u->row];
 		uint32_t kills = row->flags_written | row->flags_undefined;
 
-		if (may_keep_flags(u))
+		if (keeps_flags_at_0(row))
 			kills = 0;
 		live = ((live & ~kills) | row->flags_read) & X86_ARITH;
 		t->live_in[i] = live;
@@ -256,7 +255,7 @@ static void flags_before(struct trans *t)
 	const struct x86_row *row = &x86_rows[t->u->row];
 	uint32_t w = (row->flags_written | row->flags_undefined) & X86_ARITH;
 
-	t->live = t->live_in[t->n] || (w && (w != X86_ARITH || may_keep_flags(t->u)));
+	t->live = t->live_in[t->n] || (w && (w != X86_ARITH || keeps_flags_at_0(row)));
 	if (t->live && t->stale) {
 		flags_in(t);
 		t->stale = false;

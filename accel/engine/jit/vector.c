@@ -95,7 +95,7 @@ static unsigned alignment(const struct x86_insn *i, unsigned size)
 	}
 }
 
-static void check_alignment(struct trans *t, unsigned align)
+void check_alignment(struct trans *t, unsigned align)
 {
 	if (align == 1)
 		return;
