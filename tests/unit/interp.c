@@ -87,6 +87,24 @@ static void test_long(void)
 	fake_free(f);
 }
 
+/* Accesses off one register, the second with a check of its own, which must not show in the flags. */
+static void test_flags_between(void)
+{
+	struct fake *f = start();
+
+	/* stc; mov [rbx+0x20],rax; movaps xmm0,[rbx]; setb r8b; hlt */
+	CODE_IS(f, 0xf9, 0x48, 0x89, 0x43, 0x20, 0x0f, 0x28, 0x03, 0x41, 0x0f, 0x92, 0xc0, HLT);
+	f->c->gpr[X86_RBX] = DATA;
+	/* The first time fills the TLB, by ways that later ones do not go. */
+	for (unsigned i = 0; i < 3; i++) {
+		f->c->rip = CODE;
+		f->c->gpr[X86_R8] = 0;
+		run_to_hlt(f, CODE + 12);
+		g_assert_cmphex(f->c->gpr[X86_R8], ==, 1);
+	}
+	fake_free(f);
+}
+
 static void test_across_pages(void)
 {
 	struct fake *f = start();
@@ -715,6 +733,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/interp/block/loop", test_loop);
 	g_test_add_func("/interp/block/call", test_call);
 	g_test_add_func("/interp/block/long", test_long);
+	g_test_add_func("/interp/block/flags-between", test_flags_between);
 	g_test_add_func("/interp/block/across-pages", test_across_pages);
 	g_test_add_func("/interp/block/alias", test_alias);
 	g_test_add_func("/interp/block/remap", test_remap);

@@ -204,6 +204,32 @@ static void test_alignment(void)
 	}
 }
 
+/* Vector state around an instruction of another kind, and what the outside sees and changes of it. */
+static void test_kept(void)
+{
+	struct fake *f = start();
+	struct x86_cpu *c = f->c;
+
+	/* movq xmm0,rax; enter 16,0; movq rcx,xmm0; leave; divss xmm2,xmm3; movq rdx,xmm1; hlt */
+	CODE_IS(f, 0x66, 0x48, 0x0f, 0x6e, 0xc0, 0xc8, 0x10, 0, 0, 0x66, 0x48, 0x0f, 0x7e, 0xc1, 0xc9, 0xf3, 0x0f, 0x5e, 0xd3,
+		0x66, 0x48, 0x0f, 0x7e, 0xca, HLT);
+	c->ymm[2].d[0] = 0x3f800000;
+	for (uint64_t i = 1; i <= 3; i++) {
+		again(f);
+		c->gpr[X86_RAX] = i << 40;
+		c->ymm[1].q[0] = ~i;
+		c->mxcsr = 0x1f80;
+		run_to(f, CODE + 24);
+		g_assert_cmphex(c->gpr[X86_RCX], ==, i << 40);
+		g_assert_cmphex(c->gpr[X86_RDX], ==, ~i);
+		is_xmm(f, 0, 0, i << 40);
+		/* 1 / 0, then infinity / 0, which is no error. */
+		g_assert_cmphex(c->ymm[2].d[0], ==, 0x7f800000);
+		g_assert_cmphex(c->mxcsr, ==, i == 1 ? 0x1f84 : 0x1f80);
+	}
+	fake_free(f);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -213,5 +239,6 @@ int main(int argc, char **argv)
 	g_test_add_func("/vec/upper-half", test_upper_half);
 	g_test_add_func("/vec/crypto", test_crypto);
 	g_test_add_func("/vec/alignment", test_alignment);
+	g_test_add_func("/vec/kept", test_kept);
 	return g_test_run();
 }
