@@ -173,7 +173,7 @@ def tcp(a):
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
     with vm.Emulator(a.program, "-m", "16M", "-kernel", KERNEL, "-S", "-gdb", f"tcp::{port}", serial=False) as e:
-        text = gdb(['printf "pc: %#lx\\n", $pc', "kill"], target=f"localhost:{port}")
+        text = gdb(['printf "pc: %#lx\\n", $pc', "kill"], target=f"127.0.0.1:{port}")
         equal(number(text, "pc"), vm.LOAD, "pc")
         equal(e.wait(), 0, "exit code")
 
