@@ -20,6 +20,18 @@ static void simple_faults(void)
 	check_fault(UD, 0, "UD2 is #UD");
 	TRY(".byte 0x0f, 0xff, 0xc0", :);
 	check_fault(UD, 0, "UD0 is #UD");
+	TRY(".byte 0xf2, 0x0f, 0xc7, 0xf0", : : : "eax");
+	check_fault(UD, 0, "F2 before RDRAND is #UD");
+	TRY(".byte 0xf3, 0x0f, 0xc7, 0xf0", : : : "eax");
+	check_fault(UD, 0, "F3 before RDRAND is #UD");
+	TRY(".byte 0xf2, 0x0f, 0xc7, 0xf8", : : : "eax");
+	check_fault(UD, 0, "F2 before RDSEED is #UD");
+	TRY(".byte 0x66, 0x0f, 0x01, 0xc1", : : : "rax", "rcx", "rdx", "r8");
+	check_fault(UD, 0, "66 before VMCALL is #UD");
+	TRY(".byte 0xf2, 0x0f, 0x01, 0xc8", :);
+	check_fault(UD, 0, "F2 before MONITOR is #UD");
+	TRY(".byte 0xf3, 0x0f, 0x01, 0xc9", :);
+	check_fault(UD, 0, "F3 before MWAIT is #UD");
 	TRY("lock; movl %%eax, (%0)", : : "r"(user_stack));
 	check_fault(UD, 0, "LOCK on MOV is #UD");
 	TRY(".byte 0xf0, 0x01, 0xc0", :);
