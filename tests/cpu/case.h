@@ -20,6 +20,8 @@
 #define DATA 0x10001000u            /* first writable page; the hole is before it */
 #define DATA_PAGES 2
 #define DATA_RO 0x10004000u         /* read-only page */
+#define HARNESS 0x30000000u         /* handlers, tables and stack of the engine's side, absent on the host's */
+#define HARNESS_END 0x30006000u
 
 enum { WINDOW = 160 };              /* bytes of memory that a case sets and compares */
 enum { CASE_64, CASE_32 };

@@ -103,8 +103,14 @@ static uint16_t fsw_mask(const struct x86_row *row)
 
 static uint64_t flags_mask(const struct x86_row *row) { return (X86_ARITH | X86_DF) & ~(uint64_t)row->flags_undefined; }
 
-/* The host's kernel claims for its own half that every page is present. */
-static uint32_t error_mask(uint64_t cr2) { return cr2 >> 63 ? ~1u : ~0u; }
+/*
+ * The host's kernel claims from its last user page upwards that every page is
+ * present; and the harness' own pages are there on one side only.
+ */
+static uint32_t error_mask(uint64_t cr2)
+{
+	return cr2 >= 0x7ffffffff000 || (cr2 >= HARNESS && cr2 < HARNESS_END) ? ~1u : ~0u;
+}
 
 /* x87 environments are many accesses: which comes first is the processor's choice. */
 static uint64_t address_mask(const struct x86_row *row)

@@ -14,11 +14,11 @@
 #include "target/i386/model.h"
 
 enum { PAGES = 64 };
-#define HANDLERS 0x30000000u
-#define IDT 0x30001000u
-#define GDT 0x30003000u
-#define TSS 0x30004000u
-#define STACK 0x30005000u
+#define HANDLERS HARNESS
+#define IDT (HARNESS + 0x1000)
+#define GDT (HARNESS + 0x3000)
+#define TSS (HARNESS + 0x4000)
+#define STACK (HARNESS + 0x5000)
 
 struct guest {
 	const struct engine *engine;
