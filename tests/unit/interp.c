@@ -471,6 +471,53 @@ static void test_rep_misc(void)
 	fake_free(f);
 }
 
+/* One of repe/repne cmps/scas with elements of @n bytes that end at element @stop, or after @count. */
+static void scan_case(struct fake *f, unsigned n, bool cmps, bool equal, unsigned count, unsigned stop)
+{
+	const uint8_t code[] = { 0x66, (uint8_t)(equal ? 0xf2 : 0xf3), (uint8_t)(n == 8 ? 0x48 : 0x40),
+				 (uint8_t)((cmps ? 0xa6 : 0xae) | (n > 1)), HLT };
+	unsigned skip = n != 2, done = stop < count ? stop + 1 : count;
+	uint64_t a = DATA + 0x1000 - (g_random_int() % 64), b = DATA + 0x6000 - (g_random_int() % 64);
+	uint64_t v = 0x1122334455667788, other = v ^ 1ull << (g_random_int() % (n * 8));
+	uint64_t last;
+
+	for (unsigned i = 0; i < count + 8; i++) {
+		uint64_t here = (i == stop) == equal ? v : other;
+
+		memcpy(f->ram + a + i * n, &v, n);
+		memcpy(f->ram + b + i * n, &here, n);
+	}
+	memcpy(f->ram + CODE, code, sizeof code);
+	f->engine->forget(f->c);
+	f->c->rip = CODE + skip;
+	f->c->gpr[X86_RAX] = v;
+	f->c->gpr[X86_RSI] = a;
+	f->c->gpr[X86_RDI] = b;
+	f->c->gpr[X86_RCX] = count;
+	x86_arith_set(f->c, X86_SF | X86_PF);
+	run_to_hlt(f, CODE + 4);
+	g_assert_cmpuint(f->c->gpr[X86_RCX], ==, count - done);
+	g_assert_cmphex(f->c->gpr[X86_RDI], ==, b + done * n);
+	g_assert_cmphex(f->c->gpr[X86_RSI], ==, a + (cmps ? done * n : 0));
+	if (!count)
+		return;
+	last = (done - 1 == stop) == equal ? v : other;
+	g_assert_cmpuint(x86_zf(f->c), ==, last == v);
+	g_assert_cmpuint(x86_cf(f->c), ==, v << (64 - n * 8) < last << (64 - n * 8));
+}
+
+static void test_scan(void)
+{
+	struct fake *f = start();
+
+	for (unsigned i = 0; i < 4000; i++) {
+		unsigned n = 1u << (i & 3), count = g_random_int() % (i & 64 ? 40 : 9000 / n);
+
+		scan_case(f, n, i & 4, i & 8, count, i & 16 ? g_random_int() % (count + 1) : count + 1);
+	}
+	fake_free(f);
+}
+
 static void test_stop(void)
 {
 	struct fake *f = start();
@@ -751,6 +798,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/interp/string/restart", test_rep_restart);
 	g_test_add_func("/interp/string/overlap", test_rep_overlap);
 	g_test_add_func("/interp/string/misc", test_rep_misc);
+	g_test_add_func("/interp/string/scan", test_scan);
 	g_test_add_func("/interp/string/stop", test_stop);
 	g_test_add_func("/interp/locked", test_locked);
 	g_test_add_func("/interp/event/kick", test_kick);

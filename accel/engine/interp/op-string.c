@@ -278,17 +278,131 @@ static void scas_one(struct x86_cpu *c, const struct uop *u, unsigned n)
 	add_reg(c, u, X86_RDI, stride(c, n));
 }
 
-static ALWAYS_INLINE const struct uop *repeat_while(struct x86_cpu *c, const struct uop *u, one_fn one)
+/* ---- many at once ---- */
+
+/* @v in each element of @n bytes. */
+static ALWAYS_INLINE uint64_t in_each(uint64_t v, unsigned n)
+{
+	static const uint64_t one[] = { [1] = 0x0101010101010101, [2] = 0x0001000100010001, [4] = 0x0000000100000001, [8] = 1 };
+
+	return zext(v, n * 8) * one[n];
+}
+
+/* A bit in the lowest element of @x that is zero, none below it; 0: no element is. */
+static ALWAYS_INLINE uint64_t zero_element(uint64_t x, unsigned n)
+{
+	return (x - in_each(1, n)) & ~x & in_each(1ull << (n * 8 - 1), n);
+}
+
+/* What is compared: memory with memory, or with @v in each element. */
+struct scan {
+	const uint8_t *a, *b;   /* b: NULL for v */
+	uint64_t v;
+	unsigned n;
+	bool equal;             /* ends at equal elements; else at different ones */
+};
+
+static ALWAYS_INLINE uint64_t scan_xor(const struct scan *s, size_t at)
+{
+	return x86_host_ld64((const uint64_t *)(const void *)(s->a + at)) ^
+	       (s->b ? x86_host_ld64((const uint64_t *)(const void *)(s->b + at)) : s->v);
+}
+
+/* Bytes before the element that ends it; @bytes, a multiple of 8: none does. */
+static size_t scan(const struct scan *s, size_t bytes)
+{
+	size_t at;
+
+	for (at = 0; at < bytes; at += 8) {
+		uint64_t x = scan_xor(s, at), end = s->equal ? zero_element(x, s->n) : x;
+
+		if (end)
+			return at + ((unsigned)__builtin_ctzll(end) / 8 & ~(s->n - 1));
+	}
+	return bytes;
+}
+
+/* Bytes of @span to look at in one go; 0: one by one. */
+static size_t scan_span(const uint8_t *p, size_t span)
+{
+	return p && span >= 8 ? span & ~(size_t)7 : 0;
+}
+
+/* The flags of the last element compared.  Gives how many were. */
+static uint64_t scan_done(struct x86_cpu *c, const struct scan *s, size_t bytes)
+{
+	size_t at = scan(s, bytes);
+	uint64_t a, b;
+
+	if (at == bytes)
+		at -= s->n;
+	a = b = s->v;
+	x86_host_move(&b, s->b ? s->b + at : s->a + at, s->n);
+	if (s->b)
+		x86_host_move(&a, s->a + at, s->n);
+	compare(c, a, b, s->n);
+	return at / s->n + 1;
+}
+
+static uint64_t cmps_chunk(struct x86_cpu *c, const struct uop *u, unsigned n, uint64_t count)
+{
+	uint64_t si = addr_cut(u, c->gpr[X86_RSI]), di = addr_cut(u, c->gpr[X86_RDI]);
+	struct scan s = { .n = n, .equal = u->flags & UOP_REPNZ };
+	size_t span;
+
+	count = min64(count, min64(chunk_limit(c, u, u->seg, si, n), chunk_limit(c, u, X86_ES, di, n)));
+	span = (size_t)min64(count, 4096 / n) * n;
+	if (span < 8)
+		return 0;
+	s.a = x86_host_span(c, src_lin(c, u, n), &span, X86_READ);
+	span = scan_span(s.a, span);
+	if (!span)
+		return 0;
+	s.b = x86_host_span(c, dst_lin(c, u, n, X86_READ), &span, X86_READ);
+	span = scan_span(s.b, span);
+	if (!span)
+		return 0;
+	count = scan_done(c, &s, span);
+	add_reg(c, u, X86_RSI, count * n);
+	add_reg(c, u, X86_RDI, count * n);
+	return count;
+}
+
+static uint64_t scas_chunk(struct x86_cpu *c, const struct uop *u, unsigned n, uint64_t count)
+{
+	uint64_t di = addr_cut(u, c->gpr[X86_RDI]);
+	struct scan s = { .v = in_each(c->gpr[X86_RAX], n), .n = n, .equal = u->flags & UOP_REPNZ };
+	size_t span;
+
+	count = min64(count, chunk_limit(c, u, X86_ES, di, n));
+	span = (size_t)min64(count, 4096 / n) * n;
+	if (span < 8)
+		return 0;
+	s.a = x86_host_span(c, dst_lin(c, u, n, X86_READ), &span, X86_READ);
+	span = scan_span(s.a, span);
+	if (!span)
+		return 0;
+	count = scan_done(c, &s, span);
+	add_reg(c, u, X86_RDI, count * n);
+	return count;
+}
+
+static ALWAYS_INLINE const struct uop *repeat_while(struct x86_cpu *c, const struct uop *u, one_fn one, chunk_fn chunk)
 {
 	unsigned n = element(u);
+	uint64_t left, done;
 
 	if (!is_rep(u)) {
 		one(c, u, n);
 		return NEXT(u);
 	}
-	while (rep_count(c, u)) {
-		one(c, u, n);
-		add_reg(c, u, X86_RCX, UINT64_MAX);
+	while ((left = rep_count(c, u)) != 0) {
+		done = nothing_pending(c) ? chunk(c, u, n, left) : 0;
+		if (!done) {
+			one(c, u, n);
+			done = 1;
+		}
+		add_reg(c, u, X86_RCX, -done);
 		if (x86_zf(c) == !!(u->flags & UOP_REPNZ))
 			break;
 		if (unlikely(!nothing_pending(c)) && rep_count(c, u))
@@ -297,5 +411,5 @@ static ALWAYS_INLINE const struct uop *repeat_while(struct x86_cpu *c, const str
 	return NEXT(u);
 }
 
-OP(cmps) { return repeat_while(c, u, cmps_one); }
-OP(scas) { return repeat_while(c, u, scas_one); }
+OP(cmps) { return repeat_while(c, u, cmps_one, cmps_chunk); }
+OP(scas) { return repeat_while(c, u, scas_one, scas_chunk); }
