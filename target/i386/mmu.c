@@ -432,7 +432,7 @@ static void set_tags(struct x86_cpu *c, enum x86_mmu mmu, unsigned i)
 	const uint64_t none = x86_tlb_no_tag(i);
 	bool data = b->host && !(c->mode & X86_MODE_AC) && !(c->watch_data && page_watched(c, b->page));
 
-	t->add = (uint64_t)(uintptr_t)b->host - b->page;
+	t->host = (uint64_t)(uintptr_t)b->host;
 	t->read = data && (b->may & 1 << X86_READ) && (b->rights & X86_PAGE_READ) ? b->page : none;
 	t->write = data && !c->store_log && (b->may & 1 << X86_WRITE) && (b->rights & X86_PAGE_WRITE) &&
 		   !atomic_load(&b->code->granules) ? b->page : none;

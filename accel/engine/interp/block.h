@@ -190,7 +190,7 @@ static ALWAYS_INLINE uint64_t form_lin(struct x86_cpu *c, const struct uop *u, e
 		const struct x86_tlb_entry *e = &c->tlb[c->mmu][x86_tlb_index(lin)];            \
                                                                                                 \
 		if (likely(e->write == (lin & X86_PAGE_MASK) && (lin & 4095) <= 4096 - (n))) {  \
-			x86_host_st##bits((uint##bits##_t *)(uintptr_t)(lin + e->add), v);      \
+			x86_host_st##bits(x86_tlb_host(e, lin), v);                             \
 			return true;                                                            \
 		}                                                                               \
 		x86_st_slow(c, lin, v, n, c->mmu);                                              \
@@ -210,7 +210,7 @@ static ALWAYS_INLINE void *fast_rw(struct x86_cpu *c, uint64_t lin, unsigned n)
 	const struct x86_tlb_entry *e = &c->tlb[c->mmu][x86_tlb_index(lin)];
 
 	if (likely(e->write == (lin & X86_PAGE_MASK) && (lin & 4095) <= 4096 - n))
-		return (void *)(uintptr_t)(lin + e->add);
+		return x86_tlb_host(e, lin);
 	return NULL;
 }
 

@@ -22,7 +22,7 @@ static void mem_load(struct x86_cpu *c, const struct uop *u, unsigned size, vec 
 	if (size <= 8)
 		v->q[0] = mem_get(c, lin, size);
 	else if (e->read == (lin & X86_PAGE_MASK) && (lin & 4095) <= 4096 - size)
-		x86_host_move(v, (const void *)(uintptr_t)(lin + e->add), size == 32 ? 32 : 16);
+		x86_host_move(v, x86_tlb_host(e, lin), size == 32 ? 32 : 16);
 	else
 		x86_read(c, lin, v, size);
 }
@@ -35,7 +35,7 @@ static void mem_store(struct x86_cpu *c, const struct uop *u, unsigned size, con
 	if (size <= 8)
 		mem_set(c, lin, size, v->q[0]);
 	else if (e->write == (lin & X86_PAGE_MASK) && (lin & 4095) <= 4096 - size)
-		x86_host_move((void *)(uintptr_t)(lin + e->add), v, size == 32 ? 32 : 16);
+		x86_host_move(x86_tlb_host(e, lin), v, size == 32 ? 32 : 16);
 	else
 		x86_write(c, lin, v, size);
 }

@@ -94,9 +94,19 @@ static uint32_t tag_at(const struct trans *t, bool write)
 	       (write ? offsetof(struct x86_tlb_entry, write) : offsetof(struct x86_tlb_entry, read));
 }
 
-static uint32_t add_at(const struct trans *t)
+static uint32_t host_at(const struct trans *t)
 {
-	return CPU_AT(tlb) + t->c->mmu * sizeof t->c->tlb[0] + offsetof(struct x86_tlb_entry, add);
+	return CPU_AT(tlb) + t->c->mmu * sizeof t->c->tlb[0] + offsetof(struct x86_tlb_entry, host);
+}
+
+/* op @reg,[rsp+r10+@field]: S1 is the index of an entry, @reg is S0 or S1. */
+static void entry_op(struct trans *t, uint8_t op, unsigned reg, uint32_t field)
+{
+	e8(&t->e, 0x4e);
+	e8(&t->e, op);
+	e8(&t->e, (uint8_t)(0x84 | (reg & 7) << 3));
+	e8(&t->e, 0x14);
+	e32(&t->e, field);
 }
 
 /* S0 less its page's tag, so the offset in the page if there is an entry; S1: index of the entry. */
@@ -106,19 +116,7 @@ static void emit_lookup(struct trans *t, uint32_t tag)
 
 	E_RAW(e, "\xc4\x43\x7b\xf0\xd1\x07");                /* rorx r10d,r9d,7 */
 	E_RAW(e, "\x41\x81\xe2\xe0\x7f\x00\x00");            /* and r10d,7fe0h */
-	E_RAW(e, "\x4e\x2b\x8c\x14");                        /* sub r9,[rsp+r10+tag] */
-	e32(e, tag);
-}
-
-/* Offset S0 and index S1 to the host's address S0. */
-static void emit_host(struct trans *t, uint32_t tag)
-{
-	struct emit *e = &t->e;
-
-	E_RAW(e, "\x4e\x03\x8c\x14");                        /* add r9,[rsp+r10+tag] */
-	e32(e, tag);
-	E_RAW(e, "\x4e\x03\x8c\x14");                        /* add r9,[rsp+r10+add] */
-	e32(e, add_at(t));
+	entry_op(t, 0x2b, H_S0, tag);
 }
 
 static void compare_offset(struct trans *t, unsigned n)
@@ -130,45 +128,42 @@ static void compare_offset(struct trans *t, unsigned n)
 /* Strategy TAG: the TLB of struct x86_cpu. */
 static void reach_alone(struct trans *t, unsigned n, bool write)
 {
-	uint32_t tag = tag_at(t, write);
-
 	flags_free(t);
-	emit_lookup(t, tag);
+	emit_lookup(t, tag_at(t, write));
 	compare_offset(t, n);
 	to_step(t, 0x87);
-	emit_host(t, tag);
+	entry_op(t, 0x03, H_S0, host_at(t));
 	flags_again(t);
 }
 
 void reach_below(struct trans *t, uint32_t slot, bool write)
 {
-	uint32_t tag = tag_at(t, write);
-
-	emit_lookup(t, tag);
+	emit_lookup(t, tag_at(t, write));
 	e_ctx(&t->e, true, 0x3b, H_S0, slot);                /* cmp r9,[slot] */
 	to_step(t, 0x87);
-	emit_host(t, tag);
+	entry_op(t, 0x03, H_S0, host_at(t));
 }
 
-/* The first of a group: checks for all of them. */
-static void reach_first(struct trans *t, struct group *g, unsigned id, int32_t at)
+static uint32_t distance_at(const struct trans *t, const struct group *g)
 {
-	uint32_t tag = tag_at(t, g->write);
+	return CPU_AT(engine_group) + (uint32_t)(g - t->group) * 8;
+}
+
+/* The first of a group, at linear address S0: checks for all of them.  S0: the host's address less the linear one. */
+static void reach_first(struct trans *t, struct group *g)
+{
+	int32_t at = t->plan[t->n].at;
 	struct emit *e = &t->e;
 
 	flags_free(t);
 	if (g->lo != at)
 		e_lea(e, H_S0, H_S0, g->lo - at);
-	emit_lookup(t, tag);
+	emit_lookup(t, tag_at(t, g->write));
 	compare_offset(t, (unsigned)(g->hi - g->lo));
 	to_careful(t, 0x87);
-	E_RAW(e, "\x4e\x03\x8c\x14");                        /* add r9,[rsp+r10+tag] */
-	e32(e, tag);
-	E_RAW(e, "\x4e\x8b\x94\x14");                        /* mov r10,[rsp+r10+add] */
-	e32(e, add_at(t));
-	e_store(e, H_S1, CPU_AT(engine_group) + id * 8);
-	E_RAW(e, "\x4f\x8d\x8c\x11");                        /* lea r9,[r9+r10+at-lo] */
-	e32(e, (uint32_t)(at - g->lo));
+	entry_op(t, 0x8b, H_S0, host_at(t));
+	entry_op(t, 0x2b, H_S0, tag_at(t, g->write));
+	e_store(e, H_S0, distance_at(t, g));
 	flags_again(t);
 	g->active = true;
 }
@@ -181,33 +176,84 @@ static struct group *group_of(struct trans *t, unsigned n, bool write)
 	return p->group < 0 || p->size != n || p->write != write || t->careful ? NULL : &t->group[p->group];
 }
 
-static void load_distance(struct trans *t, const struct group *g)
-{
-	e_load(&t->e, H_S1, CPU_AT(engine_group) + (uint32_t)(g - t->group) * 8);
-}
-
 void reach(struct trans *t, unsigned n, bool write)
 {
 	struct group *g = group_of(t, n, write);
 
 	if (!g) {
 		reach_alone(t, n, write);
-	} else if (!g->active) {
-		reach_first(t, g, (unsigned)(g - t->group), t->plan[t->n].at);
-	} else {
-		load_distance(t, g);
-		E_RAW(&t->e, "\x4f\x8d\x0c\x11");            /* lea r9,[r9+r10] */
+		return;
 	}
+	if (!g->active) {
+		e_store(&t->e, H_S0, CPU_AT(engine_lin));
+		reach_first(t, g);
+		e_load(&t->e, H_S1, CPU_AT(engine_lin));
+	} else {
+		e_load(&t->e, H_S1, distance_at(t, g));
+	}
+	E_RAW(&t->e, "\x4f\x8d\x0c\x11");                    /* lea r9,[r9+r10] */
 }
 
-/* op reg,[r11+r10+disp], 64 bits. */
-static void stack_op(struct trans *t, uint8_t op, unsigned reg, int8_t disp)
+/* ---- operands ---- */
+
+static struct place place_alone(struct trans *t, unsigned n, bool write, unsigned align, bool keep_s1)
 {
-	e8(&t->e, (uint8_t)(0x4b | (reg >> 3) << 2));
+	struct place p = { H_S0, H_RSP, 0 };
+
+	lin_operand(t);
+	check_alignment(t, align);
+	flags_free(t);
+	emit_lookup(t, tag_at(t, write));
+	compare_offset(t, n);
+	to_step(t, 0x87);
+	if (keep_s1) {
+		entry_op(t, 0x03, H_S0, host_at(t));
+	} else {
+		entry_op(t, 0x8b, H_S1, host_at(t));
+		p.index = H_S1;
+	}
+	flags_again(t);
+	return p;
+}
+
+static bool known_aligned(const struct trans *t, const struct group *g, unsigned align)
+{
+	return align == 1 || (g->align >= align && !((t->plan[t->n].at - g->aligned) & (int32_t)(align - 1)));
+}
+
+struct place place_operand(struct trans *t, unsigned n, bool write, unsigned align, bool keep_s1)
+{
+	struct group *g = group_of(t, n, write);
+	unsigned base = t->insn.base;
+
+	if (!g)
+		return place_alone(t, n, write, align, keep_s1);
+	if (!known_aligned(t, g, align)) {
+		lea_operand(t);
+		check_alignment(t, align);
+		g->align = (uint8_t)align;
+		g->aligned = t->plan[t->n].at;
+	} else if (!g->active) {
+		lea_operand(t);
+	}
+	if (!g->active)
+		reach_first(t, g);
+	else
+		e_load(&t->e, H_S0, distance_at(t, g));
+	if (!in_slot(base))
+		return (struct place){ (uint8_t)host_reg(base), H_S0, (int32_t)t->insn.disp };
+	e_load(&t->e, H_S1, GPR_AT(base));
+	E_RAW(&t->e, "\x4f\x8d\x0c\x11");                    /* lea r9,[r9+r10] */
+	return (struct place){ H_S0, H_RSP, (int32_t)t->insn.disp };
+}
+
+/* ---- the stack ---- */
+
+static void stack_op(struct trans *t, uint8_t op, unsigned reg, struct place p)
+{
+	e8(&t->e, (uint8_t)(0x48 | (reg >> 3) << 2 | place_rex(p)));
 	e8(&t->e, op);
-	e8(&t->e, (uint8_t)(0x44 | (reg & 7) << 3));
-	e8(&t->e, 0x13);
-	e8(&t->e, (uint8_t)disp);
+	e_place(&t->e, reg, p);
 }
 
 void stack_access(struct trans *t, uint8_t op, unsigned reg, int8_t disp)
@@ -216,8 +262,8 @@ void stack_access(struct trans *t, uint8_t op, unsigned reg, int8_t disp)
 	struct group *g = group_of(t, 8, write);
 
 	if (g && g->active) {
-		load_distance(t, g);
-		stack_op(t, op, reg, disp);
+		e_load(&t->e, H_S1, distance_at(t, g));
+		stack_op(t, op, reg, (struct place){ H_GSP, H_S1, disp });
 		return;
 	}
 	if (reg == H_S0)
@@ -229,9 +275,7 @@ void stack_access(struct trans *t, uint8_t op, unsigned reg, int8_t disp)
 		store_s1(t);
 		return;
 	}
-	e8(&t->e, (uint8_t)(0x49 | (reg >> 3) << 2));        /* op reg,[r9] */
-	e8(&t->e, op);
-	e8(&t->e, (uint8_t)(0x01 | (reg & 7) << 3));
+	stack_op(t, op, reg, (struct place){ H_S0, H_RSP, 0 });
 }
 
 void load_s1(struct trans *t) { E_RAW(&t->e, "\x4d\x8b\x11"); }   /* mov r10,[r9] */

@@ -64,6 +64,27 @@ static inline void e_mem(struct emit *e, unsigned reg, unsigned base, int32_t di
 	else if (mod == 2)
 		e32(e, (uint32_t)disp);
 }
+/* [base + index + disp], index H_RSP for none: its bits of REX, and ModRM, SIB and displacement. */
+struct place {
+	uint8_t base, index;
+	int32_t disp;
+};
+static inline unsigned place_rex(struct place p) { return (p.index & 8u) >> 2 | p.base >> 3; }
+static inline void e_place(struct emit *e, unsigned reg, struct place p)
+{
+	unsigned mod = !p.disp && (p.base & 7) != 5 ? 0 : e_is8(p.disp) ? 1 : 2;
+
+	if (p.index == H_RSP) {
+		e_mem(e, reg, p.base, p.disp);
+		return;
+	}
+	e8(e, (uint8_t)(mod << 6 | (reg & 7) << 3 | 4));
+	e8(e, (uint8_t)((p.index & 7) << 3 | (p.base & 7)));
+	if (mod == 1)
+		e8(e, (uint8_t)p.disp);
+	else if (mod == 2)
+		e32(e, (uint32_t)p.disp);
+}
 /* op reg, [RSP + disp]; W: 64 bits. */
 static inline void e_ctx(struct emit *e, bool w, uint8_t op, unsigned reg, uint32_t disp)
 {

@@ -72,11 +72,11 @@ static bool needs_rex(const struct x86_insn *i)
 	return false;
 }
 
-/* Prefixes, REX and opcode for ModRM fields @reg and @rm. */
-static void emit_opcode(struct trans *t, unsigned reg, unsigned rm, uint8_t opcode, bool rep)
+/* Prefixes, REX and opcode for ModRM field @reg; @xb: bits X and B of REX. */
+static void emit_opcode(struct trans *t, unsigned reg, unsigned xb, uint8_t opcode, bool rep)
 {
 	const struct x86_insn *i = &t->insn;
-	unsigned rex = 0x40 | (i->rex & 8) | (reg >> 3) << 2 | rm >> 3, map = map_of(t);
+	unsigned rex = 0x40 | (i->rex & 8) | (reg >> 3) << 2 | xb, map = map_of(t);
 	struct emit *e = &t->e;
 
 	if (i->lock)
@@ -128,11 +128,11 @@ void emit_modrm_insn(struct trans *t, bool rep)
 	unsigned reg = reg_field | (i->rex & 4) << 1, hreg = reg_field, hrm;
 	bool reg_op = reg_is_operand(t), reg_slot = reg_op && in_slot(reg), same = reg_op && !i->has_mem && reg == rm;
 	bool rm_slot = !i->has_mem && in_slot(rm), direct = rm_slot && !same && takes_slot(i, rm);
+	struct place at = { H_RSP, H_RSP, (int32_t)GPR_AT(rm) };
 	struct emit *e = &t->e;
 
 	if (i->has_mem) {
-		lin_operand(t);
-		reach(t, memory_size(i), operand_written(i));
+		at = place_operand(t, memory_size(i), operand_written(i), 1, reg_slot);
 		hrm = H_S0;
 	} else {
 		hrm = rm_slot ? H_S0 : host_reg(rm);
@@ -144,11 +144,11 @@ void emit_modrm_insn(struct trans *t, bool rep)
 		if (reg_slot && !same && reads_reg(i, reg))
 			e_load(e, H_S1, GPR_AT(reg));
 	}
-	emit_opcode(t, hreg, direct ? H_RSP : hrm, i->opcode, rep);
-	if (direct)
-		e_mem(e, hreg, H_RSP, (int32_t)GPR_AT(rm));
+	emit_opcode(t, hreg, i->has_mem || direct ? place_rex(at) : hrm >> 3, i->opcode, rep);
+	if (i->has_mem || direct)
+		e_place(e, hreg, at);
 	else
-		e8(e, (uint8_t)((i->has_mem ? 0 : 0xc0) | (hreg & 7) << 3 | (hrm & 7)));
+		e8(e, (uint8_t)(0xc0 | (hreg & 7) << 3 | (hrm & 7)));
 	emit_rest(t, i->off_imm ? i->off_imm : i->len);
 	if (reg_slot && written_size(i, reg))
 		e_store(e, hreg, GPR_AT(reg));
@@ -167,7 +167,7 @@ static void emit_opcode_reg(struct trans *t)
 	} else {
 		if (in_slot(reg) && reads_reg(i, reg))
 			e_load(&t->e, h, GPR_AT(reg));
-		emit_opcode(t, 0, h, (uint8_t)((i->opcode & 0xf8) | (h & 7)), false);
+		emit_opcode(t, 0, h >> 3, (uint8_t)((i->opcode & 0xf8) | (h & 7)), false);
 		emit_rest(t, i->off_opcode + 1u);
 	}
 	if (in_slot(reg))

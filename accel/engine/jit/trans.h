@@ -37,6 +37,8 @@ struct group {
 	uint8_t members;
 	bool write;              /* some member writes */
 	bool active;             /* engine_group has it */
+	uint8_t align;           /* a multiple of this has been found at @aligned */
+	int32_t aligned;
 };
 
 /* The memory operand of one instruction of the block. */
@@ -120,6 +122,11 @@ void lin_operand(struct trans *t);
  * interpreter executes the instruction.  S1 is free before and behind it.
  */
 void reach(struct trans *t, unsigned n, bool write);
+/*
+ * Where @n bytes of the memory operand are, at a multiple of @align, or the interpreter
+ * executes the instruction.  Uses S0 and S1; @keep_s1: S1 is no part of what it gives.
+ */
+struct place place_operand(struct trans *t, unsigned n, bool write, unsigned align, bool keep_s1);
 /* The same for as many bytes as 4096 less the number in context slot @slot.  Between flags_free() and flags_again(). */
 void reach_below(struct trans *t, uint32_t slot, bool write);
 /* 64-bit MOV (0x8b, 0x89) between host register @reg, not S1, and the stack at guest RSP + @disp.  Uses S0 and S1. */

@@ -108,10 +108,10 @@ void check_alignment(struct trans *t, unsigned align)
 
 /* ---- encoding ---- */
 
-static void emit_legacy(struct trans *t, const struct fields *f, unsigned reg, unsigned rm)
+static void emit_legacy(struct trans *t, const struct fields *f, unsigned reg, unsigned xb)
 {
 	const struct x86_insn *i = &t->insn;
-	uint8_t rex = (uint8_t)(0x40 | (i->rex & 8) | reg >> 3 << 2 | rm >> 3);
+	uint8_t rex = (uint8_t)(0x40 | (i->rex & 8) | reg >> 3 << 2 | xb);
 	struct emit *e = &t->e;
 
 	if (i->rep || i->prefix66)
@@ -123,36 +123,31 @@ static void emit_legacy(struct trans *t, const struct fields *f, unsigned reg, u
 		e8(e, f->map == 2 ? 0x38 : 0x3a);
 }
 
-static void emit_vex(struct trans *t, const struct fields *f, unsigned reg, unsigned rm)
+static void emit_vex(struct trans *t, const struct fields *f, unsigned reg, unsigned xb)
 {
 	const struct x86_insn *i = &t->insn;
 	unsigned pp = i->rep == 0xf3 ? 2 : i->rep == 0xf2 ? 3 : i->prefix66;
 	uint8_t last = (uint8_t)((~i->vvvv & 15) << 3 | i->vex_l << 2 | pp), not_r = reg < 8 ? 0x80 : 0;
 	struct emit *e = &t->e;
 
-	if (f->map == 1 && rm < 8 && !i->vex_w) {
+	if (f->map == 1 && !xb && !i->vex_w) {
 		e8(e, 0xc5);
 		e8(e, not_r | last);
 		return;
 	}
 	e8(e, 0xc4);
-	e8(e, (uint8_t)(not_r | 0x40 | (rm < 8 ? 0x20 : 0) | f->map));
+	e8(e, (uint8_t)(not_r | (~xb & 3) << 5 | f->map));
 	e8(e, (uint8_t)(i->vex_w << 7 | last));
 }
 
-static void emit_vector(struct trans *t, const struct fields *f, unsigned reg, unsigned rm)
+/* @xb: bits X and B of REX. */
+static void emit_opcode(struct trans *t, const struct fields *f, unsigned reg, unsigned xb)
 {
-	const struct x86_insn *i = &t->insn;
-
-	if (i->vex)
-		emit_vex(t, f, reg, rm);
+	if (t->insn.vex)
+		emit_vex(t, f, reg, xb);
 	else
-		emit_legacy(t, f, reg, rm);
-	e8(&t->e, i->opcode);
-	if (i->has_modrm)
-		e8(&t->e, (uint8_t)((i->has_mem ? 0 : 0xc0) | (reg & 7) << 3 | (rm & 7)));
-	if (i->off_imm)
-		en(&t->e, t->bytes + i->off_imm, i->len - i->off_imm);
+		emit_legacy(t, f, reg, xb);
+	e8(&t->e, t->insn.opcode);
 }
 
 /* Masked by element, or not of these registers at all. */
@@ -170,7 +165,7 @@ bool try_vector(struct trans *t)
 {
 	const struct x86_insn *i = &t->insn;
 	uint32_t attrs = i->row->attrs;
-	unsigned reg, rm, size = 0;
+	unsigned reg, size = 0;
 	struct fields f;
 
 	if (!(attrs & (ROW_SSE | ROW_AVX | ROW_MMX)) || !host_runs(t) || left_out(i))
@@ -183,16 +178,20 @@ bool try_vector(struct trans *t)
 	split(t, &f);
 	take_held(t, (attrs & (ROW_SSE | ROW_AVX) ? HELD_VEC : 0) | (attrs & ROW_MMX ? HELD_X87 : 0));
 	reg = f.reg_gpr ? (in_slot(f.reg) ? H_S1 : host_reg(f.reg)) : f.reg;
-	rm = f.rm;
 	if (i->has_mem) {
-		lin_operand(t);
-		check_alignment(t, alignment(i, size));
-		reach(t, size, operand_written(i));
-		rm = H_S0;
-	} else if (f.rm_gpr) {
-		rm = value_in(t, f.rm, H_S1);
+		struct place at = place_operand(t, size, operand_written(i), alignment(i, size), reg == H_S1 && f.reg_gpr);
+
+		emit_opcode(t, &f, reg, place_rex(at));
+		e_place(&t->e, reg, at);
+	} else {
+		unsigned rm = f.rm_gpr ? value_in(t, f.rm, H_S1) : f.rm;
+
+		emit_opcode(t, &f, reg, rm >> 3);
+		if (i->has_modrm)
+			e8(&t->e, (uint8_t)(0xc0 | (reg & 7) << 3 | (rm & 7)));
 	}
-	emit_vector(t, &f, reg, rm);
+	if (i->off_imm)
+		en(&t->e, t->bytes + i->off_imm, i->len - i->off_imm);
 	if (f.reg_gpr && in_slot(f.reg))
 		e_store(&t->e, H_S1, GPR_AT(f.reg));
 	if (f.rm_gpr && f.rm_dest && !i->has_mem && in_slot(f.rm))

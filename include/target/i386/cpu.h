@@ -146,7 +146,7 @@ enum x86_access { X86_READ, X86_WRITE, X86_EXEC };
 
 struct x86_tlb_entry {
 	uint64_t read, write, exec;  /* linear page address, or x86_tlb_no_tag() */
-	uint64_t add;                /* host address - linear address */
+	uint64_t host;               /* where the page begins in the host */
 };
 
 /*
@@ -400,7 +400,7 @@ struct x86_cpu {
 	uint32_t engine_flags;
 	uint32_t engine_check;        /* blocks until the next that is compared with the interpreter */
 	uint64_t engine_group[8];     /* host address - linear address of a block's groups of accesses */
-	uint64_t engine_temp, engine_place;
+	uint64_t engine_temp, engine_place, engine_lin;
 	/* The frame whose decoded code a store of this processor met; the engine takes it. */
 	struct x86_code_page *code_hit;
 

@@ -20,6 +20,12 @@ static inline unsigned x86_tlb_index(uint64_t lin)
 	return (lin >> 12) & (X86_TLB_SIZE - 1);
 }
 
+/* Host address of @lin, to which entry @e belongs. */
+static inline void *x86_tlb_host(const struct x86_tlb_entry *e, uint64_t lin)
+{
+	return (void *)(uintptr_t)(e->host + (lin & 4095));
+}
+
 /* Slow paths (mmu.c): TLB fill, page crossing, devices, code pages. */
 uint64_t x86_ld_slow(struct x86_cpu *c, uint64_t lin, unsigned size, enum x86_mmu mmu);
 void x86_st_slow(struct x86_cpu *c, uint64_t lin, uint64_t v, unsigned size, enum x86_mmu mmu);
@@ -36,7 +42,7 @@ void x86_st_slow(struct x86_cpu *c, uint64_t lin, uint64_t v, unsigned size, enu
                                                                                                 \
 		if (__builtin_expect(e->read == (lin & X86_PAGE_MASK) &&                        \
 				     (lin & 4095) <= 4096 - (n), 1)) {                          \
-			uint##bits##_t *p = (uint##bits##_t *)(uintptr_t)(lin + e->add);        \
+			uint##bits##_t *p = x86_tlb_host(e, lin);                               \
                                                                                                 \
 			return x86_host_ld##bits(p);                                            \
 		}                                                                               \
@@ -49,7 +55,7 @@ void x86_st_slow(struct x86_cpu *c, uint64_t lin, uint64_t v, unsigned size, enu
                                                                                                 \
 		if (__builtin_expect(e->write == (lin & X86_PAGE_MASK) &&                       \
 				     (lin & 4095) <= 4096 - (n), 1)) {                          \
-			x86_host_st##bits((uint##bits##_t *)(uintptr_t)(lin + e->add), v);      \
+			x86_host_st##bits(x86_tlb_host(e, lin), v);                             \
 			return;                                                                 \
 		}                                                                               \
 		x86_st_slow(c, lin, v, n, mmu);                                                 \
