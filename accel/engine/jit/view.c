@@ -119,21 +119,24 @@ struct code_view *view_get(struct x86_cpu *c, uint64_t page, struct x86_code_pag
 	return v;
 }
 
+static void forget_ok(struct jit *j)
+{
+	for (uint32_t i = 0; i < j->ok_count; i++)
+		j->tables->code_ok[j->ok[i]] = 0;
+	j->ok_count = 0;
+}
+
 void view_set_ok(struct jit *j, struct code_view *view)
 {
 	uint32_t i = view_index(j, view);
 
 	if (j->tables->code_ok[i])
 		return;
+	/* Views that were killed are in the list too, perhaps several times. */
+	if (j->ok_count == JIT_PAGES)
+		forget_ok(j);
 	j->tables->code_ok[i] = 1;
 	j->ok[j->ok_count++] = (uint16_t)i;
-}
-
-static void forget_ok(struct jit *j)
-{
-	for (uint32_t i = 0; i < j->ok_count; i++)
-		j->tables->code_ok[j->ok[i]] = 0;
-	j->ok_count = 0;
 }
 
 static void kill_stale(struct jit *j, struct code_view *v)
