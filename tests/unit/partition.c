@@ -195,8 +195,15 @@ static void test_rounds(void)
 		if (i == 20)
 			before = resident_kib();
 	}
-	/* 180 rounds of 1 MiB each: a leak of a tenth of it would be 18 MiB. */
+	/*
+	 * 180 rounds of 1 MiB each: a leak of a tenth of it would be 18 MiB.  AddressSanitizer
+	 * keeps what has been freed, and finds leaks itself.
+	 */
+#ifndef __SANITIZE_ADDRESS__
 	g_assert_cmpint(resident_kib() - before, <, 16 * 1024);
+#else
+	g_assert_cmpint(before, >, 0);
+#endif
 	world_close(&w);
 }
 
