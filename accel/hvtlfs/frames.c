@@ -110,7 +110,7 @@ static void descriptors_set(struct frames *f, const struct extent *e)
 			frame->kind = e->kind;
 			/* Decoded code of the former owner must match nothing. */
 			atomic_store(&frame->code.granules, 0);
-			atomic_fetch_add(&frame->code.gen, 1);
+			atomic_fetch_add(&frame->code.gen, 2);
 		}
 		i = end;
 	}

@@ -79,8 +79,10 @@ static void frame_written(struct partition *p, spn_t frame, unsigned offset, siz
 	 */
 	if (!atomic_fetch_or(&code->granules, 0))
 		return;
-	if (x86_code_written(code, offset, n))
+	if (x86_code_written(code, offset, n)) {
 		partition_code_changed(p, NULL);
+		x86_code_told(code);
+	}
 }
 
 static void page_write(struct partition *p, spn_t frame, unsigned offset, const void *from, size_t n)

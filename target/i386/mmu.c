@@ -19,6 +19,8 @@
  * instruction boundary.  So it does not matter if we look at granules first
  * and set the tag afterwards within one instruction.
  */
+#include <sched.h>
+
 #include "target/i386/mem.h"
 #include "target/i386/model.h"
 #include "trace/log.h"
@@ -80,16 +82,36 @@ static uint64_t granule_mask(unsigned offset, size_t n)
 	return (~0ull << first) & (~0ull >> (63 - last));
 }
 
+/* Waits for whoever has made gen odd before. */
+static void gen_lock(struct x86_code_page *code)
+{
+	uint32_t gen = atomic_load(&code->gen) & ~1u;
+
+	while (!atomic_compare_exchange_weak(&code->gen, &gen, gen + 1)) {
+		if (gen & 1)
+			sched_yield();
+		gen &= ~1u;
+	}
+}
+
+/*
+ * Granules are cleared while gen is odd, until all processors have been told.  So a
+ * store that finds no granules any more finds either gen odd, and knows that its own
+ * processor may have stale code, or X86_PEND_CODE on its way; and a decoder whose mark
+ * is cleared has read a gen that is never valid again.
+ */
 static bool code_hit(struct x86_code_page *code, unsigned offset, size_t n)
 {
-	uint64_t g = atomic_load(&code->granules);
-
-	if (!(g & granule_mask(offset, n)))
+	if (!(atomic_load(&code->granules) & granule_mask(offset, n)))
 		return false;
-	/* Granules first: a decoder that marks them in between sees the old gen and so knows. */
+	gen_lock(code);
 	atomic_store(&code->granules, 0);
-	atomic_fetch_add(&code->gen, 1);
 	return true;
+}
+
+void x86_code_told(struct x86_code_page *code)
+{
+	atomic_fetch_add(&code->gen, 1);
 }
 
 bool x86_code_written(struct x86_code_page *code, unsigned offset, size_t n)
@@ -106,6 +128,12 @@ static void log_store(struct x86_cpu *c, const struct x86_tlb_back *b, uint64_t 
 				    atomic_load(&b->code->granules) & granule_mask(offset, n));
 }
 
+static void own_code_stale(struct x86_cpu *c, struct x86_code_page *code)
+{
+	x86_pend(c, c->code_hit && c->code_hit != code ? X86_PEND_CODE | X86_PEND_CODE_ALL : X86_PEND_CODE);
+	c->code_hit = code;
+}
+
 /* After a store of this processor. */
 static void code_stored(struct x86_cpu *c, struct x86_code_page *code, unsigned offset, size_t n)
 {
@@ -113,9 +141,11 @@ static void code_stored(struct x86_cpu *c, struct x86_code_page *code, unsigned 
 	c->count.store_slow++;
 	if (atomic_load(&code->granules) && code_hit(code, offset, n)) {
 		c->count.code_hit++;
-		x86_pend(c, c->code_hit && c->code_hit != code ? X86_PEND_CODE | X86_PEND_CODE_ALL : X86_PEND_CODE);
-		c->code_hit = code;
+		own_code_stale(c, code);
 		c->ops->code_changed(c->opaque);
+		x86_code_told(code);
+	} else if (atomic_load(&code->gen) & 1) {
+		own_code_stale(c, code);
 	}
 }
 
@@ -435,7 +465,7 @@ static void set_tags(struct x86_cpu *c, enum x86_mmu mmu, unsigned i)
 	t->host = (uint64_t)(uintptr_t)b->host;
 	t->read = data && (b->may & 1 << X86_READ) && (b->rights & X86_PAGE_READ) ? b->page : none;
 	t->write = data && !c->store_log && (b->may & 1 << X86_WRITE) && (b->rights & X86_PAGE_WRITE) &&
-		   !atomic_load(&b->code->granules) ? b->page : none;
+		   !x86_has_code(b->code) ? b->page : none;
 	t->exec = b->host && (b->may & 1 << X86_EXEC) && (b->rights & X86_PAGE_EXEC) ? b->page : none;
 }
 
@@ -477,7 +507,7 @@ static const struct x86_tlb_back *translate(struct x86_cpu *c, uint64_t lin, enu
 
 	if (b->page != (lin & X86_PAGE_MASK) || !(b->may & 1 << a) || !b->host)
 		return tlb_fill(c, lin, a, mmu);
-	if (a == X86_WRITE && c->tlb[mmu][i].write == x86_tlb_no_tag(i) && !atomic_load(&b->code->granules))
+	if (a == X86_WRITE && c->tlb[mmu][i].write == x86_tlb_no_tag(i) && !x86_has_code(b->code))
 		set_tags(c, mmu, i);
 	return b;
 }
@@ -805,7 +835,7 @@ void *x86_host_rw(struct x86_cpu *c, uint64_t lin, size_t n)
 		return NULL;
 	}
 	b = translate(c, lin, X86_WRITE, c->mmu);
-	if (!is_ram(b, X86_PAGE_READ) || !is_ram(b, X86_PAGE_WRITE) || atomic_load(&b->code->granules))
+	if (!is_ram(b, X86_PAGE_READ) || !is_ram(b, X86_PAGE_WRITE) || x86_has_code(b->code))
 		return NULL;
 	if (c->store_log || (c->watch_data && page_watched(c, lin & X86_PAGE_MASK)))
 		return NULL;
@@ -823,7 +853,7 @@ void *x86_host_span(struct x86_cpu *c, uint64_t lin, size_t *n, enum x86_access 
 	b = translate(c, lin, access, c->mmu);
 	if (!is_ram(b, access == X86_WRITE ? X86_PAGE_WRITE : X86_PAGE_READ))
 		return NULL;
-	if (access == X86_WRITE && (c->store_log || atomic_load(&b->code->granules)))
+	if (access == X86_WRITE && (c->store_log || x86_has_code(b->code)))
 		return NULL;
 	return b->host + (lin & 4095);
 }
@@ -909,6 +939,7 @@ size_t x86_debug_write(struct x86_cpu *c, uint64_t lin, const void *from, size_t
 		if (x86_code_written(p.code, gpa & 4095, k)) {
 			x86_pend(c, X86_PEND_CODE_ALL);
 			c->ops->code_changed(c->opaque);
+			x86_code_told(p.code);
 		}
 		done += k;
 	}

@@ -91,6 +91,12 @@ static void fake_tpr_write(void *o, uint64_t v) { }
 static uint64_t fake_tsc(void *o) { return 0; }
 static void fake_code_marked(void *o, struct x86_code_page *p) { ((struct fake *)o)->marked++; }
 static void fake_code_changed(void *o) { }
+/* As a device would say it, who has nobody to tell. */
+static inline void fake_written(struct x86_code_page *code, unsigned offset, size_t n)
+{
+	if (x86_code_written(code, offset, n))
+		x86_code_told(code);
+}
 static void fake_exclusive(void *o) { ((struct fake *)o)->exclusive++; }
 static void fake_exclusive_end(void *o) { }
 static void fake_work(void *o) { ((struct fake *)o)->works++; }

@@ -117,7 +117,7 @@ static void test_across_pages(void)
 	g_assert_cmphex(f->c->gpr[X86_RAX], ==, 0x11223344);
 	/* The other page changes: in its bytes, then in its frame. */
 	f->ram[at + 2] = 0x55;
-	x86_code_written(&f->code[(at + 2) >> 12], 0, 1);
+	fake_written(&f->code[(at + 2) >> 12], 0, 1);
 	f->c->rip = at;
 	run_to_hlt(f, at + 5);
 	g_assert_cmphex(f->c->gpr[X86_RAX], ==, 0x11225544);
@@ -212,7 +212,7 @@ static void test_outside_store(void)
 	run_to_hlt(f, CODE + 2);
 	g_assert_cmpuint(f->marked, >, 0);
 	f->ram[CODE + 1] = 2;
-	x86_code_written(&f->code[CODE >> 12], 1, 1);
+	fake_written(&f->code[CODE >> 12], 1, 1);
 	f->c->rip = CODE;
 	run_to_hlt(f, CODE + 2);
 	g_assert_cmpuint(f->c->gpr[X86_RAX], ==, 2);
@@ -227,7 +227,7 @@ static void test_arena(void)
 
 	CODE_IS(f, 0xb0, 1, HLT);
 	for (i = 0; i < 200000; i++) {
-		x86_code_written(&f->code[CODE >> 12], 0, 1);
+		fake_written(&f->code[CODE >> 12], 0, 1);
 		f->ram[CODE + 1] = (uint8_t)i;
 		f->c->rip = CODE;
 		run_to_hlt(f, CODE + 2);
@@ -249,7 +249,7 @@ static void test_divide(void)
 	/* INT64_MIN / -1 */
 	resume_at(f, CODE);
 	CODE_IS(f, 0x48, 0xf7, 0xf9, HLT);
-	x86_code_written(&f->code[CODE >> 12], 0, 4);
+	fake_written(&f->code[CODE >> 12], 0, 4);
 	f->c->gpr[X86_RAX] = 1ull << 63;
 	f->c->gpr[X86_RDX] = UINT64_MAX;
 	f->c->gpr[X86_RCX] = UINT64_MAX;
@@ -678,7 +678,7 @@ static void test_halt(void)
 	x86_pend(f->c, X86_PEND_NMI);
 	f->c->rip = CODE + 2;
 	LOAD(f, CODE + 2, 0x90, HLT);
-	x86_code_written(&f->code[CODE >> 12], 2, 2);
+	fake_written(&f->code[CODE >> 12], 2, 2);
 	run_to_hlt(f, CODE + 3);
 	fake_free(f);
 }

@@ -301,10 +301,23 @@ static void test_code(void)
 	g_assert_null(x86_host_rw(c, 0x400140, 4));
 	/* The last byte of an 8-byte store lies in the granule. */
 	x86_st64(c, 0x4000f9, 0);
-	g_assert_cmpint(atomic_load(&code->gen), ==, 1);
+	g_assert_cmpint(atomic_load(&code->gen), ==, 2);
 	g_assert_cmphex(atomic_load(&code->granules), ==, 0);
 	g_assert_cmphex(atomic_load(&c->pending) & X86_PEND_CODE, ==, X86_PEND_CODE);
 	/* Without code the frame is plain again. */
+	g_assert_nonnull(x86_host_rw(c, 0x400140, 4));
+	/* Another processor has met code and not told us yet: our own may be stale as well. */
+	atomic_store(&code->granules, 1ull << 4);
+	x86_tlb_flush_writes(c);
+	atomic_store(&c->pending, 0);
+	c->code_hit = NULL;
+	g_assert_true(x86_code_written(code, 0x100, 1));
+	g_assert_cmphex(atomic_load(&code->granules), ==, 0);
+	g_assert_null(x86_host_rw(c, 0x400140, 4));
+	x86_st8(c, 0x400140, 1);
+	g_assert_cmphex(atomic_load(&c->pending) & X86_PEND_CODE, ==, X86_PEND_CODE);
+	g_assert_true(c->code_hit == code);
+	x86_code_told(code);
 	g_assert_nonnull(x86_host_rw(c, 0x400140, 4));
 	fake_free(f);
 }

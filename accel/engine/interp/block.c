@@ -180,13 +180,13 @@ struct source {
  * tags and waits until all others have (code_marked), (4) says in `sealed` for which
  * gen that is done, (5) reads the bytes.  Who stores without a tag - a processor's
  * slow path, a device - (a) stores, (b) fence, (c) looks at granules and, if it met
- * one, clears them all and changes gen.  So either (b) comes after (2), then gen is
+ * one, makes gen odd, clears them all, tells the processors and makes gen even.  So either (b) comes after (2), then gen is
  * no longer what (1) read and the block is stale, or (5) reads what (a) wrote.
  * Tags are set only while granules are 0: from (4) on there are none until granules
  * are cleared, and then gen changes.  A second decoder may thus leave out (3) if
  * `sealed` has the gen that it read; if another one is still at (3), it waits itself.
- * Clearing comes before changing gen: whoever marks or finds `sealed` in between has
- * read the old gen and gets a stale block.
+ * Whoever reads gen when it is odd, or has read it before, and marks or finds `sealed`
+ * in between gets a stale block.
  */
 static void mark_code(struct x86_cpu *c, struct x86_code_page *code, uint32_t gen, unsigned offset)
 {
@@ -234,7 +234,7 @@ static enum x86_decode decode_across(struct x86_cpu *c, struct source *s, struct
 		lin2 = (uint32_t)lin2;
 	page = fetch_page(c, lin2);
 	s->b->code2 = page.code;
-	s->b->gen2 = atomic_load(&page.code->gen);
+	s->b->gen2 = x86_code_gen(page.code);
 	mark_code(c, page.code, s->b->gen2, 0);
 	x86_host_move(s->cross, s->page.host + s->offset, first);
 	x86_host_move(s->cross + first, page.host, 16);
@@ -329,7 +329,7 @@ static struct block *block_make(struct x86_cpu *c, uint64_t lin, const struct x8
 	}
 	b = s.b = (struct block *)(in->arena + in->used);
 	/* gen before marking: see mark_code(). */
-	*b = (struct block){ .code = page->code, .gen = atomic_load(&page->code->gen), .key = key,
+	*b = (struct block){ .code = page->code, .gen = x86_code_gen(page->code), .key = key,
 			     .offset = (uint16_t)s.offset, .bytes_at = page->host + s.offset };
 	count = decode_block(c, &s, key & KEY_ONE || c->mode & X86_MODE_STEP ? 1 : BLOCK_MAX);
 	in->used += sizeof(struct block) + count * sizeof(struct uop);

@@ -114,7 +114,7 @@ struct code_view *view_get(struct x86_cpu *c, uint64_t page, struct x86_code_pag
 	}
 	if (v->gen != atomic_load(&code->gen)) {
 		view_kill(j, v);
-		v->gen = atomic_load(&code->gen);
+		v->gen = x86_code_gen(code);
 	}
 	return v;
 }

@@ -170,6 +170,7 @@ struct x86_tlb_back {
  * Code in one frame of guest RAM, kept by whoever owns the frames.  Bit g of
  * granules: bytes 64g..64g+63 hold decoded code.  gen changes whenever decoded
  * code of the frame may be stale; a block is valid while gen is what it was.
+ * It is odd while somebody who has met code tells the processors.
  * sealed: gen + 1 for which no processor has a write tag for the frame (the
  * protocol stands in the interpreter's block.c).
  */
@@ -236,8 +237,8 @@ struct x86_ops {
 	 */
 	void (*code_marked)(void *o, struct x86_code_page *code);
 	/*
-	 * A store of this processor met decoded code, whose gen has changed: whoever else may
-	 * have decoded it gets X86_PEND_CODE_ALL.
+	 * A store of this processor met decoded code: whoever else may have decoded it gets
+	 * X86_PEND_CODE_ALL.  Must not wait for other processors.
 	 */
 	void (*code_changed)(void *o);
 	/* No other processor of the machine runs guest code between these two. */

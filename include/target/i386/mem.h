@@ -176,9 +176,21 @@ void x86_store_log_set(struct x86_cpu *c, struct x86_store_log *log);
 void x86_tlb_flush_writes(struct x86_cpu *c);
 /*
  * Somebody has stored @n bytes at @offset of a frame: stales decoded code they touch.
- * True: there was some; who may have decoded it is to get X86_PEND_CODE_ALL.
+ * True: there was some; who may have decoded it is to get X86_PEND_CODE and
+ * X86_PEND_CODE_ALL, and then x86_code_told() must be called, soon.
  */
 bool x86_code_written(struct x86_code_page *code, unsigned offset, size_t n);
+void x86_code_told(struct x86_code_page *code);
+/* The gen under which to decode now: one that will not be valid if the code is just changing. */
+static inline uint32_t x86_code_gen(const struct x86_code_page *code)
+{
+	return atomic_load(&code->gen) & ~1u;
+}
+/* Stores there must be looked at.  Granules first: see x86_code_written(). */
+static inline bool x86_has_code(const struct x86_code_page *code)
+{
+	return atomic_load(&code->granules) || atomic_load(&code->gen) & 1;
+}
 
 /*
  * Fetch side: the RAM page that holds the code at @lin, with the walk's faults
