@@ -381,7 +381,7 @@ static const struct uop *write_base(struct x86_cpu *c, const struct uop *u, unsi
 	if (!canonical(c, v))
 		gp(c);
 	c->seg[seg].base = v;
-	return done(c, u);
+	return NEXT(u);
 }
 
 OP(rdfsbase) { return read_base(c, u, X86_FS); }
@@ -395,7 +395,7 @@ OP(swapgs)
 
 	c->seg[X86_GS].base = c->kernel_gs_base;
 	c->kernel_gs_base = base;
-	return done(c, u);
+	return NEXT(u);
 }
 
 /* ---- time and identity ------------------------------------------------------------------------ */
@@ -515,14 +515,14 @@ OP(clac)
 {
 	c->eflags &= ~(uint32_t)X86_AC;
 	x86_mode_update(c);
-	return done(c, u);
+	return NEXT(u);
 }
 
 OP(stac)
 {
 	c->eflags |= X86_AC;
 	x86_mode_update(c);
-	return done(c, u);
+	return NEXT(u);
 }
 
 /* Virtual IF in place of IF: VME in virtual-8086 mode, PVI at CPL 3. */
@@ -550,13 +550,14 @@ OP(sti)
 		if (!(c->eflags & X86_IF)) {
 			c->eflags |= X86_IF;
 			c->interrupt_shadow = X86_SHADOW_STI;
+			return done(c, u);
 		}
 	} else if (virtual_if(c) && !(c->eflags & X86_VIP)) {
 		c->eflags |= X86_VIF;
 	} else {
 		gp(c);
 	}
-	return done(c, u);
+	return NEXT(u);
 }
 
 /* ---- ports ------------------------------------------------------------------------------------------- */

@@ -90,13 +90,13 @@ void lin_operand(struct trans *t)
 /* Offset of the TLB field whose tag admits the access. */
 static uint32_t tag_at(const struct trans *t, bool write)
 {
-	return CPU_AT(tlb) + t->c->mmu * sizeof t->c->tlb[0] +
+	return CPU_AT(tlb) + t->mmu * sizeof t->c->tlb[0] +
 	       (write ? offsetof(struct x86_tlb_entry, write) : offsetof(struct x86_tlb_entry, read));
 }
 
 static uint32_t host_at(const struct trans *t)
 {
-	return CPU_AT(tlb) + t->c->mmu * sizeof t->c->tlb[0] + offsetof(struct x86_tlb_entry, host);
+	return CPU_AT(tlb) + t->mmu * sizeof t->c->tlb[0] + offsetof(struct x86_tlb_entry, host);
 }
 
 /* op @reg,[rsp+r10+@field]: S1 is the index of an entry, @reg is S0 or S1. */

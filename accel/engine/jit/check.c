@@ -208,6 +208,7 @@ static bool step(struct check *k, const struct uop *u)
 
 	k->two[0] = *u;
 	k->two[0].link = NULL;
+	c->interrupt_shadow = 0;
 	k->two[1] = (struct uop){ .fn = stop_here, .off = (uint16_t)(u->off + u->len) };
 	c->cur = k->two;
 	next = u->fn(c, k->two);

@@ -21,7 +21,7 @@ enum {
 	JIT_VARIANTS = 1 << 18,
 	JIT_LINKS = 1 << 19,
 	JIT_PAGES = 1 << 13,
-	JIT_EDGE_MAX = BLOCK_MAX * 2 + 6,
+	JIT_EDGE_MAX = BLOCK_MAX * 4 + 16,
 	JIT_GROUPS = 8,                  /* of memory accesses in a block: struct x86_cpu has as many engine_group */
 };
 
@@ -56,6 +56,7 @@ struct variant {
 	uint32_t link;                   /* last of the jumps that were led here; 0 none */
 	uint8_t mmu;
 	uint8_t held;                    /* HELD_* that it expects at its entry */
+	bool smap;                       /* what CR4.SMAP was, on which CLAC and STAC depend */
 	bool careful;                    /* no groups: for addresses that a group's check refused */
 	bool dead;
 	struct code_view *view, *view2;  /* view2: of an instruction across two pages, else NULL */
@@ -117,6 +118,12 @@ struct jit_counts {
 /* In uop.spare: the instruction is translated, so the interpreter has it only from a slow path. */
 enum { UOP_NATIVE = 1 };
 
+/* Where an indirect branch went that had HELD_* in the registers, and no variant was known for. */
+struct wanted {
+	uint64_t rip;
+	uint8_t held;
+};
+
 struct jit {
 	struct interp in;                /* first: handlers take c->engine for it */
 	struct jit_tables *tables;
@@ -128,12 +135,14 @@ struct jit {
 	uint16_t ok[JIT_PAGES];          /* what is set in code_ok */
 	uint32_t ok_count;
 	uint32_t epoch;                  /* of the TLB, for which code_ok holds */
+	struct wanted wanted;
 	int fd;
 	uint8_t *write, *exec;           /* the cache's two mappings */
 	uint32_t size;                   /* of each, bytes */
 	uint32_t used, start;            /* start: behind the thunks */
 	uint32_t thunk_enter[HELD_COUNT], thunk_step[HELD_COUNT];
 	uint32_t thunk_leave[HELD_COUNT][2];     /* [1]: flags are in engine_flags */
+	uint32_t thunk_call;                     /* of the C function S0, with the processor: keeps what is in general registers */
 	uint32_t thunk_take[HELD_COUNT];         /* called in a block: from here on that is held, too */
 	bool host[F_COUNT];                      /* what the host's processor has */
 	uint64_t dropped;                /* c->count.dropped when the cache was last cleared */
@@ -151,15 +160,21 @@ struct jit {
 
 /*
  * Mode and held state in 16 bits, so that no two pairs of address and key have the same
- * sum and the same low 16 bits of the address.  PE, LMA, VM and FLAT say nothing in 64-bit code, and
+ * sum and the same low 16 bits of the address.  PE, LMA, VM, FLAT and CS32 say nothing in 64-bit code, and
  * CS64 keeps it from being 0.
  */
+static inline uint32_t target_key_of(uint32_t mode, unsigned mmu, bool smap, unsigned held)
+{
+	const uint32_t always = X86_MODE_PE | X86_MODE_LMA | X86_MODE_VM | X86_MODE_FLAT | X86_MODE_CS32;
+
+	return (mode & 0x7fff & ~always) | held << 5 | (mode & X86_MODE_X87_TRAPS ? X86_MODE_VM : 0) |
+	       (mode & X86_MODE_SSE_TRAPS ? X86_MODE_FLAT : 0) | (mmu == X86_MMU_KERNEL_AC ? 0x8000 : 0) |
+	       (smap ? X86_MODE_CS32 : 0);
+}
+static inline bool smap_on(const struct x86_cpu *c) { return c->cr4 & CR4_SMAP; }
 static inline uint32_t target_key(const struct x86_cpu *c, unsigned held)
 {
-	const uint32_t always = X86_MODE_PE | X86_MODE_LMA | X86_MODE_VM | X86_MODE_FLAT;
-
-	return (c->mode & 0x7fff & ~always) | held << 5 | (c->mode & X86_MODE_X87_TRAPS ? X86_MODE_VM : 0) |
-	       (c->mode & X86_MODE_SSE_TRAPS ? X86_MODE_FLAT : 0) | (c->mmu == X86_MMU_KERNEL_AC ? 0x8000 : 0);
+	return target_key_of(c->mode, c->mmu, smap_on(c), held);
 }
 _Static_assert(X86_MODE_PE == HELD_VEC << 5 && X86_MODE_LMA == HELD_X87 << 5, "bits of the held state in the key");
 

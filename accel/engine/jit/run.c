@@ -22,7 +22,8 @@ static void flags_to_host(struct x86_cpu *c)
 {
 	uint32_t f = x86_arith_get(c);
 
-	c->engine_flags = (f & 0xff) << 8 | (f & X86_OF ? 1 : 0);
+	/* Bit 1 is always 1, as LAHF has it. */
+	c->engine_flags = (f & 0xff) << 8 | 1 << 9 | (f & X86_OF ? 1 : 0);
 }
 
 /* What an instruction that ends its block leads to, without a way through the run loop. */
@@ -56,9 +57,10 @@ static void count_step(struct jit *j, const struct uop *u)
 
 struct jit_next jit_step(struct x86_cpu *c, const struct uop *u, const void *back, unsigned held)
 {
-	uint32_t epoch = c->tlb_epoch, mode = c->mode;
+	uint32_t epoch = c->tlb_epoch, mode = c->mode, mmu = c->mmu;
 	uint64_t flushes = c->count.flush_writes;
 	const struct uop *next;
+	const void *host;
 
 	flags_from_host(c);
 	count_step(jit_of(c), u);
@@ -66,13 +68,21 @@ struct jit_next jit_step(struct x86_cpu *c, const struct uop *u, const void *bac
 	flags_to_host(c);
 	/* What the block has found out about addresses ends with a flush, the block itself with its mode. */
 	if (next == NEXT(u) && !(atomic_load_explicit(&c->pending, memory_order_relaxed) & X86_PEND_CODE) &&
-	    epoch == c->tlb_epoch && flushes == c->count.flush_writes && mode == c->mode)
+	    epoch == c->tlb_epoch && flushes == c->count.flush_writes && mode == c->mode && mmu == c->mmu)
 		return (struct jit_next){ back, held };
 	if (next)
 		c->rip = uop_rip(c, next);
 	c->cur = NULL;
-	/* System code seldom uses vectors, so what is behind such an instruction begins with nothing held. */
-	return (struct jit_next){ next_target(c, 0), 0 };
+	/*
+	 * An indirect branch takes along what is held, so that its target will be known the next time.
+	 * System code seldom uses vectors, so what is behind other instructions begins with nothing held.
+	 */
+	if (!(u->spare & UOP_NATIVE) || !(x86_rows[u->row].attrs & ROW_BRANCH))
+		held = 0;
+	host = next_target(c, held);
+	if (!host && held)
+		jit_of(c)->wanted = (struct wanted){ c->rip, (uint8_t)held };
+	return (struct jit_next){ host, host ? held : 0 };
 }
 
 /* Translations live as long as the blocks that they belong to. */
@@ -119,14 +129,16 @@ static struct variant *variant_of(struct x86_cpu *c, struct block *b, unsigned h
 	struct variant *v;
 
 	for (v = b->variant; v; v = v->next)
-		if (v->lin == lin && v->mmu == c->mmu && v->held == held && v->careful == careful && !v->dead) {
+		if (v->lin == lin && v->mmu == c->mmu && v->held == held && v->careful == careful &&
+		    v->smap == smap_on(c) && !v->dead) {
 			j->count.variant_hit++;
 			return v;
 		}
 	if (j->variants == JIT_VARIANTS || j->links == JIT_LINKS)
 		return NULL;
 	v = &j->variant[j->variants++];
-	*v = (struct variant){ .lin = lin, .mmu = c->mmu, .held = (uint8_t)held, .careful = careful, .next = b->variant };
+	*v = (struct variant){ .lin = lin, .mmu = c->mmu, .held = (uint8_t)held, .smap = smap_on(c), .careful = careful,
+			       .next = b->variant };
 	if (!put_in_views(c, b, v) || !jit_translate(c, b, v))
 		return NULL;
 	b->variant = v;
@@ -153,10 +165,21 @@ uint64_t jit_enter(struct x86_cpu *c, const struct variant *v)
 	return exit;
 }
 
+/* The exit that has led to c->rip, as far as C knows: what an indirect branch had held. */
+static uint64_t exit_to_here(struct x86_cpu *c)
+{
+	struct jit *j = jit_of(c);
+	struct wanted w = j->wanted;
+	bool same = w.rip == c->rip && !(c->mode & (X86_MODE_X87_TRAPS | X86_MODE_SSE_TRAPS));
+
+	j->wanted.held = 0;
+	return w.held && same ? EXIT(0, w.held, ENTRY_CHECKED, false) : 0;
+}
+
 static const struct uop *jit_block(struct x86_cpu *c, const struct uop *u)
 {
 	struct jit *j = jit_of(c);
-	uint64_t exit = 0;
+	uint64_t exit = exit_to_here(c);
 
 	for (;;) {
 		struct block *b = block_of(u);

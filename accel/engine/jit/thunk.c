@@ -101,6 +101,32 @@ static void make_step(const struct jit *j, struct emit *e, unsigned held)
 	back_to_c(e);
 }
 
+/*
+ * Called in a block with S0: void function(struct x86_cpu *), which raises nothing.  What it
+ * changes of general registers shows.  Destroys S0, S1 and flags; nothing is held.
+ */
+static void make_call(struct emit *e)
+{
+	static const uint8_t lost[] = { H_RAX, H_RCX, H_RDX, H_RSI, H_RDI, H_R8 };
+	unsigned i;
+
+	for (i = 0; i < sizeof lost; i++)
+		e_store(e, lost[i], GPR_AT(lost[i]) + 8);
+	e_store(e, H_GSP, GPR_AT(X86_RSP) + 8);
+	e_store(e, H_RBX, GPR_AT(X86_RBX) + 8);
+	E_RAW(e, "\x48\x89\xe3");                                     /* mov rbx,rsp */
+	E_RAW(e, "\x48\x8d\x7c\x24\x08");                             /* lea rdi,[rsp+8] */
+	E_RAW(e, "\x48\x8b\xa7");                                     /* mov rsp,[rdi+engine_sp] */
+	e32(e, CPU_AT(engine_sp));
+	E_RAW(e, "\x48\x83\xec\x08");                                 /* sub rsp,8 */
+	E_RAW(e, "\x41\xff\xd1\x48\x89\xdc");                         /* call r9; mov rsp,rbx */
+	for (i = 0; i < sizeof lost; i++)
+		e_load(e, lost[i], GPR_AT(lost[i]) + 8);
+	e_load(e, H_GSP, GPR_AT(X86_RSP) + 8);
+	e_load(e, H_RBX, GPR_AT(X86_RBX) + 8);
+	e8(e, 0xc3);
+}
+
 void jit_thunks(struct jit *j)
 {
 	struct emit e = { .base = j->write, .end = JIT_THUNKS };
@@ -108,6 +134,8 @@ void jit_thunks(struct jit *j)
 	host_features(j);
 	j->tables->mxcsr = 0x1f80;
 
+	j->thunk_call = e.at;
+	make_call(&e);
 	for (unsigned held = 0; held < HELD_COUNT; held++) {
 		j->thunk_enter[held] = e.at;
 		make_enter(j, &e, held);

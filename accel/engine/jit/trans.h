@@ -75,6 +75,8 @@ struct trans {
 	 */
 	bool saved, stale, spilled;       /* spilled: between flags_free() and flags_again() */
 	uint8_t held;                     /* HELD_*: guest state that is in host registers here */
+	uint8_t mmu;                      /* enum x86_mmu of accesses here */
+	bool smap;                        /* of the variant */
 	bool careful;                     /* no groups */
 	bool ended;
 };
@@ -94,9 +96,11 @@ void to_careful(struct trans *t, uint8_t op);
 /*
  * S0 is the target of a branch: S1 becomes its place in target[], or the interpreter
  * executes the instruction if the target is not known.  Destroys S0, and flags, which
- * flags_free() has saved.  jump_target() goes to place S1.
+ * flags_free() has saved.  _as: a target in another mode, by target_key_of().
+ * jump_target() goes to place S1.
  */
 void probe_target(struct trans *t);
+void probe_target_as(struct trans *t, uint32_t key);
 void jump_target(struct trans *t);
 /* Decodes instruction @n into t->insn and t->bytes; false: what the interpreter has is something else. */
 bool decode_again(struct trans *t, unsigned n);
@@ -104,6 +108,8 @@ bool decode_again(struct trans *t, unsigned n);
 void flags_free(struct trans *t);
 /* Behind that: the host's flags are the guest's again, if this instruction needs them. */
 void flags_again(struct trans *t);
+/* Host flags := engine_flags. */
+void flags_in(struct trans *t);
 
 /* ---- access.c ---- */
 
@@ -171,6 +177,7 @@ void emit_modrm_insn(struct trans *t, bool rep);
 bool try_integer(struct trans *t);
 bool try_bits(struct trans *t);
 bool try_special(struct trans *t);
+bool try_system(struct trans *t);
 bool try_string(struct trans *t);
 bool try_branch(struct trans *t);
 bool try_vector(struct trans *t);

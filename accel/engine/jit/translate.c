@@ -73,7 +73,7 @@ static void flags_out(struct trans *t)
 	e_load(e, H_RAX, GPR_AT(X86_RAX));
 }
 
-static void flags_in(struct trans *t)
+void flags_in(struct trans *t)
 {
 	struct emit *e = &t->e;
 
@@ -183,7 +183,7 @@ static void call_step(struct trans *t, const struct uop *u, unsigned held)
 	e_rel(&t->e, t->j->thunk_step[held]);
 }
 
-void probe_target(struct trans *t)
+void probe_target_as(struct trans *t, uint32_t key)
 {
 	struct emit *e = &t->e;
 	struct edge *d = new_edge(t);
@@ -191,12 +191,17 @@ void probe_target(struct trans *t)
 	E_RAW(e, "\x45\x0f\xb7\xd1");                        /* movzx r10d,r9w */
 	E_RAW(e, "\x41\xc1\xe2\x04");                        /* shl r10d,4 */
 	E_RAW(e, "\x4d\x8d\x89");                            /* lea r9,[r9+key] */
-	e32(e, target_key(t->c, t->held));
+	e32(e, key);
 	E_RAW(e, "\x4e\x3b\x8c\x14");                        /* cmp r9,[rsp+r10+tag] */
 	e32(e, TABLES_AT(target) + offsetof(struct target, tag));
 	E_RAW(e, "\x0f\x85");                                /* jne */
 	e32(e, 0);
 	*d = (struct edge){ .site = e->at - 4, .uop = t->u, .spilled = true, .held = t->held };
+}
+
+void probe_target(struct trans *t)
+{
+	probe_target_as(t, target_key_of(t->c->mode, t->mmu, t->smap, t->held));
 }
 
 void jump_target(struct trans *t)
@@ -276,7 +281,8 @@ static bool translated(struct trans *t)
 	if (t->b->code2 || !decode_again(t, t->n))
 		return false;
 	flags_before(t);
-	return try_integer(t) || try_bits(t) || try_branch(t) || try_vector(t) || try_x87(t) || try_special(t) || try_string(t);
+	return try_integer(t) || try_bits(t) || try_branch(t) || try_vector(t) || try_x87(t) || try_special(t) || try_string(t) ||
+	       try_system(t);
 }
 
 static void one(struct trans *t, unsigned n)
@@ -409,7 +415,8 @@ static void emit_fast_entry(struct trans *t, struct variant *v, uint32_t body, b
 bool jit_translate(struct x86_cpu *c, struct block *b, struct variant *v)
 {
 	struct jit *j = jit_of(c);
-	struct trans t = { .c = c, .j = j, .b = b, .lin = v->lin, .held = v->held, .careful = v->careful,
+	struct trans t = { .c = c, .j = j, .b = b, .lin = v->lin, .held = v->held, .mmu = v->mmu,
+			   .smap = v->smap, .careful = v->careful,
 			   .e = { .base = j->write, .at = (j->used + 15) & ~15u, .end = j->size } };
 	uint32_t body, start = t.e.at;
 	bool save;
