@@ -211,7 +211,7 @@ int jit_perf_map(void);
 size_t jit_counts(const struct x86_cpu *c, struct engine_count *to, size_t max);
 const uint64_t *jit_row_counts(const struct x86_cpu *c);
 
-/* translate.c: shifts, which by 0 change no flag. */
+/* flags.c: shifts, which by 0 change no flag. */
 bool keeps_flags_at_0(const struct x86_row *row);
 
 /* Fills in @v, whose lin, mmu, held, careful and view are set.  False: the cache has no room. */

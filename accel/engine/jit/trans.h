@@ -104,12 +104,24 @@ void probe_target_as(struct trans *t, uint32_t key);
 void jump_target(struct trans *t);
 /* Decodes instruction @n into t->insn and t->bytes; false: what the interpreter has is something else. */
 bool decode_again(struct trans *t, unsigned n);
+/* ---- flags.c ---- */
+
 /* From here on the host's flags may be destroyed; a fault will show them all the same. */
 void flags_free(struct trans *t);
 /* Behind that: the host's flags are the guest's again, if this instruction needs them. */
 void flags_again(struct trans *t);
-/* Host flags := engine_flags. */
+/* Host flags := engine_flags, and the other way round. */
 void flags_in(struct trans *t);
+void flags_out(struct trans *t);
+/* Fills in live_in. */
+void find_live(struct trans *t);
+/*
+ * Whether the flags that the block begins with are to be in engine_flags from the
+ * start: unless they are overwritten before anything that may show them.
+ */
+bool shows_flags(const struct trans *t);
+/* Before an instruction: brings back to the host what reads flags or changes only some; sets t->live. */
+void flags_before(struct trans *t);
 
 /* ---- access.c ---- */
 

@@ -4,84 +4,7 @@
  */
 #include "trans.h"
 
-/* ---- flags ---- */
-
-bool keeps_flags_at_0(const struct x86_row *row)
-{
-	switch (row->handler) {
-	case H_shl: case H_shr: case H_sar: case H_rol: case H_ror: case H_rcl: case H_rcr: case H_shld: case H_shrd:
-		return true;
-	default:
-		return false;
-	}
-}
-
-/* Backwards: what is read before it is written.  At exits flags count too, but engine_flags will do there. */
-static void find_live(struct trans *t)
-{
-	uint32_t live = 0;
-	unsigned i;
-
-	for (i = t->count; i-- > 0;) {
-		const struct uop *u = &t->b->uop[i];
-		const struct x86_row *row = &x86_rows[u->row];
-		uint32_t kills = row->flags_written | row->flags_undefined;
-
-		if (keeps_flags_at_0(row))
-			kills = 0;
-		live = ((live & ~kills) | row->flags_read) & X86_ARITH;
-		t->live_in[i] = live;
-	}
-	t->live_in[t->count] = 0;
-}
-
-/* Overwrites all flags whatever happens, and never faults if its operands are registers. */
-static bool overwrites_flags(const struct uop *u)
-{
-	switch (x86_rows[u->row].handler) {
-	case H_add: case H_or: case H_adc: case H_sbb: case H_and: case H_sub: case H_xor: case H_cmp: case H_test:
-	case H_neg: case H_imul1: case H_imul2: case H_imul3: case H_mul:
-		return !block_refuses(u);
-	default:
-		return false;
-	}
-}
-
-/*
- * Whether the flags that the block begins with are to be in engine_flags from the
- * start: unless they are overwritten before anything that may show them.
- */
-static bool shows_flags(const struct trans *t)
-{
-	const struct uop *u = &t->b->uop[0];
-
-	for (unsigned k = 0; k < 4; k++)
-		if (u->kind[k] == OPK_MEM)
-			return true;
-	return !overwrites_flags(u);
-}
-
 /* ---- edges ---- */
-
-static void flags_out(struct trans *t)
-{
-	struct emit *e = &t->e;
-
-	e_store(e, H_RAX, GPR_AT(X86_RAX));
-	E_RAW(e, "\x9f\x0f\x90\xc0");                        /* lahf; seto al */
-	e_ctx(e, false, 0x89, H_RAX, CPU_AT(engine_flags));
-	e_load(e, H_RAX, GPR_AT(X86_RAX));
-}
-
-void flags_in(struct trans *t)
-{
-	struct emit *e = &t->e;
-
-	e_store(e, H_RAX, GPR_AT(X86_RAX));
-	e_ctx(e, false, 0x8b, H_RAX, CPU_AT(engine_flags));
-	E_RAW(e, "\x3c\x81\x9e");                            /* cmp al,81h; sahf */
-	e_load(e, H_RAX, GPR_AT(X86_RAX));
-}
 
 struct edge *new_edge(struct trans *t)
 {
@@ -158,21 +81,6 @@ void to_exit(struct trans *t, uint8_t op, uint64_t rip)
 void to_careful(struct trans *t, uint8_t op)
 {
 	new_exit(t, op, t->lin + t->u->off, ENTRY_SAVED, true);
-}
-
-void flags_free(struct trans *t)
-{
-	if (!t->saved)
-		flags_out(t);
-	t->saved = t->spilled = true;
-}
-
-void flags_again(struct trans *t)
-{
-	if (t->live)
-		flags_in(t);
-	t->stale = !t->live;
-	t->spilled = false;
 }
 
 static void call_step(struct trans *t, const struct uop *u, unsigned held)
@@ -253,19 +161,6 @@ static void emit_edges(struct trans *t)
 }
 
 /* ---- one instruction ---- */
-
-/* Host flags are brought back for what reads them, and for what changes only some. */
-static void flags_before(struct trans *t)
-{
-	const struct x86_row *row = &x86_rows[t->u->row];
-	uint32_t w = (row->flags_written | row->flags_undefined) & X86_ARITH;
-
-	t->live = t->live_in[t->n] || (w && (w != X86_ARITH || keeps_flags_at_0(row)));
-	if (t->live && t->stale) {
-		flags_in(t);
-		t->stale = false;
-	}
-}
 
 bool decode_again(struct trans *t, unsigned n)
 {
