@@ -105,6 +105,78 @@ static void test_flags_between(void)
 	fake_free(f);
 }
 
+/* Runs @n bytes of code and what follows; RAX, RBX, RCX and R9 are set. */
+static void run_producer(struct fake *f, const uint8_t *code, size_t n, const uint8_t *rest, size_t m)
+{
+	memcpy(f->ram + CODE, code, n);
+	memcpy(f->ram + CODE + n, rest, m);
+	f->engine->forget(f->c);
+	f->c->rip = CODE;
+	f->c->gpr[X86_RAX] = 0x8000000080000083;
+	f->c->gpr[X86_RBX] = 0x7fffffff7fffff7f;
+	f->c->gpr[X86_RCX] = 0xffffffffffffffff;
+	f->c->gpr[9] = 0x0123456789abcdef;
+	f->c->gpr[X86_RDI] = RAM_SIZE;
+	f->c->gpr[X86_RSI] = DATA;
+	f->c->gpr[X86_RSP] = STACK;
+	x86_arith_set(f->c, X86_CF | X86_PF);
+}
+
+/* Flags that are overwritten at once show in a fault in between. */
+static void test_flags_at_fault(void)
+{
+	static const struct {
+		uint8_t n, code[12];
+	} producer[] = {
+		{ 3, { 0x48, 0x39, 0xd8 } },             /* cmp rax,rbx */
+		{ 2, { 0x3c, 0x7f } },                   /* cmp al,7fh */
+		{ 2, { 0x84, 0xe0 } },                   /* test al,ah */
+		{ 3, { 0x4c, 0x85, 0xc8 } },             /* test rax,r9 */
+		{ 3, { 0x66, 0x21, 0xd8 } },             /* and ax,bx */
+		{ 2, { 0x30, 0xd8 } },                   /* xor al,bl */
+		{ 3, { 0x49, 0x09, 0xc1 } },             /* or r9,rax */
+		{ 2, { 0x33, 0x06 } },                   /* xor eax,[rsi] */
+		{ 4, { 0x48, 0x83, 0xc0, 0xfd } },       /* add rax,-3 */
+		{ 5, { 0x2d, 0x00, 0x00, 0x01, 0x80 } }, /* sub eax,80010000h */
+		{ 3, { 0x48, 0x01, 0xd8 } },             /* add rax,rbx */
+		{ 3, { 0x44, 0x29, 0xc8 } },             /* sub eax,r9d */
+		{ 3, { 0x48, 0x01, 0xc0 } },             /* add rax,rax */
+		{ 2, { 0x29, 0xc0 } },                   /* sub eax,eax */
+		{ 3, { 0x48, 0x2b, 0x06 } },             /* sub rax,[rsi] */
+		{ 3, { 0x4c, 0x03, 0x0e } },             /* add r9,[rsi] */
+		{ 3, { 0x48, 0xf7, 0xd8 } },             /* neg rax */
+		{ 3, { 0xc1, 0xe8, 0x08 } },             /* shr eax,8 */
+		{ 4, { 0x48, 0xc1, 0xe0, 0x01 } },       /* shl rax,1 */
+		{ 3, { 0x41, 0xd1, 0xf9 } },             /* sar r9d,1 */
+		{ 6, { 0x48, 0x01, 0xd8, 0xbb, 0, 0 } }, /* add rax,rbx; mov ebx,0: two bytes more */
+		{ 5, { 0x48, 0x29, 0xd8, 0x89, 0xc8 } }, /* sub rax,rbx; mov eax,ecx */
+		{ 5, { 0x48, 0x39, 0xd8, 0x89, 0xc8 } }, /* cmp rax,rbx; mov eax,ecx */
+		{ 5, { 0xc1, 0xe8, 0x03, 0x89, 0xc8 } }, /* shr eax,3; mov eax,ecx */
+		{ 6, { 0xc1, 0xe8, 0x03, 0x41, 0x01, 0xd9 } },   /* shr eax,3; add r9d,ebx */
+	};
+	/* mov rdx,[rdi]; test ecx,ecx; hlt, and for the case that the end faults: add rbx,[rdi]; hlt */
+	static const uint8_t hlt[] = { HLT }, load[] = { 0x48, 0x8b, 0x17, 0x85, 0xc9, HLT }, add[] = { 0x48, 0x03, 0x1f, HLT };
+	struct fake *f = start();
+
+	for (unsigned i = 0; i < 2 * G_N_ELEMENTS(producer); i++) {
+		const uint8_t *code = producer[i / 2].code;
+		uint8_t n = producer[i / 2].n, long_code[16] = { 0 };
+		uint32_t flags;
+
+		if (code[3] == 0xbb)
+			n = 8;
+		memcpy(long_code, code, 12);
+		put64(f, DATA, 0xfedcba9876543210);
+		run_producer(f, long_code, n, hlt, sizeof hlt);
+		run_to_hlt(f, CODE + n);
+		flags = x86_arith_get(f->c);
+		run_producer(f, long_code, n, i & 1 ? add : load, i & 1 ? sizeof add : sizeof load);
+		run_to_fault(f, X86_PFAULT, CODE + n);
+		g_assert_cmphex(get64(f, f->c->gpr[X86_RSP] + 24) & X86_ARITH, ==, flags);
+	}
+	fake_free(f);
+}
+
 static void test_across_pages(void)
 {
 	struct fake *f = start();
@@ -781,6 +853,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/interp/block/call", test_call);
 	g_test_add_func("/interp/block/long", test_long);
 	g_test_add_func("/interp/block/flags-between", test_flags_between);
+	g_test_add_func("/interp/block/flags-at-fault", test_flags_at_fault);
 	g_test_add_func("/interp/block/across-pages", test_across_pages);
 	g_test_add_func("/interp/block/alias", test_alias);
 	g_test_add_func("/interp/block/remap", test_remap);

@@ -16,6 +16,21 @@ bool keeps_flags_at_0(const struct x86_row *row)
 	}
 }
 
+/* The same for one of which the count may be known. */
+bool keeps_flags(const struct uop *u)
+{
+	const struct x86_row *row = &x86_rows[u->row];
+
+	if (!keeps_flags_at_0(row))
+		return false;
+	switch (row->handler) {
+	case H_shl: case H_shr: case H_sar:
+		return !(u->opcode == 0xd0 || u->opcode == 0xd1 || (u->kind[1] == OPK_IMM && u->imm & 31));
+	default:
+		return true;
+	}
+}
+
 /* Backwards: what is read before it is written.  At exits flags count too, but engine_flags will do there. */
 void find_live(struct trans *t)
 {
@@ -27,7 +42,7 @@ void find_live(struct trans *t)
 		const struct x86_row *row = &x86_rows[u->row];
 		uint32_t kills = row->flags_written | row->flags_undefined;
 
-		if (keeps_flags_at_0(row))
+		if (keeps_flags(u))
 			kills = 0;
 		live = ((live & ~kills) | row->flags_read) & X86_ARITH;
 		t->live_in[i] = live;
@@ -79,19 +94,37 @@ void flags_in(struct trans *t)
 	e_load(e, H_RAX, GPR_AT(X86_RAX));
 }
 
+void flags_found(struct trans *t)
+{
+	if (!t->lost)
+		return;
+	make_flags(t, t->lost - 1u);
+	t->lost = 0;
+	if (!decode_again(t, t->n))
+		t->e.full = true;
+}
+
 void flags_free(struct trans *t)
 {
-	if (!t->saved)
-		flags_out(t);
-	t->saved = t->spilled = true;
+	if (!t->lost && !t->saved) {
+		if (t->use[t->n]) {
+			t->lost = t->use[t->n];
+		} else {
+			flags_out(t);
+			t->saved = true;
+		}
+	}
+	t->spilled = true;
 }
 
 void flags_again(struct trans *t)
 {
+	t->spilled = false;
+	if (t->lost)
+		return;
 	if (t->live)
 		flags_in(t);
 	t->stale = !t->live;
-	t->spilled = false;
 }
 
 void flags_before(struct trans *t)
@@ -99,7 +132,9 @@ void flags_before(struct trans *t)
 	const struct x86_row *row = &x86_rows[t->u->row];
 	uint32_t w = (row->flags_written | row->flags_undefined) & X86_ARITH;
 
-	t->live = t->live_in[t->n] || (w && (w != X86_ARITH || keeps_flags_at_0(row)));
+	t->live = t->live_in[t->n] || (w && (w != X86_ARITH || keeps_flags(t->u)));
+	if (t->live && t->lost)
+		flags_found(t);
 	if (t->live && t->stale) {
 		flags_in(t);
 		t->stale = false;

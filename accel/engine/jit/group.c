@@ -31,12 +31,6 @@ static void close_all(struct open *o)
 
 /* ---- what an instruction does to the registers ---- */
 
-static void written(struct open *o, const struct x86_opnd *op)
-{
-	if (op->kind == OPK_GPR)
-		close_group(o, op->reg);
-}
-
 static bool moves_rsp(const struct x86_insn *i, int32_t *by)
 {
 	int64_t imm = (int64_t)i->imm;
@@ -65,44 +59,51 @@ static bool moves_rsp(const struct x86_insn *i, int32_t *by)
 	}
 }
 
-/* Closes the groups of the registers that *i writes. */
-static void registers_written(struct open *o, const struct x86_insn *i)
+static uint32_t bit_of(const struct x86_opnd *op) { return op->kind == OPK_GPR ? 1u << op->reg : 0; }
+
+/* The general registers that *i may write, a bit each. */
+static uint32_t writes_gprs(const struct x86_insn *i)
+{
+	const uint32_t first = bit_of(&i->op[0]);
+	uint32_t all = 0;
+
+	switch (i->row->handler) {
+	case H_cmp: case H_test: case H_bt: case H_nop: case H_jcc:
+		return 0;
+	case H_add: case H_or: case H_adc: case H_sbb: case H_and: case H_sub: case H_xor: case H_mov: case H_movzx:
+	case H_movsx: case H_movsxd: case H_lea: case H_inc: case H_dec: case H_neg: case H_not: case H_imul2: case H_imul3:
+	case H_shl: case H_shr: case H_sar: case H_rol: case H_ror: case H_rcl: case H_rcr: case H_shld: case H_shrd:
+	case H_setcc: case H_cmovcc: case H_bswap:
+		return first;
+	case H_xchg:
+		return first | bit_of(&i->op[1]);
+	case H_push:
+		return 1 << X86_RSP;
+	case H_pop:
+		return 1 << X86_RSP | first;
+	case H_imul1: case H_mul: case H_cbw: case H_cwd: case H_div: case H_idiv:
+		return 1 << X86_RAX | 1 << X86_RDX;
+	}
+	if (!(i->row->attrs & (ROW_SSE | ROW_AVX | ROW_MMX | ROW_X87)))
+		return ~0u;
+	for (unsigned n = 0; n < i->opcount; n++)
+		all |= bit_of(&i->op[n]);
+	/* Of these some name no register that they write: RAX by FNSTSW, RCX by PCMPISTRI. */
+	return all | 1 << X86_RAX | 1 << X86_RCX;
+}
+
+/* Closes the groups of the registers that *i writes: @gprs. */
+static void registers_written(struct open *o, const struct x86_insn *i, uint32_t gprs)
 {
 	int32_t by;
 
 	if (moves_rsp(i, &by)) {
 		o->moved[X86_RSP] += by;
-		if (i->row->handler == H_pop)
-			written(o, &i->op[0]);
-		return;
+		gprs &= ~(1u << X86_RSP);
 	}
-	switch (i->row->handler) {
-	case H_cmp: case H_test: case H_bt: case H_nop: case H_jcc:
-		return;
-	case H_add: case H_or: case H_adc: case H_sbb: case H_and: case H_sub: case H_xor: case H_mov: case H_movzx:
-	case H_movsx: case H_movsxd: case H_lea: case H_inc: case H_dec: case H_neg: case H_not: case H_imul2: case H_imul3:
-	case H_shl: case H_shr: case H_sar: case H_rol: case H_ror: case H_rcl: case H_rcr: case H_shld: case H_shrd:
-	case H_setcc: case H_cmovcc: case H_bswap:
-		written(o, &i->op[0]);
-		return;
-	case H_xchg:
-		written(o, &i->op[0]);
-		written(o, &i->op[1]);
-		return;
-	case H_imul1: case H_mul: case H_cbw: case H_cwd: case H_div: case H_idiv:
-		close_group(o, X86_RAX);
-		close_group(o, X86_RDX);
-		return;
-	}
-	if (!(i->row->attrs & (ROW_SSE | ROW_AVX | ROW_MMX | ROW_X87))) {
-		close_all(o);
-		return;
-	}
-	/* Of these some name no register that they write: RAX by FNSTSW, RCX by PCMPISTRI. */
-	close_group(o, X86_RAX);
-	close_group(o, X86_RCX);
-	for (unsigned n = 0; n < i->opcount; n++)
-		written(o, &i->op[n]);
+	for (unsigned r = 0; r < REGS; r++)
+		if (gprs >> r & 1)
+			close_group(o, r);
 }
 
 /* ---- accesses ---- */
@@ -193,13 +194,15 @@ void plan_groups(struct trans *t)
 	close_all(&o);
 	for (n = 0; n < t->count; n++) {
 		t->plan[n].group = -1;
+		t->gprs[n] = ~0u;
 		if (!decode_again(t, n)) {
 			close_all(&o);
 			continue;
 		}
+		t->gprs[n] = writes_gprs(&t->insn);
 		if (insn_reach(&t->insn, &a))
 			join(t, &o, &a, &t->plan[n]);
-		registers_written(&o, &t->insn);
+		registers_written(&o, &t->insn, t->gprs[n]);
 	}
 	for (n = 0; n < t->count; n++)
 		if (t->plan[n].group >= 0 && t->group[t->plan[n].group].members < 2)

@@ -20,6 +20,7 @@ struct edge {
 	uint64_t rip;            /* exit: guest address */
 	const struct uop *uop;   /* step; NULL: exit */
 	bool spilled;            /* step: the flags are in engine_flags, not in the host's */
+	uint8_t lost;            /* as in struct trans: comes before both */
 	bool saved;              /* exit: the flags are in engine_flags */
 	bool link;               /* exit: may be chained */
 	bool far;                /* exit: to another page, by a jump of its own that may be chained */
@@ -39,6 +40,17 @@ struct group {
 	bool active;             /* engine_group has it */
 	uint8_t align;           /* a multiple of this has been found at @aligned */
 	int32_t aligned;
+};
+
+/*
+ * Flags that are overwritten before anybody reads them show only if an instruction in
+ * between faults.  If they can be made again from what the registers hold, a check need
+ * not save them: the edge makes them.
+ */
+struct recipe {
+	uint8_t kind;            /* recipe.c */
+	bool old;                /* it needs the destination's old value */
+	uint8_t slot;            /* of engine_was, for that */
 };
 
 /* The memory operand of one instruction of the block. */
@@ -63,6 +75,10 @@ struct trans {
 	struct plan plan[BLOCK_MAX];
 	struct group group[JIT_GROUPS];
 	unsigned groups;
+	uint32_t gprs[BLOCK_MAX];         /* plan_groups(): general registers that each may write */
+	struct recipe recipe[BLOCK_MAX];  /* how to make the flags of each once more */
+	uint8_t use[BLOCK_MAX];           /* 1 + whose recipe the checks of each may rely on, 0 none */
+	bool poll[BLOCK_MAX];             /* look at `pending` before it: the jump back behind it need not */
 	/* The instruction being translated; bytes: a copy, another processor may be writing there. */
 	unsigned n;
 	const struct uop *u;
@@ -74,6 +90,9 @@ struct trans {
 	 * engine_flags then.  saved: engine_flags has them.  stale: only engine_flags has.
 	 */
 	bool saved, stale, spilled;       /* spilled: between flags_free() and flags_again() */
+	uint8_t lost;                     /* 1 + whose recipe makes the flags, which are nowhere; 0: no such */
+	uint8_t slot;                     /* of the recipe at work */
+	bool polled;
 	uint8_t held;                     /* HELD_*: guest state that is in host registers here */
 	uint8_t mmu;                      /* enum x86_mmu of accesses here */
 	bool smap;                        /* of the variant */
@@ -120,8 +139,19 @@ void find_live(struct trans *t);
  * start: unless they are overwritten before anything that may show them.
  */
 bool shows_flags(const struct trans *t);
+/* At an instruction's beginning: flags that are nowhere are in the host's again. */
+void flags_found(struct trans *t);
+/* A shift that may be by 0, and then changes no flag. */
+bool keeps_flags(const struct uop *u);
 /* Before an instruction: brings back to the host what reads flags or changes only some; sets t->live. */
 void flags_before(struct trans *t);
+
+/* recipe.c: which recipes there are, and where they serve; behind plan_groups() and find_live(). */
+void plan_recipes(struct trans *t);
+/* Host flags := those of instruction @q, by its recipe.  Uses S0 and S1; destroys t->insn. */
+void make_flags(struct trans *t, unsigned q);
+/* Before instruction t->n, decoded, is emitted: keeps what its recipe needs. */
+void keep_old(struct trans *t);
 
 /* ---- access.c ---- */
 

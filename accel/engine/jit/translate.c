@@ -23,7 +23,8 @@ struct edge *to_step(struct trans *t, uint8_t op)
 		e8(&t->e, 0x0f);
 	e8(&t->e, op);
 	e32(&t->e, 0);
-	*d = (struct edge){ .site = t->e.at - 4, .uop = t->u, .spilled = t->spilled, .held = t->held };
+	*d = (struct edge){ .site = t->e.at - 4, .uop = t->u, .spilled = t->spilled, .lost = t->lost,
+			    .held = t->held };
 	return d;
 }
 
@@ -32,7 +33,7 @@ static unsigned entry_for(const struct trans *t, uint64_t rip)
 {
 	if ((rip ^ t->lin) & X86_PAGE_MASK || t->b->code2)
 		return ENTRY_CHECKED;
-	if (rip <= t->lin + t->u->off)
+	if (rip <= t->lin + t->u->off && !t->polled)
 		return t->saved ? ENTRY_POLL_SAVED : ENTRY_POLL;
 	return t->stale ? ENTRY_SAVED : ENTRY_FAST;
 }
@@ -53,17 +54,18 @@ static void jump_aligned(struct trans *t, uint8_t op)
 static void new_exit(struct trans *t, uint8_t op, uint64_t rip, unsigned entry, bool careful)
 {
 	struct edge *d = new_edge(t);
-	bool far = entry == ENTRY_CHECKED && op != 0xe9;
+	bool far = (entry == ENTRY_CHECKED && op != 0xe9) || t->lost;
 
 	if (far) {
-		e8(&t->e, 0x0f);
+		if (op != 0xe9)
+			e8(&t->e, 0x0f);
 		e8(&t->e, op);
 		e32(&t->e, 0);
 	} else {
 		jump_aligned(t, op);
 	}
 	*d = (struct edge){ .site = t->e.at - 4, .rip = rip, .link = true, .far = far, .saved = t->saved,
-			    .careful = careful, .entry = (uint8_t)entry, .held = t->held };
+			    .lost = t->lost, .careful = careful, .entry = (uint8_t)entry, .held = t->held };
 }
 
 void to_exit(struct trans *t, uint8_t op, uint64_t rip)
@@ -121,10 +123,8 @@ void jump_target(struct trans *t)
 }
 
 /* Out of translated code, until C links the jump at @site. */
-static void emit_leave(struct trans *t, const struct edge *d, uint32_t site)
+static void emit_leave(struct trans *t, const struct edge *d, uint32_t site, bool saved)
 {
-	bool saved = d->saved || d->far;
-
 	e_imm64(&t->e, H_S0, d->rip);
 	e_imm64(&t->e, H_S1, EXIT(d->link ? site : 0, d->held, d->entry, d->careful));
 	e8(&t->e, 0xe9);
@@ -136,22 +136,24 @@ static void emit_edge(struct trans *t, const struct edge *d)
 	uint32_t site = d->site;
 
 	e_patch(&t->e, site, t->e.at);
+	if (d->lost)
+		make_flags(t, d->lost - 1u);
 	if (d->uop) {
-		if (d->spilled)
+		if (d->spilled && !d->lost)
 			flags_in(t);
 		call_step(t, d->uop, d->held);
 		e8(&t->e, 0xe9);
 		e_rel(&t->e, d->back);
 		return;
 	}
+	if ((d->far || d->lost) && !d->saved)
+		flags_out(t);
 	if (d->far) {
-		if (!d->saved)
-			flags_out(t);
 		jump_aligned(t, 0xe9);
 		site = t->e.at - 4;
 		e_patch(&t->e, site, t->e.at);
 	}
-	emit_leave(t, d, site);
+	emit_leave(t, d, site, d->saved || d->far || d->lost);
 }
 
 static void emit_edges(struct trans *t)
@@ -171,11 +173,33 @@ bool decode_again(struct trans *t, unsigned n)
 	       t->insn.row->id == u->row && t->insn.len == u->len && !block_refuses(u);
 }
 
+/* Instead of at the jump back behind it: here flags need not be saved for it. */
+static void poll_before(struct trans *t)
+{
+	struct edge *d;
+
+	if (!t->poll[t->n] || !(t->saved || t->use[t->n]))
+		return;
+	flags_free(t);
+	d = new_edge(t);
+	E_RAW(&t->e, "\x83\xbc\x24");                        /* cmp dword [rsp+pending],0; jne */
+	e32(&t->e, CPU_AT(pending));
+	E_RAW(&t->e, "\x00\x0f\x85");
+	e32(&t->e, 0);
+	*d = (struct edge){ .site = t->e.at - 4, .rip = t->lin + t->u->off, .saved = t->saved, .lost = t->lost,
+			    .careful = t->careful, .held = t->held };
+	t->spilled = false;
+	t->stale = t->saved;
+	t->polled = true;
+}
+
 static bool translated(struct trans *t)
 {
 	if (t->b->code2 || !decode_again(t, t->n))
 		return false;
 	flags_before(t);
+	keep_old(t);
+	poll_before(t);
 	return try_integer(t) || try_bits(t) || try_branch(t) || try_vector(t) || try_x87(t) || try_special(t) || try_string(t) ||
 	       try_system(t);
 }
@@ -189,15 +213,20 @@ static void one(struct trans *t, unsigned n)
 	t->u = &t->b->uop[n];
 	t->host[n] = t->e.at;
 	row = &x86_rows[t->u->row];
+	t->polled &= row->handler == H_jcc;
 	if (translated(t)) {
 		((struct uop *)(uintptr_t)t->u)->spare |= UOP_NATIVE;
 		for (i = from; i < t->edges; i++)
 			t->edge[i].back = t->e.at;
-		if ((row->flags_written | row->flags_undefined) & X86_ARITH)
+		if ((row->flags_written | row->flags_undefined) & X86_ARITH) {
 			t->saved = t->stale = false;
+			t->lost = 0;
+		}
 		return;
 	}
 	/* Goes on behind it only if the handler says so. */
+	t->polled = false;
+	flags_found(t);
 	if (t->stale)
 		flags_in(t);
 	call_step(t, t->u, t->held);
@@ -319,8 +348,10 @@ bool jit_translate(struct x86_cpu *c, struct block *b, struct variant *v)
 	while (!block_is_end(&b->uop[t.count]))
 		t.count++;
 	find_live(&t);
-	if (!t.careful && !b->code2)
+	if (!t.careful && !b->code2) {
 		plan_groups(&t);
+		plan_recipes(&t);
+	}
 	emit_entries(&t, v);
 	body = t.e.at;
 	save = t.saved = shows_flags(&t);
