@@ -234,6 +234,7 @@ static enum x86_decode decode_across(struct x86_cpu *c, struct source *s, struct
 		lin2 = (uint32_t)lin2;
 	page = fetch_page(c, lin2);
 	s->b->code2 = page.code;
+	s->b->frame2 = page.host;
 	s->b->gen2 = x86_code_gen(page.code);
 	mark_code(c, page.code, s->b->gen2, 0);
 	x86_host_move(s->cross, s->page.host + s->offset, first);

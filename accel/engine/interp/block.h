@@ -35,6 +35,7 @@ struct block {
 	uint16_t bytes;
 	struct block *next;             /* same hash bucket */
 	const uint8_t *bytes_at;        /* the first byte in its frame */
+	const uint8_t *frame2;          /* with code2 */
 	struct variant *variant;        /* the translator's code for it */
 	struct uop uop[] __attribute__((aligned(64)));
 };

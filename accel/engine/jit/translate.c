@@ -164,11 +164,20 @@ static void emit_edges(struct trans *t)
 
 /* ---- one instruction ---- */
 
+static void copy_bytes(struct trans *t, const struct uop *u)
+{
+	unsigned left = 4096 - (t->b->offset + u->off), first = u->len < left ? u->len : left;
+
+	x86_host_move(t->bytes, t->b->bytes_at + u->off, first);
+	if (first < u->len)
+		x86_host_move(t->bytes + first, t->b->frame2, u->len - first);
+}
+
 bool decode_again(struct trans *t, unsigned n)
 {
 	const struct uop *u = &t->b->uop[n];
 
-	x86_host_move(t->bytes, t->b->bytes_at + u->off, u->len);
+	copy_bytes(t, u);
 	return x86_decode(&t->insn, t->bytes, u->len, t->c->mode) == X86_DECODED && t->insn.row &&
 	       t->insn.row->id == u->row && t->insn.len == u->len && !block_refuses(u);
 }
@@ -195,7 +204,7 @@ static void poll_before(struct trans *t)
 
 static bool translated(struct trans *t)
 {
-	if (t->b->code2 || !decode_again(t, t->n))
+	if (!decode_again(t, t->n))
 		return false;
 	flags_before(t);
 	keep_old(t);
