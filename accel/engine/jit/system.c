@@ -274,12 +274,19 @@ static bool emit_mov_from_seg(struct trans *t)
 {
 	const struct x86_insn *i = &t->insn;
 
-	if (i->op[0].kind != OPK_GPR || i->op[0].size < 4 || i->op[1].reg >= X86_SEG_COUNT)
+	if (i->op[1].reg >= X86_SEG_COUNT || i->prefix67 || (!i->has_mem && i->op[0].size < 4))
 		return false;
+	if (i->has_mem) {
+		lin_operand(t);
+		reach(t, 2, true);
+	}
 	E_RAW(&t->e, "\x44\x0f\xb7");                        /* movzx r10d,word [rsp+sel] */
 	e_mem(&t->e, H_S1, H_RSP, (int32_t)(CPU_AT(seg) + i->op[1].reg * sizeof(struct x86_seg) +
 					    offsetof(struct x86_seg, sel)));
-	result_s1(t, 0);
+	if (i->has_mem)
+		E_RAW(&t->e, "\x66\x45\x89\x11");            /* mov [r9],r10w */
+	else
+		result_s1(t, 0);
 	return true;
 }
 
