@@ -69,7 +69,7 @@ struct link {
 	uint32_t site, stub, next;
 };
 
-/* Target of indirect branches, at the low 16 bits of its address. */
+/* Target of indirect branches, at target_index(). */
 struct target {
 	uint64_t tag;                    /* lin + target_key() */
 	uint64_t host;                   /* ENTRY_CHECKED */
@@ -170,6 +170,14 @@ static inline uint32_t target_key_of(uint32_t mode, unsigned mmu, bool smap, uns
 	return (mode & 0x7fff & ~always) | held << 5 | (mode & X86_MODE_X87_TRAPS ? X86_MODE_VM : 0) |
 	       (mode & X86_MODE_SSE_TRAPS ? X86_MODE_FLAT : 0) | (mmu == X86_MMU_KERNEL_AC ? 0x8000 : 0) |
 	       (smap ? X86_MODE_CS32 : 0);
+}
+/*
+ * Code that runs now with vectors held and now without has a place for each.  Still no two
+ * pairs meet in one: keys of different held states differ by no multiple of 1 << 14.
+ */
+static inline uint32_t target_index(uint64_t lin, unsigned held)
+{
+	return (lin ^ held << 14) & (JIT_TARGETS - 1);
 }
 static inline bool smap_on(const struct x86_cpu *c) { return c->cr4 & CR4_SMAP; }
 static inline uint32_t target_key(const struct x86_cpu *c, unsigned held)

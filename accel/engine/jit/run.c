@@ -30,7 +30,7 @@ static void flags_to_host(struct x86_cpu *c)
 static const void *next_target(struct x86_cpu *c, unsigned held)
 {
 	struct jit *j = jit_of(c);
-	const struct target *to = &j->tables->target[c->rip & (JIT_TARGETS - 1)];
+	const struct target *to = &j->tables->target[target_index(c->rip, held)];
 
 	if (!nothing_pending(c) || j->dropped != c->count.dropped || c->activity != X86_ACTIVE || c->interrupt_shadow ||
 	    (c->mode & (X86_MODE_CS64 | X86_MODE_STEP)) != X86_MODE_CS64 || (j->in.intr_waiting && c->eflags & X86_IF))

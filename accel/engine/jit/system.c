@@ -394,7 +394,7 @@ static bool emit_syscall(struct trans *t)
 		to_step(t, 0x84);
 	}
 	e_load(e, H_S0, CPU_AT(lstar));
-	probe_target_as(t, target_key_of(mode_at(t, 0), mmu, t->smap, 0));
+	probe_target_as(t, target_key_of(mode_at(t, 0), mmu, t->smap, 0), 0);
 	e_store(e, H_S1, CPU_AT(engine_place));
 	e_imm64(e, H_RCX, t->lin + t->u->off + t->insn.len);
 	whole_flags(t);
@@ -422,7 +422,7 @@ static bool emit_sysret(struct trans *t)
 	check_waiting(t);
 	e_mov(e, H_S0, H_RCX);
 	check_canonical(t);
-	probe_target_as(t, target_key_of(mode_at(t, 3), X86_MMU_USER, t->smap, 0));
+	probe_target_as(t, target_key_of(mode_at(t, 3), X86_MMU_USER, t->smap, 0), 0);
 	e_store(e, H_S1, CPU_AT(engine_place));
 	e_ctx(e, false, 0x8b, H_S0, GPR_AT(X86_R11));
 	E_RAW(e, "\x41\x81\xe1");                            /* and r9d,... */

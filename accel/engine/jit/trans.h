@@ -119,7 +119,7 @@ void to_careful(struct trans *t, uint8_t op);
  * jump_target() goes to place S1.
  */
 void probe_target(struct trans *t);
-void probe_target_as(struct trans *t, uint32_t key);
+void probe_target_as(struct trans *t, uint32_t key, unsigned held);
 void jump_target(struct trans *t);
 /* Decodes instruction @n into t->insn and t->bytes; false: what the interpreter has is something else. */
 bool decode_again(struct trans *t, unsigned n);

@@ -93,12 +93,16 @@ static void call_step(struct trans *t, const struct uop *u, unsigned held)
 	e_rel(&t->e, t->j->thunk_step[held]);
 }
 
-void probe_target_as(struct trans *t, uint32_t key)
+void probe_target_as(struct trans *t, uint32_t key, unsigned held)
 {
 	struct emit *e = &t->e;
 	struct edge *d = new_edge(t);
 
 	E_RAW(e, "\x45\x0f\xb7\xd1");                        /* movzx r10d,r9w */
+	if (held) {
+		E_RAW(e, "\x41\x81\xf2");                    /* xor r10d,... */
+		e32(e, target_index(0, held));
+	}
 	E_RAW(e, "\x41\xc1\xe2\x04");                        /* shl r10d,4 */
 	E_RAW(e, "\x4d\x8d\x89");                            /* lea r9,[r9+key] */
 	e32(e, key);
@@ -111,7 +115,7 @@ void probe_target_as(struct trans *t, uint32_t key)
 
 void probe_target(struct trans *t)
 {
-	probe_target_as(t, target_key_of(t->c->mode, t->mmu, t->smap, t->held));
+	probe_target_as(t, target_key_of(t->c->mode, t->mmu, t->smap, t->held), t->held);
 }
 
 void jump_target(struct trans *t)

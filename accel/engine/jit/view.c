@@ -35,7 +35,7 @@ void target_put(struct x86_cpu *c, const struct variant *v)
 {
 	struct jit *j = jit_of(c);
 
-	j->tables->target[v->lin & (JIT_TARGETS - 1)] =
+	j->tables->target[target_index(v->lin, v->held)] =
 		(struct target){ v->lin + target_key(c, v->held), entry_at(j, v) };
 }
 
@@ -65,7 +65,7 @@ void link_exit(struct jit *j, uint32_t site, struct variant *v, unsigned entry)
 
 static void variant_kill(struct jit *j, struct variant *v)
 {
-	uint32_t i = v->lin & (JIT_TARGETS - 1);
+	uint32_t i = target_index(v->lin, v->held);
 
 	if (v->dead)
 		return;
