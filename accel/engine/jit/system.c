@@ -300,18 +300,44 @@ static void read_tsc(struct x86_cpu *c)
 	c->gpr[X86_RDX] = v >> 32;
 }
 
+static void call_read_tsc(struct trans *t)
+{
+	e_imm64(&t->e, H_S0, (uint64_t)(uintptr_t)read_tsc);
+	e8(&t->e, 0xe8);
+	e_rel(&t->e, t->j->thunk_call);
+}
+
+/* RDX and RAX are the guest's, which this instruction writes. */
+static void host_tsc(struct trans *t, bool ordered)
+{
+	struct emit *e = &t->e;
+
+	e_imm64(e, H_S0, (uint64_t)(uintptr_t)t->c->tsc_stopped);
+	e_imm64(e, H_S1, (uint64_t)(uintptr_t)t->c->tsc_offset);
+	E_RAW(e, "\x41\x80\x39\x00");                        /* cmp byte [r9],0 */
+	to_step(t, 0x85);
+	if (ordered)
+		E_RAW(e, "\x0f\xae\xe8");                    /* lfence */
+	E_RAW(e, "\x0f\x31\x48\xc1\xe2\x20");                /* rdtsc; shl rdx,32 */
+	E_RAW(e, "\x48\x09\xd0\x49\x03\x02");                /* or rax,rdx; add rax,[r10] */
+	e_ctx(e, true, 0x03, H_RAX, CPU_AT(tsc_adjust));
+	E_RAW(e, "\x48\x89\xc2\x48\xc1\xea\x20");            /* mov rdx,rax; shr rdx,32 */
+	E_RAW(e, "\x89\xc0");                                /* mov eax,eax */
+}
+
 static bool emit_rdtsc(struct trans *t, bool p)
 {
-	if (t->held)
+	if (t->held && !t->c->tsc_offset)
 		return false;
 	flags_free(t);
 	if (t->c->mode & X86_MODE_CPL) {
 		ctx_test(t, CPU_AT(cr4), CR4_TSD);
 		to_step(t, 0x85);
 	}
-	e_imm64(&t->e, H_S0, (uint64_t)(uintptr_t)read_tsc);
-	e8(&t->e, 0xe8);
-	e_rel(&t->e, t->j->thunk_call);
+	if (t->c->tsc_offset)
+		host_tsc(t, p);
+	else
+		call_read_tsc(t);
 	if (p)
 		e_ctx(&t->e, false, 0x8b, H_RCX, CPU_AT(tsc_aux));
 	flags_again(t);

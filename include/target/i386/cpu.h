@@ -450,6 +450,12 @@ struct x86_cpu {
 	struct x86_counts count;
 	const struct x86_ops *ops;
 	void *opaque;
+	/*
+	 * Set behind x86_init() if ops->tsc is the host's counter plus *tsc_offset unless
+	 * *tsc_stopped: translated code then reads it without a call.  Else NULL.
+	 */
+	const _Atomic uint64_t *tsc_offset;
+	const _Atomic bool *tsc_stopped;
 	const struct x86_model *model;  /* not owned */
 	/*
 	 * Data and port breakpoints of DR0..DR3 that are on (bit each), and those that
