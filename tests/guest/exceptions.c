@@ -437,6 +437,135 @@ static void shadows(void)
 	check(irq_count == 1 && irq_ip == (unsigned long)hlt_1, "STI; HLT: the interrupt wakes it with RIP behind HLT");
 }
 
+/* STI is the last byte of a page. */
+extern const char page_sti[], page_sti_2[];
+asm(".pushsection .text.page_sti, \"ax\"\n.balign 4096\n.skip 4095, 0x90\n"
+    "page_sti: sti\nnop\npage_sti_2: nop; nop; cli; ret\n.popsection");
+extern const char same_2[], popf_clear[];
+
+/* The interrupt is asked for and let in within one stretch of code. */
+static void shadows_of_one_block(void)
+{
+	volatile uint32_t *icr = (volatile uint32_t *)(0xfee00000ul + APIC_ICR);
+	const uint32_t self = ICR_SELF | ICR_ASSERT | SELF_VECTOR;
+
+	cli();
+	irq_count = 0;
+	asm volatile("movl %1, %0; sti; nop\nsame_2: nop; nop; nop; cli" : "=m"(*icr) : "r"(self) : "memory");
+	check(irq_count == 1 && irq_ip >= (unsigned long)same_2,
+	      "interrupt asked for right before STI: not before the next instruction is done");
+	irq_count = 0;
+	asm volatile("movl %1, %0; sti; cli; nop; sti; cli; nop" : "=m"(*icr) : "r"(self) : "memory");
+	check_eq(irq_count, 0, "STI; CLI twice: none");
+	asm volatile("sti; nop; nop; cli" : : : "memory");
+	check_eq(irq_count, 1, "then it comes");
+	pend_irq();
+	asm volatile("call page_sti" : : : "memory");
+	check(irq_count == 1 && irq_ip == (unsigned long)page_sti_2, "STI at the end of a page");
+	pend_irq();
+	asm volatile("sti; pushfq; popq %%rax\npopf_clear: nop; cli" : : : "memory", "rax");
+	check(irq_count == 1 && irq_ip < (unsigned long)popf_clear, "STI; PUSHF");
+}
+
+/* ---- flags ---- */
+
+CODE(user_popf_rdi, "pushq %rdi; popfq; pushfq; popq %rax" USER_EXIT);
+CODE(user_sti, "sti; nop" USER_EXIT);
+CODE(user_stac, "stac" USER_EXIT);
+enum { F_ALL = F_CF | F_PF | F_AF | F_ZF | F_SF | F_OF };
+
+static unsigned long through_popf(unsigned long flags)
+{
+	asm volatile("pushq %0; popfq; pushfq; popq %0; pushq $2; popfq" : "+r"(flags) : : "cc", "memory");
+	return flags;
+}
+
+static void flags(void)
+{
+	static const unsigned long kept = F_ALL | F_DF | F_IOPL | F_NT | F_AC | F_ID;
+	bool good = true;
+
+	for (unsigned n = 0; n < 64; n++) {
+		unsigned long f = (n & 1 ? F_CF : 0) | (n & 2 ? F_PF : 0) | (n & 4 ? F_AF : 0) | (n & 8 ? F_ZF : 0) |
+				  (n & 16 ? F_SF : 0) | (n & 32 ? F_OF : 0);
+
+		good = good && through_popf(f) == (f | 2);
+	}
+	check(good, "POPF and PUSHF keep all arithmetic flags");
+	check_eq(through_popf(kept), kept | 2, "POPF in ring 0 changes DF, IOPL, NT, AC, ID");
+	check_eq(through_popf(F_RF | F_VM | F_VIF | F_VIP | ~0ul << 22) & (F_RF | F_VM | F_VIF | F_VIP | ~0ul << 22), 0,
+		 "but neither RF, VM, VIF, VIP nor what is above");
+	check_eq(through_popf(0), 2, "and bit 1 is always set");
+	run_user(user_popf_rdi, F_IF | F_AC | F_ID | F_DF | F_CF, F_IOPL);
+	check_eq(event.frame.ax, F_IF | F_AC | F_ID | F_DF | F_CF | F_IOPL | 2,
+		 "POPF in ring 3 with IOPL 3 changes IF, not IOPL");
+	run_user(user_popf_rdi, F_ALL, F_IOPL | F_IF);
+	check_eq(event.frame.ax, F_ALL | F_IOPL | 2, "nor lowers it");
+	run_user(user_popf_rdi, F_IF | F_IOPL | F_ZF, 0);
+	check_eq(event.frame.ax, F_ZF | 2, "POPF in ring 3 with IOPL 0: no IF");
+	run_user(user_popf_rdi, F_OF, F_IF);
+	check_eq(event.frame.ax, F_OF | F_IF | 2, "and IF stays");
+	run_user(user_popf_rdi, F_TF, 0);
+	check(event.vector == DB && event.frame.ip > (unsigned long)user_alias(user_popf_rdi) + 2,
+	      "POPF that sets TF: #DB behind the next instruction");
+	run_user(user_sti, 0, 0);
+	check_user_fault(GP, 0, user_sti, 0, "STI in ring 3 with IOPL 0 is #GP(0)");
+	run_user(user_sti, 0, F_IOPL);
+	check(event.vector == USER_VECTOR && (event.frame.flags & F_IF), "STI in ring 3 with IOPL 3 sets IF");
+}
+
+/* ---- SMAP ---- */
+
+/* One piece of code for SMAP on and off. */
+static void __attribute__((noinline)) touch(const volatile uint32_t *p, const char *what, bool faults)
+{
+	TRY("movl (%0), %%eax", : : "r"(p) : "eax");
+	check(event.count == faults && (!faults || (event.vector == PF && event.error == E_P)),
+	      "%s: a read of a user page %s", what, faults ? "is #PF(1)" : "is allowed");
+}
+
+static void __attribute__((noinline)) touch_between(const volatile uint32_t *p, const char *what, bool faults)
+{
+	event_clear();
+	asm volatile("movq $772f, event_resume\n\tmovq $771f, event_start\n\tmovq %%rsp, event_sp\n"
+		     "stac; movl (%0), %%eax; clac; movl 4(%0), %%eax\n"
+		     "771: stac; movl 8(%0), %%ecx; clac; movl (%0), %%ecx\n"
+		     "772: clac; movq $0, event_resume" : : "r"(p) : "eax", "ecx");
+	check(event.count == faults && (!faults || event.vector == PF),
+	      "%s: STAC, read, CLAC, read %s", what, faults ? "faults" : "does not fault");
+}
+
+static void smap(void)
+{
+	const volatile uint32_t *p = user_alias(user_stack);
+
+	if (!(cpuid(7, 0).b & 1 << 20)) {
+		check_skip("no SMAP", "STAC and CLAC");
+		return;
+	}
+	run_user(user_stac, 0, 0);
+	check_user_fault(UD, 0, user_stac, 0, "STAC in ring 3 is #UD");
+	for (unsigned n = 0; n < 4; n++) {
+		bool on = n & 1;
+		const char *what = on ? "SMAP" : "no SMAP";
+
+		write_cr4(on ? read_cr4() | CR4_SMAP : read_cr4() & ~(unsigned long)CR4_SMAP);
+		touch(p, what, on);
+		touch_between(p, what, on);
+		asm volatile("stac" : : : "memory");
+		touch(p, "STAC", false);
+		check_eq(read_flags() & F_AC, F_AC, "STAC sets AC");
+		asm volatile("clac" : : : "memory");
+		check_eq(read_flags() & F_AC, 0, "CLAC clears AC");
+		touch(p, what, on);
+	}
+	asm volatile("pushfq; orl %0, (%%rsp); popfq" : : "i"(F_AC) : "cc", "memory");
+	touch(p, "SMAP, POPF that sets AC", false);
+	asm volatile("pushfq; andl %0, (%%rsp); popfq" : : "i"(~F_AC) : "cc", "memory");
+	touch(p, "SMAP, POPF that clears AC", true);
+	write_cr4(read_cr4() & ~(unsigned long)CR4_SMAP);
+}
+
 static volatile unsigned nmi_count, nmi_nested, nmi_depth;
 static void note_nmi(struct frame *f)
 {
@@ -533,5 +662,8 @@ void guest_main(void)
 	control_registers();
 	alignment();
 	shadows();
+	shadows_of_one_block();
+	flags();
+	smap();
 	nmi();
 }

@@ -23,6 +23,8 @@ asm(".pushsection .text\n"
     "sysenter_target: note; sysexitq\n.popsection");
 
 CODE(user_syscall, "movq $0x1111, %rbx; syscall; movq %rcx, %rdx; pushfq; popq %rax" USER_EXIT);
+CODE(user_syscall_cli, "syscall; cli" USER_EXIT);
+CODE(user_syscall_unaligned, "syscall; movl 1(%rsp), %eax" USER_EXIT);
 CODE(user_sysret, "sysretq" USER_EXIT);
 CODE(user_sysenter, "movq %rsp, %rcx; leaq 1f(%rip), %rdx; sysenter; ud2; 1: pushfq; popq %rax" USER_EXIT);
 CODE(user_swapgs, "swapgs" USER_EXIT);
@@ -40,6 +42,42 @@ static void note_step(struct frame *f)
 	write_dr6(0xffff0ff0);
 	if (steps > 3)
 		f->flags &= ~(uint64_t)F_TF;
+}
+
+enum { F_ALL = F_CF | F_PF | F_AF | F_ZF | F_SF | F_OF, INTEL = 0x756e6547 };
+
+/* Each set of flags there and back; those of SFMASK are clear in between. */
+static void syscall_flags(void)
+{
+	static const unsigned long more[] = { 0, F_IOPL, F_AC, F_NT, F_ID, F_DF, F_IF };
+	uint64_t mask = rdmsr(MSR_SFMASK);
+	bool back = true, inside = true;
+
+	for (unsigned n = 0; n < 2 * ARRAY_SIZE(more); n++) {
+		wrmsr(MSR_SFMASK, n & 1 ? F_ALL | F_IF | F_TF | F_DF | F_NT | F_AC : mask);
+		for (unsigned k = 0; k < 6; k++) {
+			static const uint16_t bits[] = { 0, F_CF | F_ZF, F_PF | F_SF, F_AF | F_OF, F_OF, F_ALL };
+			unsigned long f = more[n / 2] | bits[k];
+
+			run_user(user_syscall, 0, f);
+			back = back && event.vector == USER_VECTOR && event.frame.ax == (f | 2) &&
+			       entry_seen.r11 == (f | 2);
+			inside = inside && entry_seen.flags == ((f & ~rdmsr(MSR_SFMASK)) | 2);
+		}
+	}
+	check(back, "SYSCALL and SYSRET bring every flag back");
+	check(inside, "SYSCALL clears just the flags of SFMASK");
+	run_user(user_syscall_cli, 0, F_IF | F_IOPL);
+	check(event.vector == USER_VECTOR && !(event.frame.flags & F_IF), "SYSRET brings IOPL 3 back: CLI works");
+	run_user(user_syscall_cli, 0, F_IF);
+	check_user_fault(GP, 0, user_syscall_cli, 2, "and IOPL 0: CLI is #GP(0)");
+	write_cr0(read_cr0() | CR0_AM);
+	run_user(user_syscall_unaligned, 0, F_AC);
+	check_user_fault(AC, 0, user_syscall_unaligned, 2, "SYSRET brings AC back: #AC(0)");
+	run_user(user_syscall_unaligned, 0, 0);
+	check(event.vector == USER_VECTOR, "and its absence");
+	write_cr0(read_cr0() & ~(unsigned long)CR0_AM);
+	wrmsr(MSR_SFMASK, mask);
 }
 
 static void syscalls(void)
@@ -67,6 +105,11 @@ static void syscalls(void)
 	check(event.frame.cs == SEL_USER_CODE && event.frame.ss == SEL_USER_DATA, "SYSRET: CS is STAR[63:48] + 16, SS + 8, RPL 3");
 	run_user(user_sysret, 0, 0);
 	check_user_fault(GP, 0, user_sysret, 0, "SYSRET in ring 3: #GP(0)");
+	syscall_flags();
+	if (cpuid(0, 0).b == INTEL) {
+		TRY("sysretq", : : "c"(NON_CANONICAL));
+		check_fault(GP, 0, "SYSRET to a non-canonical address: #GP(0) in ring 0");
+	}
 	handler[DB] = note_step;
 	steps = 0;
 	run_user(user_step_syscall, 0, F_TF);
@@ -219,6 +262,10 @@ static void segments(void)
 	wrmsr(MSR_FS_BASE, 0x123456789);
 	run_user(user_fsgsbase, 0, 0);
 	check(event.vector == USER_VECTOR && event.frame.ax == 0x123456789, "RDFSBASE in ring 3");
+	asm volatile("wrgsbase %1; rdgsbase %0" : "=r"(v) : "r"(0xffff800000001234));
+	check(v == 0xffff800000001234 && rdmsr(MSR_GS_BASE) == v, "WRGSBASE and RDGSBASE");
+	asm volatile("wrgsbase %k1; rdgsbase %k0" : "=r"(v) : "r"(0x1122334455667788));
+	check(v == 0x55667788 && rdmsr(MSR_GS_BASE) == v, "with 32 bits the upper half is 0");
 	TRY("wrfsbase %0", : : "r"(NON_CANONICAL));
 	check_fault(GP, 0, "WRFSBASE of a non-canonical address: #GP(0)");
 	write_cr4(read_cr4() & ~(uint64_t)CR4_FSGSBASE);
