@@ -2,11 +2,9 @@
 #include "frames.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <gio/gio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "accel/engine/engine.h"
 
@@ -20,6 +18,25 @@ static uint64_t chunk_count(const struct frames *f)
 	return (f->count + FRAME_CHUNK - 1) >> FRAME_CHUNK_BITS;
 }
 
+/*
+ * Zeroed memory, in line with the host's large pages; NULL: errno says why.  No file: few
+ * hosts give those large pages.
+ */
+static uint8_t *map_memory(uint64_t bytes)
+{
+	const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+	uint8_t *p = mmap(NULL, bytes + LARGE_PAGE, PROT_READ | PROT_WRITE, flags, -1, 0);
+	size_t skip;
+
+	if (p == MAP_FAILED)
+		return NULL;
+	skip = -(uintptr_t)p & (LARGE_PAGE - 1);
+	if (skip)
+		munmap(p, skip);
+	munmap(p + skip + bytes, LARGE_PAGE - skip);
+	return p + skip;
+}
+
 bool frames_init(struct frames *f, uint64_t memory, GError **error)
 {
 	uint64_t bytes = memory + (uint64_t)RESERVE * HV_PAGE_SIZE;
@@ -28,19 +45,12 @@ bool frames_init(struct frames *f, uint64_t memory, GError **error)
 	memset(f, 0, sizeof *f);
 	f->count = bytes >> HV_PAGE_SHIFT;
 	f->ram_left = memory >> HV_PAGE_SHIFT;
-	f->fd = memfd_create("hvtlfs-memory", MFD_CLOEXEC);
-	if (f->fd < 0 || ftruncate(f->fd, (off_t)bytes)) {
-		g_set_error(error, G_IO_ERROR, g_io_error_from_errno(errno),
-			    "cannot set up %" G_GUINT64_FORMAT " bytes of memory: %s; ask for less with -m",
-			    memory, g_strerror(errno));
-		goto no_file;
-	}
-	f->base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, f->fd, 0);
-	if (f->base == MAP_FAILED) {
+	f->base = map_memory(bytes);
+	if (!f->base) {
 		g_set_error(error, G_IO_ERROR, g_io_error_from_errno(errno),
 			    "cannot map %" G_GUINT64_FORMAT " bytes of memory: %s; ask for less with -m",
 			    memory, g_strerror(errno));
-		goto no_file;
+		return false;
 	}
 	/* Core dumps would hold every guest's memory. */
 	madvise(f->base, bytes, MADV_DONTDUMP);
@@ -51,10 +61,6 @@ bool frames_init(struct frames *f, uint64_t memory, GError **error)
 	g_array_append_val(f->free, all);
 	lock_init(&f->lock, LOCK_FRAMES, "frames");
 	return true;
-no_file:
-	if (f->fd >= 0)
-		close(f->fd);
-	return false;
 }
 
 void frames_fini(struct frames *f)
@@ -66,7 +72,6 @@ void frames_fini(struct frames *f)
 	g_array_free(f->free, TRUE);
 	g_array_free(f->used, TRUE);
 	munmap(f->base, f->count << HV_PAGE_SHIFT);
-	close(f->fd);
 	lock_destroy(&f->lock);
 }
 
@@ -197,8 +202,7 @@ void frames_give(struct frames *f, spn_t first, uint64_t count)
 	guint i;
 
 	/* Before anybody can take them again: they must be zero then. */
-	if (fallocate(f->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)(first.v << HV_PAGE_SHIFT),
-		      (off_t)(count << HV_PAGE_SHIFT)))
+	if (madvise(frames_host(f, first), count << HV_PAGE_SHIFT, MADV_DONTNEED))
 		memset(frames_host(f, first), 0, count << HV_PAGE_SHIFT);
 	lock_acquire(&f->lock);
 	i = extent_find(f->used, first.v);

@@ -37,7 +37,6 @@ enum { FRAME_CHUNK_BITS = 9, FRAME_CHUNK = 1 << FRAME_CHUNK_BITS };
 struct frames {
 	uint8_t *base;              /* set once: host address of frame 0 */
 	uint64_t count;             /* set once: frames in all, the reserve included */
-	int fd;
 	struct frame *_Atomic *chunk;  /* [count / FRAME_CHUNK]; each is set once, published by its store */
 	struct lock lock;           /* LOCK_FRAMES; covers all below */
 	GArray *free;               /* struct extent, ascending, never adjacent */
