@@ -375,8 +375,6 @@ static void iret_flags(struct x86_cpu *c, uint64_t v, unsigned opsize, unsigned 
 			may |= X86_VIF | X86_VIP;
 	}
 	x86_flags_set(c, (old & ~may) | (v & may));
-	if ((c->eflags & ~(uint32_t)old) & X86_IF)
-		x86_pend(c, X86_PEND_INTR_WINDOW);
 }
 
 static void iret_real(struct x86_cpu *c, unsigned opsize)
@@ -432,8 +430,6 @@ static void iret_to_vm86(struct x86_cpu *c, struct stack *s, uint64_t ip, uint16
 	if (ip > 0xffff)
 		x86_raise_error(c, X86_GP, 0);
 	x86_flags_set(c, f);
-	if (f & X86_IF)
-		x86_pend(c, X86_PEND_INTR_WINDOW);
 	x86_set_seg_real(c, X86_CS, cs);
 	for (unsigned i = 0; i < 5; i++)
 		x86_set_seg_real(c, order[i], sel[i]);
@@ -552,7 +548,6 @@ void x86_syscall(struct x86_cpu *c, uint64_t next)
 void x86_sysret(struct x86_cpu *c, unsigned opsize)
 {
 	uint16_t base = (uint16_t)(c->star >> 48);
-	uint64_t old = c->eflags;
 
 	if (!(c->efer & EFER_SCE) || (!is_amd(c) && !(c->mode & X86_MODE_CS64)))
 		x86_raise(c, X86_UD);
@@ -570,8 +565,6 @@ void x86_sysret(struct x86_cpu *c, unsigned opsize)
 		x86_flags_set(c, (c->gpr[X86_R11] & 0x3c7fd7) | 2);
 		set_flat(c, (uint16_t)(opsize == 8 ? base + 16 : base), (uint16_t)(base + 8), 3, opsize == 8);
 	}
-	if ((c->eflags & ~old) & X86_IF)
-		x86_pend(c, X86_PEND_INTR_WINDOW);
 	x86_mode_update(c);
 }
 

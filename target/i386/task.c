@@ -220,8 +220,6 @@ static void commit(struct x86_cpu *c, const struct x86_desc *d, const struct ima
 	x86_write_dr(c, 7, c->dr[7] & ~(uint64_t)0x55);
 	if (wide && (c->cr0 & CR0_PG) && t->cr3 != c->cr3)
 		x86_write_cr3(c, t->cr3);
-	if (flags & X86_IF)
-		x86_pend(c, X86_PEND_INTR_WINDOW);
 	/* What fails from here on is delivered in the new task. */
 	x86_mode_update(c);
 }

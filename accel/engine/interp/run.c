@@ -149,7 +149,7 @@ static bool take_debug(struct x86_cpu *c, uint64_t dr6)
 static void flush_pending(struct x86_cpu *c)
 {
 	const uint32_t bits = X86_PEND_TLB | X86_PEND_TLB_WRITE | X86_PEND_CODE | X86_PEND_STEP |
-			      X86_PEND_INTR_WINDOW | X86_PEND_WORK | X86_PEND_CODE_ALL;
+			      X86_PEND_WORK | X86_PEND_CODE_ALL;
 	uint32_t p;
 
 	if (!(pending(c) & bits))

@@ -262,8 +262,7 @@ enum {
 	X86_PEND_TLB_WRITE = 1 << 7,  /* drop write rights of all TLB entries */
 	X86_PEND_CODE = 1 << 8,   /* own code changed: re-look-up the next instruction */
 	X86_PEND_STEP = 1 << 9,   /* TF or debug registers: #DB after this instruction */
-	X86_PEND_INTR_WINDOW = 1 << 10,  /* IF may have become 1: look at PEND_INTR again */
-	X86_PEND_CODE_ALL = 1 << 11,  /* decoded code of some frame changed by another processor or a device */
+	X86_PEND_CODE_ALL = 1 << 10,  /* decoded code of some frame changed by another processor or a device */
 };
 
 /* Why a processor left its engine. */
