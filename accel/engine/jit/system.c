@@ -84,8 +84,9 @@ static bool emit_sti(struct trans *t)
 	to_step(t, 0x85);
 	set_flag(t, IF_BIT, true);
 	flags_again(t);
-	/* A group's check may leave before its instruction. */
+	/* A group's check may leave before its instruction, and so does a look at `pending`. */
 	t->plan[t->n + 1].group = -1;
+	t->poll[t->n + 1] = false;
 	return true;
 }
 
