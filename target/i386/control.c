@@ -92,9 +92,13 @@ void x86_write_cr0(struct x86_cpu *c, uint64_t v)
 
 void x86_write_cr3(struct x86_cpu *c, uint64_t v)
 {
-	/* Bit 63 asks to keep this PCID's translations.  Flushing them all the same is allowed. */
-	if ((c->efer & EFER_LMA) && (c->cr4 & CR4_PCIDE))
+	bool keep = false;
+
+	/* Bit 63 asks to keep this PCID's translations. */
+	if ((c->efer & EFER_LMA) && (c->cr4 & CR4_PCIDE)) {
+		keep = v >> 63;
 		v &= ~(1ull << 63);
+	}
 	if (c->efer & EFER_LMA) {
 		if (v >> c->model->phys_bits)
 			gp(c);
@@ -104,7 +108,7 @@ void x86_write_cr3(struct x86_cpu *c, uint64_t v)
 	if (pae_paging(c->cr0, c->cr4, c->efer))
 		pdptes_load(c, v);
 	c->cr3 = v;
-	x86_tlb_flush(c, X86_FLUSH_NON_GLOBAL);
+	x86_tlb_switch(c, keep);
 }
 
 /* ---- CR4 -------------------------------------------------------------------- */

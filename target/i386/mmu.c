@@ -14,6 +14,8 @@
  * Dirty bit: `may` has WRITE only if the leaf entry is dirty, so the first
  * store walks again and sets it.
  *
+ * Behind these there is a second level (tlb.h).
+ *
  * Order against the decoder of another processor: it marks granules, then
  * waits (code_marked) until all others have dropped their write tags at an
  * instruction boundary.  So it does not matter if we look at granules first
@@ -21,8 +23,8 @@
  */
 #include <sched.h>
 
-#include "target/i386/mem.h"
 #include "target/i386/model.h"
+#include "tlb.h"
 #include "trace/log.h"
 
 enum {
@@ -32,14 +34,6 @@ enum {
 #define PTE_NX (1ull << 63)
 
 enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_I = 16 };
-
-/* What a walk found. */
-struct walk {
-	uint64_t gpa;        /* of the 4 KiB page */
-	uint32_t error;      /* page fault error code if it failed */
-	uint8_t shift;       /* log2 of the mapping's size */
-	bool user, write, nx, global, dirty;
-};
 
 /* ---- canonical form, modes --------------------------------------------- */
 
@@ -151,7 +145,8 @@ static void code_stored(struct x86_cpu *c, struct x86_code_page *code, unsigned 
 
 /* ---- paging entries ---------------------------------------------------------- */
 
-static uint64_t entry_read(struct x86_cpu *c, uint64_t gpa, unsigned size)
+/* *@table: the page that it is in; NULL if it is not RAM. */
+static uint64_t entry_read(struct x86_cpu *c, uint64_t gpa, unsigned size, const uint8_t **table)
 {
 	struct x86_page p;
 	uint64_t v = 0;
@@ -160,8 +155,10 @@ static uint64_t entry_read(struct x86_cpu *c, uint64_t gpa, unsigned size)
 	if (c->ops->page(c->opaque, gpa & X86_PAGE_MASK, &p) && (p.rights & X86_PAGE_READ)) {
 		uint8_t *at = p.host + (gpa & 4095);
 
+		*table = p.host;
 		return size == 8 ? x86_host_ld64((uint64_t *)(void *)at) : x86_host_ld32((uint32_t *)(void *)at);
 	}
+	*table = NULL;
 	r = c->ops->mmio_read(c->opaque, gpa, size, &v);
 	if (r != X86_OK)
 		x86_result_raise(c, r);
@@ -203,6 +200,8 @@ enum { MAX_LEVELS = 5 };
 struct path {
 	uint64_t gpa[MAX_LEVELS], entry[MAX_LEVELS];
 	unsigned count, size;
+	const uint8_t *table;        /* the last one */
+	uint8_t above;               /* WALK_* before its entry */
 };
 
 static uint64_t reserved_high(const struct x86_cpu *c)
@@ -221,9 +220,9 @@ static void leaf_at(struct walk *w, uint64_t lin, uint64_t base, unsigned shift)
 /* The parts of an entry's rights that count at each level. */
 static void rights_and(struct walk *w, uint64_t e)
 {
-	w->user &= !!(e & PTE_U);
-	w->write &= !!(e & PTE_W);
-	w->nx |= !!(e & PTE_NX);
+	_Static_assert(PTE_U == (int)WALK_USER << 2 && PTE_W == (int)WALK_WRITE, "moved by shifts");
+	w->flags &= (uint8_t)((e & PTE_U) >> 2 | (e & PTE_W) | (uint8_t)~(WALK_USER | WALK_WRITE));
+	w->flags |= (uint8_t)(e >> 63 << 2);
 }
 
 /* 8-byte entries: PAE (from the page directory), 4 and 5 levels. */
@@ -236,7 +235,8 @@ static bool walk_long(struct x86_cpu *c, uint64_t lin, struct walk *w, struct pa
 
 	p->size = 8;
 	for (;; shift -= 9) {
-		uint64_t at = table + (lin >> shift & 511) * 8, e = entry_read(c, at, 8), reserved = high | pae;
+		uint64_t at = table + (lin >> shift & 511) * 8, e = entry_read(c, at, 8, &p->table);
+		uint64_t reserved = high | pae;
 		bool large = false;
 
 		if (!(e & PTE_P))
@@ -253,6 +253,7 @@ static bool walk_long(struct x86_cpu *c, uint64_t lin, struct walk *w, struct pa
 			w->error |= PF_P | PF_RSVD;
 			return false;
 		}
+		p->above = w->flags;
 		rights_and(w, e);
 		p->gpa[p->count] = at;
 		p->entry[p->count++] = e;
@@ -267,7 +268,7 @@ static bool walk_long(struct x86_cpu *c, uint64_t lin, struct walk *w, struct pa
 /* 4-byte entries, with 4 MiB pages above 4 GiB (PSE-36). */
 static bool walk_short(struct x86_cpu *c, uint64_t lin, struct walk *w, struct path *p)
 {
-	uint64_t at = (c->cr3 & 0xfffff000) + (lin >> 22 & 1023) * 4, e = entry_read(c, at, 4);
+	uint64_t at = (c->cr3 & 0xfffff000) + (lin >> 22 & 1023) * 4, e = entry_read(c, at, 4, &p->table);
 
 	p->size = 4;
 	if (!(e & PTE_P))
@@ -287,7 +288,7 @@ static bool walk_short(struct x86_cpu *c, uint64_t lin, struct walk *w, struct p
 		return true;
 	}
 	at = (e & 0xfffff000) + (lin >> 12 & 1023) * 4;
-	e = entry_read(c, at, 4);
+	e = entry_read(c, at, 4, &p->table);
 	if (!(e & PTE_P))
 		return false;
 	rights_and(w, e);
@@ -305,15 +306,24 @@ static bool walk_pae(struct x86_cpu *c, uint64_t lin, struct walk *w, struct pat
 	return (e & PTE_P) && walk_long(c, lin, w, p, e & frame_bits(c), 21);
 }
 
+static void leaf_flags(struct x86_cpu *c, struct walk *w, uint64_t e)
+{
+	if (e & PTE_D)
+		w->flags |= WALK_DIRTY;
+	if ((e & PTE_G) && (c->cr4 & CR4_PGE))
+		w->flags |= WALK_GLOBAL;
+}
+
 /* Follows the tables; no rights are checked and nothing is marked. */
 static bool walk(struct x86_cpu *c, uint64_t lin, struct walk *w, struct path *p)
 {
 	bool ok;
 
-	*w = (struct walk){ .user = true, .write = true };
+	*w = (struct walk){ .flags = WALK_USER | WALK_WRITE };
 	p->count = 0;
+	p->table = NULL;
 	if (!(c->cr0 & CR0_PG)) {
-		w->dirty = w->global = true;
+		w->flags |= WALK_DIRTY | WALK_GLOBAL;
 		leaf_at(w, lin, lin & X86_PAGE_MASK, 12);
 		return true;
 	}
@@ -323,27 +333,65 @@ static bool walk(struct x86_cpu *c, uint64_t lin, struct walk *w, struct path *p
 		ok = walk_pae(c, lin, w, p);
 	else
 		ok = walk_short(c, lin, w, p);
-	if (!ok)
+	if (ok)
+		leaf_flags(c, w, p->entry[p->count - 1]);
+	return ok;
+}
+
+/*
+ * The same by a table of the last level that has been seen.  False: none, or its entry
+ * has nothing; the full walk then tells, so that what is remembered makes no fault.
+ */
+static bool walk_seen(struct x86_cpu *c, uint64_t lin, struct walk *w, struct path *p)
+{
+	const struct x86_tlb2_table *t = tlb2_table(c, lin);
+	const uint64_t pae = c->efer & EFER_LMA ? 0 : 0x7ff0000000000000;
+	uint64_t e;
+
+	if (t->tag != tlb2_table_tag(c, lin))
 		return false;
-	w->dirty = p->entry[p->count - 1] & PTE_D;
-	w->global = (p->entry[p->count - 1] & PTE_G) && (c->cr4 & CR4_PGE);
+	e = x86_host_ld64(&t->entry[lin >> 12 & 511]);
+	if (!(e & PTE_P) || (e & (reserved_high(c) | pae)))
+		return false;
+	*w = (struct walk){ .flags = t->gpa & WALK_FLAGS };
+	rights_and(w, e);
+	leaf_flags(c, w, e);
+	leaf_at(w, lin, e & frame_bits(c), 12);
+	p->size = 8;
+	p->count = 1;
+	p->gpa[0] = (t->gpa & X86_PAGE_MASK) + (lin >> 12 & 511) * 8;
+	p->entry[0] = e;
 	return true;
 }
 
-static bool allowed(const struct x86_cpu *c, const struct walk *w, enum x86_access a, enum x86_mmu mmu)
+/* All levels above are marked accessed by now. */
+static void table_note(struct x86_cpu *c, uint64_t lin, const struct walk *w, const struct path *p)
 {
+	struct x86_tlb2_table *t = tlb2_table(c, lin);
+
+	if (!p->table || w->shift != 12 || p->size != 8)
+		return;
+	t->tag = tlb2_table_tag(c, lin);
+	t->gpa = (p->gpa[p->count - 1] & X86_PAGE_MASK) | p->above;
+	t->entry = (const uint64_t *)(const void *)p->table;
+}
+
+/* What paging allows: 1 << enum x86_access each. */
+static unsigned allowed(const struct x86_cpu *c, const struct walk *w, enum x86_mmu mmu)
+{
+	const unsigned r = 1 << X86_READ, wr = 1 << X86_WRITE, x = 1 << X86_EXEC;
+	bool user = w->flags & WALK_USER;
+	unsigned may = w->flags & WALK_NX ? 0 : x;
+
 	if (!(c->cr0 & CR0_PG))
-		return true;
-	if (a == X86_EXEC) {
-		if (w->nx)
-			return false;
-		return mmu == X86_MMU_USER ? w->user : !(w->user && (c->cr4 & CR4_SMEP));
-	}
+		return r | wr | x;
 	if (mmu == X86_MMU_USER)
-		return w->user && (a == X86_READ || w->write);
-	if (mmu == X86_MMU_KERNEL && w->user && (c->cr4 & CR4_SMAP))
-		return false;
-	return a == X86_READ || w->write || !(c->cr0 & CR0_WP);
+		return !user ? 0 : w->flags & WALK_WRITE ? may | r | wr : may | r;
+	if (user && (c->cr4 & CR4_SMEP))
+		may = 0;
+	if (user && mmu == X86_MMU_KERNEL && (c->cr4 & CR4_SMAP))
+		return may;
+	return (w->flags & WALK_WRITE) || !(c->cr0 & CR0_WP) ? may | r | wr : may | r;
 }
 
 /* Marks the path accessed, and its leaf dirty for a write.  False: an entry changed, walk again. */
@@ -359,7 +407,8 @@ static bool mark_path(struct x86_cpu *c, struct path *p, enum x86_access a, stru
 		if (!entry_mark(c, p->gpa[i], p->size, p->entry[i], want))
 			return false;
 	}
-	w->dirty |= a == X86_WRITE;
+	if (a == X86_WRITE)
+		w->flags |= WALK_DIRTY;
 	return true;
 }
 
@@ -374,6 +423,7 @@ noreturn static void page_fault(struct x86_cpu *c, uint64_t lin, uint32_t error,
 		error |= PF_I;
 	if (log_on(LOG_MMU))
 		log_print(LOG_MMU, "page fault at %#llx, error %#x\n", (unsigned long long)lin, error);
+	tlb_fault(c, lin);
 	x86_raise_pf(c, lin, error);
 }
 
@@ -382,29 +432,29 @@ static void walk_for(struct x86_cpu *c, uint64_t lin, enum x86_access a, enum x8
 {
 	struct path p;
 
+	if (walk_seen(c, lin, w, &p) && (allowed(c, w, mmu) & 1 << a) && mark_path(c, &p, a, w)) {
+		c->count.walk_short++;
+		return;
+	}
 	do {
 		if (!walk(c, lin, w, &p))
 			page_fault(c, lin, w->error, a, mmu);
-		if (!allowed(c, w, a, mmu))
+		if (!(allowed(c, w, mmu) & 1 << a))
 			page_fault(c, lin, PF_P, a, mmu);
 	} while (!mark_path(c, &p, a, w));
+	table_note(c, lin, w, &p);
 }
 
 /* ---- TLB ------------------------------------------------------------------------- */
 
-static void mark_slot(struct x86_cpu *c, enum x86_mmu mmu, unsigned i, const struct walk *w, uint64_t lin)
+static void mark_slot(struct x86_cpu *c, enum x86_mmu mmu, unsigned i, const struct walk *w)
 {
 	uint64_t bit = 1ull << (i & 63);
 	unsigned k = i / 64;
 
 	c->tlb_used[mmu][k] |= bit;
-	c->tlb_global[mmu][k] = w->global ? c->tlb_global[mmu][k] | bit : c->tlb_global[mmu][k] & ~bit;
-	if (w->shift > 12) {
-		c->tlb_large[mmu][k] |= bit;
-		c->tlb_large_seen[lin >> 63] = true;
-	} else {
-		c->tlb_large[mmu][k] &= ~bit;
-	}
+	c->tlb_global[mmu][k] = w->flags & WALK_GLOBAL ? c->tlb_global[mmu][k] | bit : c->tlb_global[mmu][k] & ~bit;
+	c->tlb_large[mmu][k] = w->shift > 12 ? c->tlb_large[mmu][k] | bit : c->tlb_large[mmu][k] & ~bit;
 }
 
 /* ---- breakpoints ------------------------------------------------------------------- */
@@ -469,34 +519,61 @@ static void set_tags(struct x86_cpu *c, enum x86_mmu mmu, unsigned i)
 	t->exec = b->host && (b->may & 1 << X86_EXEC) && (b->rights & X86_PAGE_EXEC) ? b->page : none;
 }
 
+/* The slot of linear page @page gets what *w and *to say. */
+static const struct x86_tlb_back *slot_fill(struct x86_cpu *c, uint64_t page, enum x86_mmu mmu,
+					    const struct walk *w, const struct x86_page *to)
+{
+	unsigned i = x86_tlb_index(page), may = allowed(c, w, mmu);
+	struct x86_tlb_back *b = &c->tlb_back[mmu][i];
+
+	*b = (struct x86_tlb_back){
+		.page = page, .gpa = w->gpa, .host = to->host, .code = to->code, .rights = (uint8_t)to->rights,
+		.may = (uint8_t)(w->flags & WALK_DIRTY ? may : may & ~(1u << X86_WRITE)),
+		.shift = w->shift, .global = w->flags & WALK_GLOBAL,
+	};
+	mark_slot(c, mmu, i, w);
+	set_tags(c, mmu, i);
+	return b;
+}
+
+static struct x86_page page_at(struct x86_cpu *c, uint64_t gpa)
+{
+	struct x86_page page;
+
+	return c->ops->page(c->opaque, gpa, &page) ? page : (struct x86_page){ .host = NULL };
+}
+
 static const struct x86_tlb_back *tlb_fill(struct x86_cpu *c, uint64_t lin, enum x86_access a, enum x86_mmu mmu)
 {
-	unsigned i = x86_tlb_index(lin);
-	struct x86_tlb_back *b = &c->tlb_back[mmu][i];
-	struct x86_page page;
+	uint64_t page = lin & X86_PAGE_MASK;
+	struct x86_page to;
 	struct walk w;
 
 	c->count.tlb_fill++;
 	walk_for(c, lin, a, mmu, &w);
-	b->page = lin & X86_PAGE_MASK;
-	b->gpa = w.gpa;
-	b->shift = w.shift;
-	b->may = 0;
-	for (unsigned k = X86_READ; k <= X86_EXEC; k++)
-		if (allowed(c, &w, k, mmu) && (k != X86_WRITE || w.dirty))
-			b->may |= 1 << k;
-	if (c->ops->page(c->opaque, w.gpa, &page)) {
-		b->host = page.host;
-		b->code = page.code;
-		b->rights = (uint8_t)page.rights;
-	} else {
-		b->host = NULL;
-		b->code = NULL;
-		b->rights = 0;
-	}
-	mark_slot(c, mmu, i, &w, lin);
-	set_tags(c, mmu, i);
-	return b;
+	to = page_at(c, w.gpa);
+	tlb2_put(c, page, &w, &to);
+	return slot_fill(c, page, mmu, &w, &to);
+}
+
+/* From the second level if that has it with the right that is needed. */
+static const struct x86_tlb_back *tlb_refill(struct x86_cpu *c, uint64_t lin, enum x86_access a, enum x86_mmu mmu)
+{
+	uint64_t page = lin & X86_PAGE_MASK;
+	const struct x86_tlb2_way *way = tlb2_find(c, page);
+	struct x86_page to;
+	struct walk w;
+
+	if (!way || (a == X86_WRITE && !(way->gpa & WALK_DIRTY)))
+		return tlb_fill(c, lin, a, mmu);
+	w = (struct walk){ .gpa = way->gpa & X86_PAGE_MASK, .flags = way->gpa & WALK_FLAGS, .shift = (uint8_t)way_shift(way) };
+	if (!(allowed(c, &w, mmu) & 1 << a))
+		return tlb_fill(c, lin, a, mmu);
+	c->count.tlb_refill++;
+	to = (struct x86_page){ .host = way->host, .rights = way->gpa >> WAY_RIGHTS_SHIFT & 7, .code = way->code };
+	if (!to.host)
+		to = page_at(c, w.gpa);
+	return slot_fill(c, page, mmu, &w, &to);
 }
 
 /* The translation of canonical @lin for access @a.  Pages without RAM are looked up each time. */
@@ -506,110 +583,10 @@ static const struct x86_tlb_back *translate(struct x86_cpu *c, uint64_t lin, enu
 	struct x86_tlb_back *b = &c->tlb_back[mmu][i];
 
 	if (b->page != (lin & X86_PAGE_MASK) || !(b->may & 1 << a) || !b->host)
-		return tlb_fill(c, lin, a, mmu);
+		return tlb_refill(c, lin, a, mmu);
 	if (a == X86_WRITE && c->tlb[mmu][i].write == x86_tlb_no_tag(i) && !x86_has_code(b->code))
 		set_tags(c, mmu, i);
 	return b;
-}
-
-static void slot_drop(struct x86_cpu *c, unsigned mmu, unsigned i)
-{
-	struct x86_tlb_entry *t = &c->tlb[mmu][i];
-
-	t->read = t->write = t->exec = x86_tlb_no_tag(i);
-	c->tlb_back[mmu][i].page = X86_TLB_INVALID;
-}
-
-void x86_tlb_flush(struct x86_cpu *c, int what)
-{
-	for (unsigned m = 0; m < X86_MMU_COUNT; m++) {
-		for (unsigned k = 0; k < X86_TLB_SIZE / 64; k++) {
-			uint64_t keep = what == X86_FLUSH_NON_GLOBAL ? c->tlb_global[m][k] : 0;
-			uint64_t drop = c->tlb_used[m][k] & ~keep;
-
-			c->tlb_used[m][k] &= keep;
-			for (; drop; drop &= drop - 1)
-				slot_drop(c, m, k * 64 + (unsigned)__builtin_ctzll(drop));
-		}
-	}
-	c->count.flush_all += what == X86_FLUSH_ALL;
-	c->count.flush_non_global += what != X86_FLUSH_ALL;
-	if (what == X86_FLUSH_ALL)
-		c->tlb_large_seen[0] = c->tlb_large_seen[1] = false;
-	c->tlb_epoch++;
-}
-
-/* Drops every slot that a large mapping around @lin filled. */
-static void flush_large(struct x86_cpu *c, uint64_t lin)
-{
-	for (unsigned m = 0; m < X86_MMU_COUNT; m++) {
-		for (unsigned k = 0; k < X86_TLB_SIZE / 64; k++) {
-			uint64_t s = c->tlb_used[m][k] & c->tlb_large[m][k];
-
-			for (; s; s &= s - 1) {
-				unsigned i = k * 64 + (unsigned)__builtin_ctzll(s);
-				const struct x86_tlb_back *b = &c->tlb_back[m][i];
-
-				if ((b->page ^ lin) >> b->shift == 0)
-					slot_drop(c, m, i);
-			}
-		}
-	}
-}
-
-void x86_tlb_flush_page(struct x86_cpu *c, uint64_t lin)
-{
-	unsigned i;
-
-	if (!(c->mode & X86_MODE_LMA))
-		lin = (uint32_t)lin;
-	i = x86_tlb_index(lin);
-	for (unsigned m = 0; m < X86_MMU_COUNT; m++)
-		if (c->tlb_back[m][i].page == (lin & X86_PAGE_MASK))
-			slot_drop(c, m, i);
-	c->count.flush_page++;
-	if (c->tlb_large_seen[lin >> 63])
-		flush_large(c, lin);
-	c->tlb_epoch++;
-}
-
-void x86_tlb_flush_writes(struct x86_cpu *c)
-{
-	c->count.flush_writes++;
-	for (unsigned m = 0; m < X86_MMU_COUNT; m++) {
-		for (unsigned k = 0; k < X86_TLB_SIZE / 64; k++) {
-			for (uint64_t s = c->tlb_used[m][k]; s; s &= s - 1) {
-				unsigned i = k * 64 + (unsigned)__builtin_ctzll(s);
-
-				c->tlb[m][i].write = x86_tlb_no_tag(i);
-			}
-		}
-	}
-}
-
-/* Nobody decodes in between, so a tag that was right still is, unless its slot has been flushed or filled anew. */
-void x86_store_log_set(struct x86_cpu *c, struct x86_store_log *log)
-{
-	struct x86_store_log *before = c->store_log;
-
-	c->store_log = log;
-	/* 1 is no page: of slots that are filled meanwhile. */
-	for (unsigned i = 0; log && i < X86_MMU_COUNT * X86_TLB_SIZE; i++)
-		log->tag[i / X86_TLB_SIZE][i % X86_TLB_SIZE] = 1;
-	for (unsigned m = 0; m < X86_MMU_COUNT; m++) {
-		for (unsigned k = 0; k < X86_TLB_SIZE / 64; k++) {
-			for (uint64_t s = c->tlb_used[m][k]; s; s &= s - 1) {
-				unsigned i = k * 64 + (unsigned)__builtin_ctzll(s);
-
-				if (log) {
-					log->tag[m][i] = c->tlb[m][i].write;
-					c->tlb[m][i].write = x86_tlb_no_tag(i);
-				} else if (c->tlb_back[m][i].page == before->tag[m][i]) {
-					c->tlb[m][i].write = before->tag[m][i];
-				}
-			}
-		}
-	}
 }
 
 /* ---- slow accesses ------------------------------------------------------------------ */
@@ -860,13 +837,15 @@ void *x86_host_span(struct x86_cpu *c, uint64_t lin, size_t *n, enum x86_access 
 
 /* ---- fetch ---------------------------------------------------------------------------- */
 
-struct x86_page x86_fetch_page(struct x86_cpu *c, uint64_t lin)
+struct x86_page x86_fetch_page(struct x86_cpu *c, uint64_t lin, bool *global)
 {
 	const struct x86_tlb_back *b;
 	enum x86_result r;
 
 	lin = lin_wrap(c, lin);
 	b = translate(c, lin, X86_EXEC, c->mmu);
+	*global = b->global;
+	tlb_fetched(c, b->page);
 	if (is_ram(b, X86_PAGE_EXEC))
 		return (struct x86_page){ .host = b->host, .rights = b->rights, .code = b->code };
 	r = c->ops->bad_fetch(c->opaque, b->gpa | (lin & 4095));

@@ -67,6 +67,7 @@ static void test_rights(void)
 {
 	struct fake *f = long_new("max", 0);
 	struct x86_cpu *c = f->c;
+	bool global;
 
 	put64(f, T1, DATA | P);
 	put64(f, T1 + 8, (DATA + 4096) | P | U);
@@ -79,8 +80,8 @@ static void test_rights(void)
 	assert_fault(f, x86_ld8(c, 0x400000), X86_PFAULT, 5);
 	assert_fault(f, x86_st8(c, 0x401000, 1), X86_PFAULT, 7);
 	assert_runs(f, x86_ld8(c, 0x401000));
-	assert_fault(f, x86_fetch_page(c, 0x402000), X86_PFAULT, 0x15);
-	assert_runs(f, x86_fetch_page(c, 0x401000));
+	assert_fault(f, x86_fetch_page(c, 0x402000, &global), X86_PFAULT, 0x15);
+	assert_runs(f, x86_fetch_page(c, 0x401000, &global));
 	/* Descriptor tables are read as the supervisor. */
 	assert_runs(f, x86_sys_ld64(c, 0x400000));
 	/* A fault must leave the entry's dirty bit alone. */
@@ -92,9 +93,10 @@ static void test_smep_smap(void)
 {
 	struct fake *f = long_new("max", CR4_SMEP | CR4_SMAP);
 	struct x86_cpu *c = f->c;
+	bool global;
 
 	assert_fault(f, x86_ld8(c, 0x400000), X86_PFAULT, 1);
-	assert_fault(f, x86_fetch_page(c, 0x400000), X86_PFAULT, 0x11);
+	assert_fault(f, x86_fetch_page(c, 0x400000, &global), X86_PFAULT, 0x11);
 	c->eflags |= X86_AC;
 	x86_mode_update(c);
 	assert_runs(f, x86_ld8(c, 0x400000));
@@ -384,6 +386,498 @@ static void test_debug(void)
 	fake_free(f);
 }
 
+/* ---- second level, PCIDs ---- */
+
+enum { FIRST = DATA, SECOND = DATA + 4096, THIRD = DATA + 8192 };
+#define KEEP (1ull << 63)
+
+/* Frames that say 1, 2, 3; 0x800000 maps what 0x400000 does, so either takes the other's slot of the first level. */
+static struct fake *tagged_new(const char *cpu, uint64_t cr4)
+{
+	struct fake *f = long_new(cpu, cr4 & ~(uint64_t)CR4_PCIDE);
+
+	/* Not before IA-32e mode. */
+	x86_write_cr4(f->c, f->c->cr4 | cr4);
+	put64(f, FIRST, 1);
+	put64(f, SECOND, 2);
+	put64(f, THIRD, 3);
+	put64(f, T2 + 4 * 8, T1 | P | W | U);
+	return f;
+}
+
+/* Takes the first level's slot of 0x400000 + @offset for something else. */
+static void evict(struct fake *f, uint64_t offset)
+{
+	x86_ld8(f->c, 0x800000 + offset);
+}
+
+static void test_second_level(void)
+{
+	struct fake *f = tagged_new("max", 0);
+	struct x86_cpu *c = f->c;
+	uint64_t fills, refills;
+
+	g_assert_cmpint(x86_ld64(c, 0x400000), ==, 1);
+	evict(f, 0);
+	fills = c->count.tlb_fill;
+	refills = c->count.tlb_refill;
+	put64(f, T1, SECOND | P | W | U);
+	g_assert_cmpint(x86_ld64(c, 0x400000), ==, 1);
+	g_assert_cmpint(c->count.tlb_fill, ==, fills);
+	g_assert_cmpint(c->count.tlb_refill, ==, refills + 1);
+	/* Each way of dropping it. */
+	evict(f, 0);
+	x86_tlb_flush_page(c, 0x400fff);
+	g_assert_cmpint(x86_ld64(c, 0x400000), ==, 2);
+	put64(f, T1, THIRD | P | W | U);
+	evict(f, 0);
+	x86_write_cr3(c, ROOT);
+	g_assert_cmpint(x86_ld64(c, 0x400000), ==, 3);
+	put64(f, T1, FIRST | P | W | U | G);
+	evict(f, 0);
+	x86_write_cr4(c, c->cr4 | CR4_PGE);
+	g_assert_cmpint(x86_ld64(c, 0x400000), ==, 1);
+	put64(f, T1, SECOND | P | W | U);
+	evict(f, 0);
+	x86_write_cr4(c, c->cr4 & ~(uint64_t)CR4_PGE);
+	g_assert_cmpint(x86_ld64(c, 0x400000), ==, 2);
+	put64(f, T1, THIRD | P | W | U);
+	evict(f, 0);
+	x86_tlb_flush(c, X86_FLUSH_ALL);
+	g_assert_cmpint(x86_ld64(c, 0x400000), ==, 3);
+	fake_free(f);
+}
+
+/* More translations than there is room for: all are right, and those that stay are not walked for. */
+static void test_many(void)
+{
+	enum { PAGES = 3 * 4096, TABLES = 0x800000 };
+	struct fake *f = long_new("max", 0);
+	uint64_t fills;
+
+	for (unsigned i = 0; i < PAGES / 512; i++)
+		put64(f, T2 + (8 + i) * 8, (TABLES + i * 4096) | P | W | U);
+	for (unsigned i = 0; i < PAGES; i++)
+		put64(f, TABLES + i * 8, (DATA + i % 1000 * 4096) | P | W | U);
+	for (unsigned i = 0; i < 1000; i++)
+		put64(f, DATA + i * 4096, i);
+	for (unsigned round = 0; round < 3; round++) {
+		fills = f->c->count.tlb_fill;
+		for (unsigned i = 0; i < PAGES; i++)
+			g_assert_cmpint(x86_ld64(f->c, 0x1000000 + i * 4096ull), ==, i % 1000);
+	}
+	g_assert_cmpint(f->c->count.tlb_fill - fills, <, PAGES / 8);
+	fake_free(f);
+}
+
+static void test_dirty(void)
+{
+	struct fake *f = tagged_new("max", 0);
+	struct x86_cpu *c = f->c;
+	uint64_t fills;
+
+	x86_ld8(c, 0x400000);
+	evict(f, 0);
+	g_assert_cmphex(get64(f, T1), ==, (FIRST | P | W | U | A));
+	x86_st8(c, 0x400000, 1);
+	g_assert_cmphex(get64(f, T1), ==, (FIRST | P | W | U | A | D));
+	/* It is known to be dirty now. */
+	put64(f, T1, FIRST | P | W | U);
+	evict(f, 0);
+	fills = c->count.tlb_fill;
+	x86_st8(c, 0x400000, 2);
+	g_assert_cmpint(c->count.tlb_fill, ==, fills);
+	g_assert_cmphex(get64(f, T1), ==, (FIRST | P | W | U));
+	put64(f, T1, FIRST | P | W | U);
+	x86_tlb_flush_page(c, 0x400000);
+	x86_ld8(c, 0x400000);
+	g_assert_cmphex(get64(f, T1) & (A | D), ==, A);
+	x86_st8(c, 0x400000, 2);
+	g_assert_cmphex(get64(f, T1) & (A | D), ==, (A | D));
+	fake_free(f);
+}
+
+static void test_permissions(void)
+{
+	struct fake *f = tagged_new("max", 0);
+	struct x86_cpu *c = f->c;
+
+	put64(f, T1, FIRST | P | U);
+	x86_ld8(c, 0x400000);
+	evict(f, 0);
+	/* More rights need no INVLPG. */
+	put64(f, T1, FIRST | P | W | U);
+	assert_runs(f, x86_st8(c, 0x400000, 1));
+	evict(f, 0);
+	/* Fewer do. */
+	put64(f, T1, FIRST | P | U | D);
+	assert_runs(f, x86_st8(c, 0x400000, 1));
+	evict(f, 0);
+	x86_tlb_flush_page(c, 0x400000);
+	assert_fault(f, x86_st8(c, 0x400000, 1), X86_PFAULT, 3);
+	/* A page fault drops what there was for that page, in both levels. */
+	g_assert_cmpint(x86_ld64(c, 0x400000), ==, 1);
+	put64(f, T1, SECOND | P | U);
+	g_assert_cmpint(x86_ld64(c, 0x400000), ==, 1);
+	assert_fault(f, x86_st8(c, 0x400000, 1), X86_PFAULT, 3);
+	g_assert_cmpint(x86_ld64(c, 0x400000), ==, 2);
+	fake_free(f);
+}
+
+/* One entry, looked at with the rights of each mode. */
+static void test_shared_entry(void)
+{
+	struct fake *f = tagged_new("max", CR4_SMEP | CR4_SMAP);
+	struct x86_cpu *c = f->c;
+	uint64_t fills;
+	bool global;
+
+	put64(f, T1 + 8, SECOND | P | W);
+	set_cpl(f, 3);
+	assert_runs(f, x86_ld8(c, 0x400000));
+	assert_runs(f, x86_fetch_page(c, 0x400000, &global));
+	set_cpl(f, 0);
+	assert_fault(f, x86_ld8(c, 0x400000), X86_PFAULT, 1);
+	set_cpl(f, 3);
+	assert_runs(f, x86_ld8(c, 0x400000));
+	set_cpl(f, 0);
+	assert_fault(f, x86_fetch_page(c, 0x400000, &global), X86_PFAULT, 0x11);
+	set_cpl(f, 3);
+	assert_runs(f, x86_ld8(c, 0x400000));
+	set_cpl(f, 0);
+	fills = c->count.tlb_fill;
+	c->eflags |= X86_AC;
+	x86_mode_update(c);
+	assert_runs(f, x86_ld8(c, 0x400000));
+	g_assert_cmpint(c->count.tlb_fill, ==, fills);
+	assert_runs(f, x86_ld8(c, 0x401000));
+	c->eflags &= ~(uint32_t)X86_AC;
+	set_cpl(f, 3);
+	assert_fault(f, x86_ld8(c, 0x401000), X86_PFAULT, 5);
+	/* Without the two it is open to the kernel. */
+	set_cpl(f, 0);
+	assert_fault(f, x86_ld8(c, 0x400000), X86_PFAULT, 1);
+	x86_write_cr4(c, c->cr4 & ~(uint64_t)(CR4_SMEP | CR4_SMAP));
+	assert_runs(f, x86_ld8(c, 0x400000));
+	assert_runs(f, x86_fetch_page(c, 0x400000, &global));
+	fake_free(f);
+}
+
+/* A table that has been walked through spares the levels above it. */
+static void test_tables(void)
+{
+	struct fake *f = tagged_new("max", 0);
+	struct x86_cpu *c = f->c;
+	bool global;
+
+	put64(f, T2 + 16, T1 | P | NX);
+	x86_ld8(c, 0x400000);
+	x86_ld8(c, 0x401000);
+	g_assert_cmpint(c->count.walk_short, ==, 1);
+	/* Its rights are those of all levels. */
+	set_cpl(f, 3);
+	assert_fault(f, x86_ld8(c, 0x402000), X86_PFAULT, 5);
+	set_cpl(f, 0);
+	x86_ld8(c, 0x400000);
+	assert_fault(f, x86_st8(c, 0x402000, 1), X86_PFAULT, 3);
+	x86_ld8(c, 0x400000);
+	assert_fault(f, x86_fetch_page(c, 0x402000, &global), X86_PFAULT, 0x11);
+	/* INVLPG of any address, and nothing less, makes it forgotten. */
+	x86_ld8(c, 0x403000);
+	put64(f, T4 + 5 * 8, THIRD | P);
+	put64(f, T4 + 6 * 8, THIRD | P);
+	put64(f, T2 + 16, T4 | P);
+	x86_tlb_flush_page(c, 0x7123000);
+	g_assert_cmpint(x86_ld64(c, 0x405000), ==, 3);
+	/* What it lacks is looked for from the root. */
+	put64(f, T4 + 7 * 8, 0);
+	put64(f, T1 + 7 * 8, SECOND | P);
+	put64(f, T2 + 16, T1 | P);
+	g_assert_cmpint(x86_ld64(c, 0x407000), ==, 2);
+	/* Accessed and dirty bits, reserved bits. */
+	put64(f, T2 + 16, T1 | P | W);
+	x86_tlb_flush_page(c, 0);
+	x86_ld8(c, 0x400000);
+	put64(f, T1 + 8 * 8, FIRST | P | W);
+	x86_st8(c, 0x408000, 1);
+	g_assert_cmphex(get64(f, T1 + 8 * 8), ==, (FIRST | P | W | A | D));
+	put64(f, T1 + 9 * 8, FIRST | 1ull << 51 | P);
+	assert_fault(f, x86_ld8(c, 0x409000), X86_PFAULT, 9);
+	/* CR3 names other tables. */
+	put64(f, T1 + 10 * 8, FIRST | P);
+	put64(f, 0x6000, 0x7000 | P);
+	put64(f, 0x7000, 0x8000 | P);
+	put64(f, 0x8000 + 16, T4 | P);
+	put64(f, T4 + 10 * 8, THIRD | P);
+	x86_ld8(c, 0x400000);
+	x86_write_cr3(c, 0x6000);
+	g_assert_cmpint(x86_ld64(c, 0x40a000), ==, 3);
+	fake_free(f);
+}
+
+static void test_large_pieces(void)
+{
+	struct fake *f = tagged_new("max", CR4_PGE);
+	struct x86_cpu *c = f->c;
+
+	put32(f, 0x612344, 77);
+	put32(f, 0x812344, 78);
+	put32(f, 0xa12344, 79);
+	for (uint64_t g = 0; g <= G; g += G) {
+		put64(f, T2 + 16, 0x600000 | P | W | PS | g);
+		x86_tlb_flush(c, X86_FLUSH_ALL);
+		g_assert_cmpint(x86_ld32(c, 0x412344), ==, 77);
+		evict(f, 0x12344);
+		put64(f, T2 + 16, 0x800000 | P | W | PS | g);
+		x86_write_cr3(c, ROOT);
+		g_assert_cmpint(x86_ld32(c, 0x412344), ==, g ? 77 : 78);
+		evict(f, 0x12344);
+		put64(f, T2 + 16, 0xa00000 | P | W | PS | g);
+		x86_tlb_flush_page(c, 0x5ff000);
+		g_assert_cmpint(x86_ld32(c, 0x412344), ==, 79);
+		/* 1 GiB */
+		put64(f, T3 + 8, 0x40000000 | P | W | PS | g);
+		put64(f, T3 + 8, 0 | P | W | PS | g);
+		g_assert_cmpint(x86_ld32(c, 0x40612344), ==, 77);
+		x86_ld8(c, 0x40212344);
+		put64(f, T3 + 8, T2 | P | W);
+		put64(f, T2 + 3 * 8, 0xa00000 | P | W | PS | g);
+		x86_tlb_flush_page(c, 0x7ff00000);
+		g_assert_cmpint(x86_ld32(c, 0x40612344), ==, 79);
+		put64(f, T2 + 3 * 8, 0);
+	}
+	fake_free(f);
+}
+
+static void test_pcid(void)
+{
+	struct fake *f = tagged_new("max", CR4_PCIDE);
+	struct x86_cpu *c = f->c;
+
+	x86_write_cr3(c, ROOT | 1);
+	g_assert_cmpint(x86_ld64(c, 0x400000), ==, 1);
+	put64(f, T1, SECOND | P | W | U);
+	x86_write_cr3(c, ROOT | 2);
+	g_assert_cmpint(x86_ld64(c, 0x400000), ==, 2);
+	put64(f, T1, THIRD | P | W | U);
+	/* Each has its own. */
+	x86_write_cr3(c, ROOT | 1 | KEEP);
+	g_assert_cmphex(c->cr3, ==, (ROOT | 1));
+	g_assert_cmpint(x86_ld64(c, 0x400000), ==, 1);
+	x86_write_cr3(c, ROOT | 2 | KEEP);
+	g_assert_cmpint(x86_ld64(c, 0x400000), ==, 2);
+	/* One that was never there has none. */
+	x86_write_cr3(c, ROOT | 0xfff | KEEP);
+	g_assert_cmpint(x86_ld64(c, 0x400000), ==, 3);
+	/* Loading it without the bit drops what that PCID had, not the others. */
+	x86_write_cr3(c, ROOT | 1);
+	g_assert_cmpint(x86_ld64(c, 0x400000), ==, 3);
+	x86_write_cr3(c, ROOT | 2 | KEEP);
+	g_assert_cmpint(x86_ld64(c, 0x400000), ==, 2);
+	x86_write_cr3(c, ROOT | 2);
+	g_assert_cmpint(x86_ld64(c, 0x400000), ==, 3);
+	/* INVLPG is for the current one. */
+	put64(f, T1, FIRST | P | W | U);
+	x86_write_cr3(c, ROOT | 1 | KEEP);
+	x86_tlb_flush_page(c, 0x400000);
+	g_assert_cmpint(x86_ld64(c, 0x400000), ==, 1);
+	x86_write_cr3(c, ROOT | 2 | KEEP);
+	g_assert_cmpint(x86_ld64(c, 0x400000), ==, 3);
+	/* CR4.PCIDE off: it is PCID 0, without anything. */
+	x86_write_cr3(c, ROOT | KEEP);
+	x86_write_cr4(c, c->cr4 & ~(uint64_t)CR4_PCIDE);
+	g_assert_cmpint(x86_ld64(c, 0x400000), ==, 1);
+	assert_fault(f, x86_write_cr3(c, ROOT | KEEP), X86_GP, 0);
+	fake_free(f);
+}
+
+/* PCIDs 1 and 2 and a global page know FIRST, then everything maps to THIRD; PCID 2 is the current one. */
+static void pcids_fill(struct fake *f)
+{
+	struct x86_cpu *c = f->c;
+
+	x86_tlb_flush(c, X86_FLUSH_ALL);
+	for (unsigned i = 0; i < 3; i++)
+		put64(f, T1 + i * 8, FIRST | P | W | (i == 2 ? G : 0));
+	for (unsigned pcid = 1; pcid <= 2; pcid++) {
+		x86_write_cr3(c, ROOT | pcid);
+		for (unsigned i = 0; i < 3; i++)
+			g_assert_cmpint(x86_ld64(c, 0x400000 + i * 4096), ==, 1);
+	}
+	for (unsigned i = 0; i < 3; i++)
+		put64(f, T1 + i * 8, THIRD | P | W | (i == 2 ? G : 0));
+}
+
+/* What PCID @pcid sees at its two pages and the global one, as decimal digits. */
+static unsigned seen(struct fake *f, unsigned pcid)
+{
+	x86_write_cr3(f->c, ROOT | pcid | KEEP);
+	return (unsigned)(x86_ld64(f->c, 0x400000) * 100 + x86_ld64(f->c, 0x401000) * 10 + x86_ld64(f->c, 0x402000));
+}
+
+static void test_invpcid(void)
+{
+	struct fake *f = tagged_new("max", CR4_PCIDE | CR4_PGE);
+	struct x86_cpu *c = f->c;
+
+	pcids_fill(f);
+	g_assert_cmpint(seen(f, 1), ==, 111);
+	g_assert_cmpint(seen(f, 2), ==, 111);
+	/* Type 0: an address of another PCID, of the current one. */
+	x86_tlb_flush_pcid_page(c, 1, 0x401000);
+	g_assert_cmpint(seen(f, 2), ==, 111);
+	g_assert_cmpint(seen(f, 1), ==, 131);
+	x86_tlb_flush_pcid_page(c, 1, 0x400000);
+	g_assert_cmpint(seen(f, 1), ==, 331);
+	g_assert_cmpint(seen(f, 2), ==, 111);
+	/* Type 1: a PCID. */
+	pcids_fill(f);
+	x86_tlb_flush_pcid(c, 1);
+	g_assert_cmpint(seen(f, 2), ==, 111);
+	g_assert_cmpint(seen(f, 1), ==, 331);
+	pcids_fill(f);
+	x86_tlb_flush_pcid(c, 2);
+	g_assert_cmpint(seen(f, 2), ==, 331);
+	g_assert_cmpint(seen(f, 1), ==, 111);
+	/* Type 3: all but global pages. */
+	pcids_fill(f);
+	x86_tlb_flush(c, X86_FLUSH_NON_GLOBAL);
+	g_assert_cmpint(seen(f, 2), ==, 331);
+	g_assert_cmpint(seen(f, 1), ==, 331);
+	/* Type 2. */
+	pcids_fill(f);
+	x86_tlb_flush(c, X86_FLUSH_ALL);
+	g_assert_cmpint(seen(f, 2), ==, 333);
+	g_assert_cmpint(seen(f, 1), ==, 333);
+	/* INVLPG drops a global page whatever the PCID. */
+	pcids_fill(f);
+	x86_tlb_flush_page(c, 0x402000);
+	g_assert_cmpint(seen(f, 1), ==, 113);
+	fake_free(f);
+}
+
+/* A large page of another PCID, dropped by an address in its middle. */
+static void test_invpcid_large(void)
+{
+	struct fake *f = tagged_new("max", CR4_PCIDE);
+	struct x86_cpu *c = f->c;
+
+	put32(f, 0x612344, 77);
+	put32(f, 0x812344, 78);
+	put64(f, T2 + 16, 0x600000 | P | W | PS);
+	put64(f, T3 + 8, 0 | P | W | PS);
+	x86_write_cr3(c, ROOT | 1);
+	g_assert_cmpint(x86_ld32(c, 0x412344), ==, 77);
+	g_assert_cmpint(x86_ld32(c, 0x40612344), ==, 77);
+	x86_write_cr3(c, ROOT | 2);
+	put64(f, T2 + 16, 0x800000 | P | W | PS);
+	put64(f, T3 + 8, T2 | P | W);
+	put64(f, T2 + 3 * 8, 0x800000 | P | W | PS);
+	x86_tlb_flush_pcid_page(c, 1, 0x500000);
+	x86_write_cr3(c, ROOT | 1 | KEEP);
+	g_assert_cmpint(x86_ld32(c, 0x412344), ==, 78);
+	g_assert_cmpint(x86_ld32(c, 0x40612344), ==, 77);
+	x86_write_cr3(c, ROOT | 2);
+	x86_tlb_flush_pcid_page(c, 1, 0x50000000);
+	x86_write_cr3(c, ROOT | 1 | KEEP);
+	g_assert_cmpint(x86_ld32(c, 0x40612344), ==, 78);
+	fake_free(f);
+}
+
+/* Numbers of spaces are used up and begin anew. */
+static void test_many_spaces(void)
+{
+	struct fake *f = tagged_new("max", CR4_PCIDE | CR4_PGE);
+	struct x86_cpu *c = f->c;
+
+	put64(f, T1 + 8, FIRST | P | W | G);
+	g_assert_cmpint(x86_ld64(c, 0x401000), ==, 1);
+	for (unsigned i = 0; i < 3 * X86_TLB2_NUMBERS; i++) {
+		put64(f, T1, (DATA + i % 3 * 4096) | P | W | U);
+		x86_write_cr3(c, ROOT | i % 7);
+		g_assert_cmpint(x86_ld64(c, 0x400000), ==, i % 3 + 1);
+		evict(f, 0);
+		/* Of one that has come before, and may be gone since, only the right thing or the old. */
+		x86_write_cr3(c, ROOT | (i + 5) % 7 | KEEP);
+		if (i > 1)
+			g_assert_cmpint((x86_ld64(c, 0x400000) - 1 - i % 3) * (x86_ld64(c, 0x400000) - 1 - (i - 2) % 3), ==, 0);
+		g_assert_cmpint(x86_ld64(c, 0x401000), ==, 1);
+	}
+	fake_free(f);
+}
+
+/* INVLPG so often that the rounds of tables begin anew. */
+static void test_many_rounds(void)
+{
+	struct fake *f = tagged_new("max", 0);
+	struct x86_cpu *c = f->c;
+
+	put64(f, T4 + 8, THIRD | P);
+	put64(f, T1 + 8, FIRST | P);
+	for (unsigned i = 0; i < 2000; i++) {
+		put64(f, T2 + 16, (i & 1 ? T4 : T1) | P | W | U);
+		x86_tlb_flush_page(c, 0x401000);
+		g_assert_cmpint(x86_ld64(c, 0x401000), ==, i & 1 ? 3 : 1);
+		/* Tables of other regions take the same round. */
+		x86_ld8(c, 0x800000);
+	}
+	fake_free(f);
+}
+
+/* How long what an engine knows of code holds. */
+static void test_code_key(void)
+{
+	struct fake *f = tagged_new("max", CR4_PCIDE | CR4_PGE);
+	struct x86_cpu *c = f->c;
+	uint64_t own, other, global_key;
+	bool global;
+
+	put64(f, T1 + 8, FIRST | P | W | G);
+	x86_write_cr3(c, ROOT | 1);
+	x86_fetch_page(c, 0x400000, &global);
+	g_assert_false(global);
+	x86_fetch_page(c, 0x401000, &global);
+	g_assert_true(global);
+	own = c->code_key[0];
+	global_key = c->code_key[1];
+	g_assert_cmphex(own, !=, global_key);
+	g_assert_cmphex((own | global_key) & 0xfffff, ==, 0);
+	/* Data. */
+	x86_ld8(c, 0x403000);
+	x86_tlb_flush_page(c, 0x403000);
+	g_assert_cmphex(c->code_key[0], ==, own);
+	/* Another address space, and back. */
+	x86_write_cr3(c, ROOT | 2);
+	other = c->code_key[0];
+	g_assert_cmphex(other, !=, own);
+	g_assert_cmphex(other, !=, global_key);
+	g_assert_cmphex(c->code_key[1], ==, global_key);
+	x86_write_cr3(c, ROOT | 1 | KEEP);
+	g_assert_cmphex(c->code_key[0], ==, own);
+	x86_write_cr3(c, ROOT | 1);
+	g_assert_cmphex(c->code_key[0], !=, own);
+	g_assert_cmphex(c->code_key[0], !=, other);
+	/* Code. */
+	own = c->code_key[0];
+	x86_tlb_flush_page(c, 0x401000);
+	g_assert_cmphex(c->code_key[0], !=, own);
+	g_assert_cmphex(c->code_key[1], !=, global_key);
+	/* Code in a large page, dropped by another address. */
+	put64(f, T2 + 16, 0x600000 | P | W | PS);
+	x86_tlb_flush_page(c, 0x400000);
+	x86_fetch_page(c, 0x410000, &global);
+	own = c->code_key[0];
+	x86_tlb_flush_page(c, 0x5ff000);
+	g_assert_cmphex(c->code_key[0], !=, own);
+	/* Code of another PCID. */
+	x86_fetch_page(c, 0x411000, &global);
+	x86_write_cr3(c, ROOT | 2);
+	own = c->code_key[0];
+	x86_tlb_flush_pcid_page(c, 1, 0x411000);
+	g_assert_cmphex(c->code_key[0], !=, own);
+	fake_free(f);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -403,5 +897,18 @@ int main(int argc, char **argv)
 	g_test_add_func("/mmu/alignment", test_alignment);
 	g_test_add_func("/mmu/watch", test_watch);
 	g_test_add_func("/mmu/debug", test_debug);
+	g_test_add_func("/mmu/second-level", test_second_level);
+	g_test_add_func("/mmu/many-pages", test_many);
+	g_test_add_func("/mmu/dirty", test_dirty);
+	g_test_add_func("/mmu/permissions", test_permissions);
+	g_test_add_func("/mmu/shared-entry", test_shared_entry);
+	g_test_add_func("/mmu/tables", test_tables);
+	g_test_add_func("/mmu/large-pieces", test_large_pieces);
+	g_test_add_func("/mmu/pcid", test_pcid);
+	g_test_add_func("/mmu/invpcid", test_invpcid);
+	g_test_add_func("/mmu/invpcid-large", test_invpcid_large);
+	g_test_add_func("/mmu/many-spaces", test_many_spaces);
+	g_test_add_func("/mmu/many-rounds", test_many_rounds);
+	g_test_add_func("/mmu/code-key", test_code_key);
 	return g_test_run();
 }

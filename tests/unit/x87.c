@@ -55,6 +55,7 @@ static struct machine *machine_new(void)
 
 			e->read = e->write = e->exec = X86_TLB_INVALID;
 		}
+	x86_tlb_flush(&m->c, X86_FLUSH_ALL);
 	return m;
 }
 

@@ -347,8 +347,10 @@ static struct x86_page fetch_page(struct x86_cpu *c, uint64_t lin)
 	uint64_t tag = (lin & X86_PAGE_MASK) | (c->mmu == X86_MMU_USER);
 
 	if (!f->valid || f->tag != tag || f->epoch != c->tlb_epoch) {
+		bool global;
+
 		f->valid = false;
-		f->page = x86_fetch_page(c, lin);
+		f->page = x86_fetch_page(c, lin, &global);
 		f->tag = tag;
 		f->epoch = c->tlb_epoch;
 		f->valid = true;

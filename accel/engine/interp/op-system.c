@@ -299,26 +299,24 @@ OP(invlpg)
 	return done(c, u);
 }
 
-/*
- * Translations are not kept apart by PCID (each load of CR3 drops them), so
- * every form may act on the current ones.
- */
 OP(invpcid)
 {
 	enum { ADDRESS, CONTEXT, EVERYTHING, ALL_CONTEXTS };
 	uint64_t type = op_get(c, u, 0), d[2];
 
 	x86_read(c, uop_lin(c, u, 16, X86_READ), d, 16);
-	if (type > ALL_CONTEXTS || (type != ALL_CONTEXTS && type != EVERYTHING && d[0] >> 12))
+	if (type > ALL_CONTEXTS || d[0] >> 12)
 		gp(c);
 	if (type <= CONTEXT && !(c->cr4 & CR4_PCIDE) && (d[0] & 0xfff))
 		gp(c);
 	if (type == ADDRESS && !canonical(c, d[1]))
 		gp(c);
-	if (type == ADDRESS)
-		x86_tlb_flush_page(c, d[1]);
-	else
-		x86_tlb_flush(c, type == EVERYTHING ? X86_FLUSH_ALL : X86_FLUSH_NON_GLOBAL);
+	switch (type) {
+	case ADDRESS: x86_tlb_flush_pcid_page(c, (unsigned)d[0], d[1]); break;
+	case CONTEXT: x86_tlb_flush_pcid(c, (unsigned)d[0]); break;
+	case EVERYTHING: x86_tlb_flush(c, X86_FLUSH_ALL); break;
+	default: x86_tlb_flush(c, X86_FLUSH_NON_GLOBAL); break;
+	}
 	return done(c, u);
 }
 

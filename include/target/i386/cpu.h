@@ -162,6 +162,54 @@ struct x86_tlb_back {
 	uint8_t may;                 /* 1 << enum x86_access that paging allows (write: dirty bit set) */
 	uint8_t rights;              /* X86_PAGE_* */
 	uint8_t shift;               /* log2 of the mapping's size */
+	bool global;
+};
+
+/*
+ * Behind both, for all MMU modes and several address spaces at once: what walks have
+ * found (target/i386/tlb.h).  A tag is a linear address and, in its low bits, the number
+ * of a space.  Each PCID that is in use has one, global translations have one; to drop
+ * what belongs to a space is to give it another number.
+ */
+enum {
+	X86_TLB2_BITS = 12, X86_TLB2_SETS = 1 << X86_TLB2_BITS, X86_TLB2_WAYS = 4,
+	X86_TLB2_TABLES = 512,
+	X86_TLB2_NUMBERS = 4096,     /* 0 is none */
+	X86_TLB2_FETCHED = 1 << 16, X86_TLB2_LARGE = 1 << 10, X86_TLB2_HUGE = 1 << 8,
+	X86_PCIDS = 4096,
+};
+
+struct x86_tlb2_way {
+	uint64_t gpa;                /* guest physical page, WAY_* below */
+	uint8_t *host;               /* NULL: was not RAM */
+	struct x86_code_page *code;
+};
+
+struct x86_tlb2_set {
+	uint64_t tag[X86_TLB2_WAYS];
+	struct x86_tlb2_way way[X86_TLB2_WAYS];
+} __attribute__((aligned(64)));
+
+/* A page table of the last level and what the levels above it allow. */
+struct x86_tlb2_table {
+	uint64_t tag;
+	uint64_t gpa;                /* of the table, WALK_* below */
+	const uint64_t *entry;       /* the same in the host */
+};
+
+struct x86_tlb2 {
+	uint16_t space, global;      /* numbers: of the current PCID, of global translations */
+	uint16_t next;               /* not used yet */
+	uint16_t floor;              /* of_pcid below it is void */
+	uint32_t victim;
+	uint32_t tables_round;       /* in the tags of tables: changes with each INVLPG */
+	uint64_t code_round;         /* changes when code that has been fetched may be elsewhere */
+	uint32_t fetched_count;
+	uint16_t of_pcid[X86_PCIDS];
+	/* Where code has been fetched, where large pages are: by hash, so a bit may mean other pages, too. */
+	uint64_t fetched[X86_TLB2_FETCHED / 64], large[X86_TLB2_LARGE / 64], huge[X86_TLB2_HUGE / 64];
+	struct x86_tlb2_table table[X86_TLB2_TABLES];
+	struct x86_tlb2_set set[X86_TLB2_SETS];
 };
 
 /* ---- what is outside ------------------------------------------------------ */
@@ -335,9 +383,13 @@ struct x86_event {
 	X(marked_ns, "ns in marking them") \
 	X(code_hit, "stores that met decoded code") \
 	X(store_slow, "stores to RAM without a TLB tag") \
-	X(tlb_fill, "TLB fills") \
+	X(tlb_refill, "TLB fills from its second level") \
+	X(tlb_fill, "TLB fills by a page walk") \
+	X(walk_short, "page walks that began at the last table") \
 	X(flush_all, "TLB flushes, everything") \
 	X(flush_non_global, "TLB flushes, all but global pages") \
+	X(flush_pcid, "TLB flushes, another address space") \
+	X(switch_kept, "address spaces found again with their translations") \
 	X(flush_page, "TLB flushes, one page") \
 	X(flush_writes, "TLB flushes, write rights") \
 	X(exclusive, "locked operations that stopped the others") \
@@ -442,9 +494,14 @@ struct x86_cpu {
 	uint64_t tlb_used[X86_MMU_COUNT][X86_TLB_SIZE / 64];
 	uint64_t tlb_global[X86_MMU_COUNT][X86_TLB_SIZE / 64];
 	uint64_t tlb_large[X86_MMU_COUNT][X86_TLB_SIZE / 64];
-	bool tlb_large_seen[2];       /* large pages filled in the lower, upper half of addresses */
 	struct x86_store_log *store_log;  /* NULL as a rule: x86_store_log_set() */
-	uint32_t tlb_epoch;           /* changes with each flush: validates engines' caches */
+	uint32_t tlb_epoch;           /* changes with each flush: validates data addresses */
+	/*
+	 * Validate what engines have found out about where code is, by translations that
+	 * [0] are not global, [1] are.  Never equal; bits 19:0 are clear.  [0] is what it was
+	 * when an address space comes back with its translations.
+	 */
+	uint64_t code_key[2];
 
 	struct x86_counts count;
 	const struct x86_ops *ops;
@@ -467,6 +524,8 @@ struct x86_cpu {
 	bool debug_step;
 	uint32_t debug_break_count;
 	uint64_t *debug_break;        /* sorted, owned by the debugger, may be NULL */
+	/* Last: large, and touched only as far as it is used. */
+	struct x86_tlb2 tlb2;
 };
 
 /* ---- life --------------------------------------------------------------------- */

@@ -166,10 +166,16 @@ static inline uint8_t x86_sys_ld8(struct x86_cpu *c, uint64_t lin) { return x86_
 /* Port breakpoints: notes which of them an access of @n ports at @port meets. */
 void x86_watch_io(struct x86_cpu *c, uint16_t port, unsigned n);
 
-/* TLB care. */
+/* TLB care.  Of all address spaces: everything, or all but global pages. */
 enum { X86_FLUSH_ALL, X86_FLUSH_NON_GLOBAL };
 void x86_tlb_flush(struct x86_cpu *c, int what);
+/* @lin in the current address space, and if it is global (INVLPG). */
 void x86_tlb_flush_page(struct x86_cpu *c, uint64_t lin);
+/* CR3 has been loaded; @keep: this PCID's translations hold. */
+void x86_tlb_switch(struct x86_cpu *c, bool keep);
+/* Of @pcid, which may be the current one: all but global pages, or @lin. */
+void x86_tlb_flush_pcid(struct x86_cpu *c, unsigned pcid);
+void x86_tlb_flush_pcid_page(struct x86_cpu *c, unsigned pcid, uint64_t lin);
 /* From now on @log sees all stores; NULL: nobody.  No code may be decoded in between. */
 void x86_store_log_set(struct x86_cpu *c, struct x86_store_log *log);
 /* Drops the write right of every entry (a frame got code, or dirty logging). */
@@ -194,9 +200,10 @@ static inline bool x86_has_code(const struct x86_code_page *code)
 
 /*
  * Fetch side: the RAM page that holds the code at @lin, with the walk's faults
- * raised as instruction fetches.  Used by engines to look blocks up.
+ * raised as instruction fetches.  Used by engines to look blocks up.  What they
+ * remember of it holds as long as code_key[*global].
  */
-struct x86_page x86_fetch_page(struct x86_cpu *c, uint64_t lin);
+struct x86_page x86_fetch_page(struct x86_cpu *c, uint64_t lin, bool *global);
 
 /*
  * Translation without side effects or faults (debuggers, hypercalls): guest
