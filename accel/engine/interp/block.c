@@ -2,7 +2,7 @@
 /*
  * Bytes to blocks, and the ways to find a block again.
  *
- * Three levels: the jump cache (linear RIP, one TLB epoch), the hash of frame
+ * Three levels: the jump cache (linear RIP, one code_key), the hash of frame
  * offsets (until the frame's code changes), decoding.
  */
 #include "block.h"
@@ -340,21 +340,22 @@ static struct block *block_make(struct x86_cpu *c, uint64_t lin, const struct x8
 	return b;
 }
 
-/* x86_fetch_page() once a page and TLB epoch. */
+/* x86_fetch_page() once a page, as long as that holds.  in->global stays set only if the page is global. */
 static struct x86_page fetch_page(struct x86_cpu *c, uint64_t lin)
 {
-	struct fetch *f = &interp_of(c)->fetch[(lin >> 12) & (FETCH_SIZE - 1)];
+	struct interp *in = interp_of(c);
+	struct fetch *f = &in->fetch[(lin >> 12) & (FETCH_SIZE - 1)];
 	uint64_t tag = (lin & X86_PAGE_MASK) | (c->mmu == X86_MMU_USER);
 
-	if (!f->valid || f->tag != tag || f->epoch != c->tlb_epoch) {
+	if (f->tag != tag || (f->key != c->code_key[0] && f->key != c->code_key[1])) {
 		bool global;
 
-		f->valid = false;
+		f->key = 0;
 		f->page = x86_fetch_page(c, lin, &global);
 		f->tag = tag;
-		f->epoch = c->tlb_epoch;
-		f->valid = true;
+		f->key = c->code_key[global];
 	}
+	in->global &= f->key == c->code_key[1];
 	return f->page;
 }
 
@@ -391,17 +392,25 @@ static struct block *block_find(struct x86_cpu *c, uint64_t lin, uint32_t key)
 static struct block *block_at(struct x86_cpu *c, uint64_t lin, bool one)
 {
 	struct jump *j = &interp_of(c)->jump[jump_index(lin)];
-	uint64_t key = (uint64_t)c->tlb_epoch << 32 | c->mode;
+	struct interp *in = interp_of(c);
 	struct block *b;
+	uint64_t key[2];
 
 	if (one)
 		return block_find(c, lin, c->mode | KEY_ONE);
-	if (j->block && j->lin == lin && j->key == key && block_valid(j->block))
+	if (j->lin == lin && jump_holds(c, j) && block_valid(j->block)) {
+		in->global = j->key == (c->code_key[1] | c->mode);
 		return j->block;
+	}
 	c->count.jump_miss++;
-	b = block_find(c, lin, c->mode);
 	/* Decoding may have flushed something. */
-	*j = (struct jump){ lin, (uint64_t)c->tlb_epoch << 32 | c->mode, b };
+	do {
+		key[0] = c->code_key[0];
+		key[1] = c->code_key[1];
+		in->global = true;
+		b = block_find(c, lin, c->mode);
+	} while (key[0] != c->code_key[0] || key[1] != c->code_key[1]);
+	*j = (struct jump){ lin, key[in->global] | c->mode, b };
 	return b;
 }
 

@@ -40,18 +40,17 @@ struct block {
 	struct uop uop[] __attribute__((aligned(64)));
 };
 
-/* Linear RIP to block; valid while epoch and mode are the same. */
+/* Linear RIP to block; valid while the mode and one of code_key are the same. */
 struct jump {
 	uint64_t lin;
-	uint64_t key;                   /* tlb_epoch << 32 | mode */
+	uint64_t key;                   /* code_key | mode */
 	struct block *block;
 };
 
-/* x86_fetch_page() remembered for one TLB epoch. */
+/* x86_fetch_page() remembered for as long as one of code_key. */
 struct fetch {
 	uint64_t tag;                   /* linear page | user */
-	uint32_t epoch;
-	bool valid;
+	uint64_t key;                   /* code_key; 0: nothing */
 	struct x86_page page;
 };
 
@@ -67,6 +66,7 @@ struct interp {
 	/* The translator: runs the block at @u (c->rip), or answers what to interpret. */
 	const struct uop *(*translated)(struct x86_cpu *c, const struct uop *u);
 	bool code_all;                  /* X86_PEND_CODE_ALL came: for the translator */
+	bool global;                    /* block_lookup()'s last block lies in global pages */
 	bool resuming;                  /* gdb: the first instruction ignores its breakpoint */
 };
 
@@ -103,13 +103,18 @@ static inline bool code_is_flat(const struct x86_cpu *c)
 	return c->mode & (X86_MODE_CS64 | X86_MODE_FLAT);
 }
 
+_Static_assert(X86_MODE_SSE_TRAPS < 1 << 20, "the mode fits below a code key");
+static inline bool jump_holds(const struct x86_cpu *c, const struct jump *j)
+{
+	return j->key == (c->code_key[0] | c->mode) || j->key == (c->code_key[1] | c->mode);
+}
+
 /* The block at flat @rip if the jump cache knows it; NULL otherwise. */
 static inline struct block *block_probe(const struct x86_cpu *c, uint64_t rip)
 {
 	const struct jump *j = &interp_of(c)->jump[jump_index(rip)];
 
-	if (likely(j->lin == rip && j->key == ((uint64_t)c->tlb_epoch << 32 | c->mode)) &&
-	    likely(block_valid(j->block)))
+	if (likely(j->lin == rip && jump_holds(c, j)) && likely(block_valid(j->block)))
 		return j->block;
 	return NULL;
 }

@@ -36,8 +36,8 @@ enum { ENTRY_CHECKED, ENTRY_POLL_SAVED, ENTRY_POLL, ENTRY_SAVED, ENTRY_FAST, ENT
 
 /*
  * Code of one frame, seen at one linear page.  tables->code_ok[its index] says that the
- * address space shows that frame there, executable; a TLB flush clears it.  gen tells
- * whether the frame's code is still what was translated.
+ * address space shows that frame there, executable; it goes with the code_key under which
+ * that was found out.  gen tells whether the frame's code is still what was translated.
  */
 struct code_view {
 	uint64_t page;                   /* linear */
@@ -132,9 +132,10 @@ struct jit {
 	struct code_view *view;
 	uint32_t variants, links, views;
 	struct code_view *bucket[JIT_PAGES];
-	uint16_t ok[JIT_PAGES];          /* what is set in code_ok */
-	uint32_t ok_count;
-	uint32_t epoch;                  /* of the TLB, for which code_ok holds */
+	/* What is set in code_ok by translations that [0] are not global, [1] are, and while which code_key. */
+	uint16_t ok[2][JIT_PAGES];
+	uint32_t ok_count[2];
+	uint64_t ok_key[2];
 	struct wanted wanted;
 	int fd;
 	uint8_t *write, *exec;           /* the cache's two mappings */
@@ -230,9 +231,9 @@ bool jit_translate(struct x86_cpu *c, struct block *b, struct variant *v);
  * has changed loses its variants on the way.
  */
 struct code_view *view_get(struct x86_cpu *c, uint64_t page, struct x86_code_page *code);
-/* The address space shows @view where it should be: found out since the last TLB flush. */
-void view_set_ok(struct jit *j, struct code_view *view);
-/* TLB flushes, changed code: what was found out before no longer holds. */
+/* The address space shows @view where it should be, by @global translations: block_lookup() has just found out. */
+void view_set_ok(struct jit *j, struct code_view *view, bool global);
+/* TLB flushes, other address spaces, changed code: what was found out before no longer holds. */
 void views_check(struct x86_cpu *c);
 void views_clear(struct jit *j);
 static inline uint32_t view_index(const struct jit *j, const struct code_view *v) { return (uint32_t)(v - j->view); }

@@ -147,9 +147,9 @@ static struct variant *variant_of(struct x86_cpu *c, struct block *b, unsigned h
 
 static void views_ok(struct jit *j, const struct variant *v)
 {
-	view_set_ok(j, v->view);
+	view_set_ok(j, v->view, j->in.global);
 	if (v->view2)
-		view_set_ok(j, v->view2);
+		view_set_ok(j, v->view2, j->in.global);
 }
 
 uint64_t jit_enter(struct x86_cpu *c, const struct variant *v)

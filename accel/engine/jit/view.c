@@ -119,24 +119,24 @@ struct code_view *view_get(struct x86_cpu *c, uint64_t page, struct x86_code_pag
 	return v;
 }
 
-static void forget_ok(struct jit *j)
+static void forget_ok(struct jit *j, bool global)
 {
-	for (uint32_t i = 0; i < j->ok_count; i++)
-		j->tables->code_ok[j->ok[i]] = 0;
-	j->ok_count = 0;
+	for (uint32_t i = 0; i < j->ok_count[global]; i++)
+		j->tables->code_ok[j->ok[global][i]] = 0;
+	j->ok_count[global] = 0;
 }
 
-void view_set_ok(struct jit *j, struct code_view *view)
+void view_set_ok(struct jit *j, struct code_view *view, bool global)
 {
 	uint32_t i = view_index(j, view);
 
 	if (j->tables->code_ok[i])
 		return;
-	/* Views that were killed are in the list too, perhaps several times. */
-	if (j->ok_count == JIT_PAGES)
-		forget_ok(j);
+	/* Views that were killed are in the lists too, perhaps several times. */
+	if (j->ok_count[global] == JIT_PAGES)
+		forget_ok(j, global);
 	j->tables->code_ok[i] = 1;
-	j->ok[j->ok_count++] = (uint16_t)i;
+	j->ok[global][j->ok_count[global]++] = (uint16_t)i;
 }
 
 static void kill_stale(struct jit *j, struct code_view *v)
@@ -149,9 +149,11 @@ void views_check(struct x86_cpu *c)
 {
 	struct jit *j = jit_of(c);
 
-	if (c->tlb_epoch != j->epoch) {
-		forget_ok(j);
-		j->epoch = c->tlb_epoch;
+	for (unsigned global = 0; global < 2; global++) {
+		if (c->code_key[global] != j->ok_key[global]) {
+			forget_ok(j, global);
+			j->ok_key[global] = c->code_key[global];
+		}
 	}
 	if (unlikely(c->code_hit != NULL)) {
 		for (struct code_view *v = j->bucket[bucket_of(c->code_hit)]; v; v = v->next)
@@ -168,7 +170,8 @@ void views_check(struct x86_cpu *c)
 
 void views_clear(struct jit *j)
 {
-	forget_ok(j);
+	forget_ok(j, false);
+	forget_ok(j, true);
 	memset(j->bucket, 0, sizeof j->bucket);
 	j->views = 0;
 }
