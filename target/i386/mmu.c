@@ -201,7 +201,7 @@ struct path {
 	uint64_t gpa[MAX_LEVELS], entry[MAX_LEVELS];
 	unsigned count, size;
 	const uint8_t *table;        /* the last one */
-	uint8_t above;               /* WALK_* before its entry */
+	uint64_t last;               /* its address and WALK_* before its entry, if it is of the last level; else 0 */
 };
 
 static uint64_t reserved_high(const struct x86_cpu *c)
@@ -239,6 +239,8 @@ static bool walk_long(struct x86_cpu *c, uint64_t lin, struct walk *w, struct pa
 		uint64_t reserved = high | pae;
 		bool large = false;
 
+		if (shift == 12)
+			p->last = table | w->flags;
 		if (!(e & PTE_P))
 			return false;
 		if (e & PTE_PS) {
@@ -253,7 +255,6 @@ static bool walk_long(struct x86_cpu *c, uint64_t lin, struct walk *w, struct pa
 			w->error |= PF_P | PF_RSVD;
 			return false;
 		}
-		p->above = w->flags;
 		rights_and(w, e);
 		p->gpa[p->count] = at;
 		p->entry[p->count++] = e;
@@ -322,6 +323,7 @@ static bool walk(struct x86_cpu *c, uint64_t lin, struct walk *w, struct path *p
 	*w = (struct walk){ .flags = WALK_USER | WALK_WRITE };
 	p->count = 0;
 	p->table = NULL;
+	p->last = 0;
 	if (!(c->cr0 & CR0_PG)) {
 		w->flags |= WALK_DIRTY | WALK_GLOBAL;
 		leaf_at(w, lin, lin & X86_PAGE_MASK, 12);
@@ -369,10 +371,10 @@ static void table_note(struct x86_cpu *c, uint64_t lin, const struct walk *w, co
 {
 	struct x86_tlb2_table *t = tlb2_table(c, lin);
 
-	if (!p->table || w->shift != 12 || p->size != 8)
+	if (!p->table || !p->last)
 		return;
 	t->tag = tlb2_table_tag(c, lin);
-	t->gpa = (p->gpa[p->count - 1] & X86_PAGE_MASK) | p->above;
+	t->gpa = p->last;
 	t->entry = (const uint64_t *)(const void *)p->table;
 }
 
@@ -412,8 +414,9 @@ static bool mark_path(struct x86_cpu *c, struct path *p, enum x86_access a, stru
 	return true;
 }
 
+/* @last: struct path's, of the walk that has failed. */
 noreturn static void page_fault(struct x86_cpu *c, uint64_t lin, uint32_t error, enum x86_access a,
-				enum x86_mmu mmu)
+				enum x86_mmu mmu, uint64_t last)
 {
 	if (a == X86_WRITE)
 		error |= PF_W;
@@ -423,7 +426,7 @@ noreturn static void page_fault(struct x86_cpu *c, uint64_t lin, uint32_t error,
 		error |= PF_I;
 	if (log_on(LOG_MMU))
 		log_print(LOG_MMU, "page fault at %#llx, error %#x\n", (unsigned long long)lin, error);
-	tlb_fault(c, lin);
+	tlb_fault(c, lin, last);
 	x86_raise_pf(c, lin, error);
 }
 
@@ -438,9 +441,9 @@ static void walk_for(struct x86_cpu *c, uint64_t lin, enum x86_access a, enum x8
 	}
 	do {
 		if (!walk(c, lin, w, &p))
-			page_fault(c, lin, w->error, a, mmu);
+			page_fault(c, lin, w->error, a, mmu, p.last);
 		if (!(allowed(c, w, mmu) & 1 << a))
-			page_fault(c, lin, PF_P, a, mmu);
+			page_fault(c, lin, PF_P, a, mmu, p.last);
 	} while (!mark_path(c, &p, a, w));
 	table_note(c, lin, w, &p);
 }

@@ -346,13 +346,14 @@ void x86_tlb_flush_pcid_page(struct x86_cpu *c, unsigned pcid, uint64_t lin)
 		around_drop(c, lin, number, number);
 }
 
-void tlb_fault(struct x86_cpu *c, uint64_t lin)
+void tlb_fault(struct x86_cpu *c, uint64_t lin, uint64_t last)
 {
 	const struct x86_tlb2 *t = &c->tlb2;
 	uint64_t page = lin & X86_PAGE_MASK;
 
 	slots_drop_page(c, page);
-	tlb2_table(c, lin)->tag = 0;
+	if (tlb2_table(c, lin)->gpa != last)
+		tlb2_table(c, lin)->tag = 0;
 	c->tlb_epoch++;
 	if (tlb2_drop(c, page, t->space, t->global) && was_fetched(c, page))
 		code_moved(c);

@@ -77,7 +77,10 @@ static inline struct x86_tlb2_table *tlb2_table(struct x86_cpu *c, uint64_t lin)
 void tlb2_put(struct x86_cpu *c, uint64_t page, const struct walk *w, const struct x86_page *to);
 /* Notes that code is fetched at @page: from now on what drops it changes code_key. */
 void tlb_fetched(struct x86_cpu *c, uint64_t page);
-/* A page fault at @lin drops what is remembered of it. */
-void tlb_fault(struct x86_cpu *c, uint64_t lin);
+/*
+ * A page fault at @lin drops what is remembered of it.  A table that the failed walk has
+ * been led to again (@last: as in x86_tlb2_table.gpa) is as good as dropped and found anew.
+ */
+void tlb_fault(struct x86_cpu *c, uint64_t lin, uint64_t last);
 
 #endif
