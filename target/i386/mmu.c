@@ -450,11 +450,13 @@ static void walk_for(struct x86_cpu *c, uint64_t lin, enum x86_access a, enum x8
 
 /* ---- TLB ------------------------------------------------------------------------- */
 
+_Static_assert(X86_TLB_SIZE / 64 <= 64, "tlb_any has a bit for each word");
 static void mark_slot(struct x86_cpu *c, enum x86_mmu mmu, unsigned i, const struct walk *w)
 {
 	uint64_t bit = 1ull << (i & 63);
 	unsigned k = i / 64;
 
+	c->tlb_any[mmu] |= 1ull << k;
 	c->tlb_used[mmu][k] |= bit;
 	c->tlb_global[mmu][k] = w->flags & WALK_GLOBAL ? c->tlb_global[mmu][k] | bit : c->tlb_global[mmu][k] & ~bit;
 	c->tlb_large[mmu][k] = w->shift > 12 ? c->tlb_large[mmu][k] | bit : c->tlb_large[mmu][k] & ~bit;
@@ -507,8 +509,8 @@ void x86_watch_io(struct x86_cpu *c, uint16_t port, unsigned n)
 			c->watch_hit |= 1 << i;
 }
 
-/* Sets the tags that may be set; see the head of this file. */
-static void set_tags(struct x86_cpu *c, enum x86_mmu mmu, unsigned i)
+/* Sets the tags that may be set; see the head of this file.  @clean: there is no decoded code. */
+static void set_tags(struct x86_cpu *c, enum x86_mmu mmu, unsigned i, bool clean)
 {
 	struct x86_tlb_entry *t = &c->tlb[mmu][i];
 	const struct x86_tlb_back *b = &c->tlb_back[mmu][i];
@@ -518,24 +520,24 @@ static void set_tags(struct x86_cpu *c, enum x86_mmu mmu, unsigned i)
 	t->host = (uint64_t)(uintptr_t)b->host;
 	t->read = data && (b->may & 1 << X86_READ) && (b->rights & X86_PAGE_READ) ? b->page : none;
 	t->write = data && !c->store_log && (b->may & 1 << X86_WRITE) && (b->rights & X86_PAGE_WRITE) &&
-		   !x86_has_code(b->code) ? b->page : none;
+		   clean ? b->page : none;
 	t->exec = b->host && (b->may & 1 << X86_EXEC) && (b->rights & X86_PAGE_EXEC) ? b->page : none;
 }
 
-/* The slot of linear page @page gets what *w and *to say. */
+/* The slot of linear page @page gets what *w and *to say; @clean: no decoded code there. */
 static const struct x86_tlb_back *slot_fill(struct x86_cpu *c, uint64_t page, enum x86_mmu mmu,
-					    const struct walk *w, const struct x86_page *to)
+					    const struct walk *w, const struct x86_page *to, bool clean)
 {
 	unsigned i = x86_tlb_index(page), may = allowed(c, w, mmu);
 	struct x86_tlb_back *b = &c->tlb_back[mmu][i];
 
 	*b = (struct x86_tlb_back){
-		.page = page, .gpa = w->gpa, .host = to->host, .code = to->code, .rights = (uint8_t)to->rights,
-		.may = (uint8_t)(w->flags & WALK_DIRTY ? may : may & ~(1u << X86_WRITE)),
-		.shift = w->shift, .global = w->flags & WALK_GLOBAL,
+		.page = page, .gpn = w->gpa >> 12, .host = to->host, .code = to->code, .rights = to->rights & 7,
+		.may = (w->flags & WALK_DIRTY ? may : may & ~(1u << X86_WRITE)) & 7,
+		.shift = w->shift & 31, .global = !!(w->flags & WALK_GLOBAL),
 	};
 	mark_slot(c, mmu, i, w);
-	set_tags(c, mmu, i);
+	set_tags(c, mmu, i, clean);
 	return b;
 }
 
@@ -551,32 +553,40 @@ static const struct x86_tlb_back *tlb_fill(struct x86_cpu *c, uint64_t lin, enum
 	uint64_t page = lin & X86_PAGE_MASK;
 	struct x86_page to;
 	struct walk w;
+	bool clean;
 
 	c->count.tlb_fill++;
 	walk_for(c, lin, a, mmu, &w);
 	to = page_at(c, w.gpa);
-	tlb2_put(c, page, &w, &to);
-	return slot_fill(c, page, mmu, &w, &to);
+	clean = to.host && !x86_has_code(to.code);
+	tlb2_put(c, page, &w, &to, clean);
+	return slot_fill(c, page, mmu, &w, &to, clean);
 }
 
 /* From the second level if that has it with the right that is needed. */
 static const struct x86_tlb_back *tlb_refill(struct x86_cpu *c, uint64_t lin, enum x86_access a, enum x86_mmu mmu)
 {
 	uint64_t page = lin & X86_PAGE_MASK;
-	const struct x86_tlb2_way *way = tlb2_find(c, page);
+	struct x86_tlb2_way *way = tlb2_find(c, page);
 	struct x86_page to;
 	struct walk w;
+	bool clean;
 
 	if (!way || (a == X86_WRITE && !(way->gpa & WALK_DIRTY)))
 		return tlb_fill(c, lin, a, mmu);
-	w = (struct walk){ .gpa = way->gpa & X86_PAGE_MASK, .flags = way->gpa & WALK_FLAGS, .shift = (uint8_t)way_shift(way) };
+	w = (struct walk){ .gpa = way->gpa & WAY_GPA, .flags = way->gpa & WALK_FLAGS, .shift = (uint8_t)way_shift(way) };
 	if (!(allowed(c, &w, mmu) & 1 << a))
 		return tlb_fill(c, lin, a, mmu);
 	c->count.tlb_refill++;
 	to = (struct x86_page){ .host = way->host, .rights = way->gpa >> WAY_RIGHTS_SHIFT & 7, .code = way->code };
 	if (!to.host)
 		to = page_at(c, w.gpa);
-	return slot_fill(c, page, mmu, &w, &to);
+	clean = way_clean(c, way);
+	if (!clean && to.host && !x86_has_code(to.code)) {
+		way_set_clean(c, way);
+		clean = true;
+	}
+	return slot_fill(c, page, mmu, &w, &to, clean);
 }
 
 /* The translation of canonical @lin for access @a.  Pages without RAM are looked up each time. */
@@ -588,7 +598,7 @@ static const struct x86_tlb_back *translate(struct x86_cpu *c, uint64_t lin, enu
 	if (b->page != (lin & X86_PAGE_MASK) || !(b->may & 1 << a) || !b->host)
 		return tlb_refill(c, lin, a, mmu);
 	if (a == X86_WRITE && c->tlb[mmu][i].write == x86_tlb_no_tag(i) && !x86_has_code(b->code))
-		set_tags(c, mmu, i);
+		set_tags(c, mmu, i, true);
 	return b;
 }
 
@@ -599,6 +609,8 @@ static void check_alignment(struct x86_cpu *c, uint64_t lin, unsigned n, enum x8
 	if ((c->mode & X86_MODE_AC) && mmu == X86_MMU_USER && (lin & (n - 1)))
 		x86_raise_error(c, X86_AC_FAULT, 0);
 }
+
+static uint64_t back_gpa(const struct x86_tlb_back *b) { return (uint64_t)b->gpn << 12; }
 
 static bool is_ram(const struct x86_tlb_back *b, uint32_t right)
 {
@@ -656,7 +668,7 @@ static void page_read(struct x86_cpu *c, const struct x86_tlb_back *b, uint64_t 
 	if (is_ram(b, X86_PAGE_READ))
 		x86_host_move(to, b->host + (lin & 4095), n);
 	else
-		mmio_read(c, b->gpa + (lin & 4095), to, n, step);
+		mmio_read(c, back_gpa(b) + (lin & 4095), to, n, step);
 }
 
 static void page_write(struct x86_cpu *c, const struct x86_tlb_back *b, uint64_t lin, const void *from, size_t n,
@@ -664,7 +676,7 @@ static void page_write(struct x86_cpu *c, const struct x86_tlb_back *b, uint64_t
 {
 	watch(c, lin, n, X86_WRITE);
 	if (!is_ram(b, X86_PAGE_WRITE)) {
-		mmio_write(c, b->gpa + (lin & 4095), from, n, step);
+		mmio_write(c, back_gpa(b) + (lin & 4095), from, n, step);
 		return;
 	}
 	log_store(c, b, lin, n);
@@ -710,7 +722,7 @@ uint64_t x86_ld_slow(struct x86_cpu *c, uint64_t lin, unsigned size, enum x86_mm
 	watch(c, lin, size, X86_READ);
 	if (is_ram(b, X86_PAGE_READ))
 		return host_load(b->host + (lin & 4095), size);
-	mmio_read(c, b->gpa + (lin & 4095), (uint8_t *)&v, size, size);
+	mmio_read(c, back_gpa(b) + (lin & 4095), (uint8_t *)&v, size, size);
 	return v;
 }
 
@@ -727,7 +739,7 @@ void x86_st_slow(struct x86_cpu *c, uint64_t lin, uint64_t v, unsigned size, enu
 	b = translate(c, lin, X86_WRITE, mmu);
 	watch(c, lin, size, X86_WRITE);
 	if (!is_ram(b, X86_PAGE_WRITE)) {
-		mmio_write(c, b->gpa + (lin & 4095), (uint8_t *)&v, size, size);
+		mmio_write(c, back_gpa(b) + (lin & 4095), (uint8_t *)&v, size, size);
 		return;
 	}
 	log_store(c, b, lin, size);
@@ -851,7 +863,7 @@ struct x86_page x86_fetch_page(struct x86_cpu *c, uint64_t lin, bool *global)
 	tlb_fetched(c, b->page);
 	if (is_ram(b, X86_PAGE_EXEC))
 		return (struct x86_page){ .host = b->host, .rights = b->rights, .code = b->code };
-	r = c->ops->bad_fetch(c->opaque, b->gpa | (lin & 4095));
+	r = c->ops->bad_fetch(c->opaque, back_gpa(b) | (lin & 4095));
 	x86_result_raise(c, r == X86_OK ? X86_FAULT_GP : r);
 }
 

@@ -27,7 +27,7 @@ static void numbers_begin(struct x86_cpu *c)
 	memset(t->table, 0, sizeof t->table);
 	memset(t->of_pcid, 0, sizeof t->of_pcid);
 	t->code_round++;
-	t->next = t->floor = 1;
+	t->next = t->floor = t->clean_round = 1;
 	t->global = t->next++;
 }
 
@@ -148,7 +148,7 @@ static unsigned way_for(struct x86_cpu *c, struct x86_tlb2_set *s, uint64_t page
 	return c->tlb2.victim >> 30;
 }
 
-void tlb2_put(struct x86_cpu *c, uint64_t page, const struct walk *w, const struct x86_page *to)
+void tlb2_put(struct x86_cpu *c, uint64_t page, const struct walk *w, const struct x86_page *to, bool clean)
 {
 	struct x86_tlb2_set *s = tlb2_set(c, page);
 	unsigned i = way_for(c, s, page);
@@ -158,6 +158,8 @@ void tlb2_put(struct x86_cpu *c, uint64_t page, const struct walk *w, const stru
 			(uint64_t)size_code(w->shift) << WAY_SIZE_SHIFT;
 	s->way[i].host = to->host;
 	s->way[i].code = to->code;
+	if (clean)
+		way_set_clean(c, &s->way[i]);
 	if (w->shift > 12)
 		large_note(c, page, w->shift);
 }
@@ -199,11 +201,14 @@ static void slot_drop(struct x86_cpu *c, unsigned mmu, unsigned i)
 static void slots_drop(struct x86_cpu *c, bool keep_global)
 {
 	for (unsigned m = 0; m < X86_MMU_COUNT; m++) {
-		for (unsigned k = 0; k < X86_TLB_SIZE / 64; k++) {
+		for (uint64_t any = c->tlb_any[m]; any; any &= any - 1) {
+			unsigned k = (unsigned)__builtin_ctzll(any);
 			uint64_t keep = keep_global ? c->tlb_global[m][k] : 0;
 			uint64_t drop = c->tlb_used[m][k] & ~keep;
 
 			c->tlb_used[m][k] &= keep;
+			if (!c->tlb_used[m][k])
+				c->tlb_any[m] &= ~(1ull << k);
 			for (; drop; drop &= drop - 1)
 				slot_drop(c, m, k * 64 + (unsigned)__builtin_ctzll(drop));
 		}
@@ -224,7 +229,8 @@ static void slots_drop_page(struct x86_cpu *c, uint64_t page)
 static void slots_drop_large(struct x86_cpu *c, uint64_t lin)
 {
 	for (unsigned m = 0; m < X86_MMU_COUNT; m++) {
-		for (unsigned k = 0; k < X86_TLB_SIZE / 64; k++) {
+		for (uint64_t any = c->tlb_any[m]; any; any &= any - 1) {
+			unsigned k = (unsigned)__builtin_ctzll(any);
 			uint64_t s = c->tlb_used[m][k] & c->tlb_large[m][k];
 
 			for (; s; s &= s - 1) {
@@ -361,11 +367,25 @@ void tlb_fault(struct x86_cpu *c, uint64_t lin, uint64_t last)
 
 /* ---- write rights ---- */
 
+static void clean_drop(struct x86_cpu *c)
+{
+	struct x86_tlb2 *t = &c->tlb2;
+
+	if (++t->clean_round < WAY_CLEAN_ROUNDS)
+		return;
+	for (unsigned i = 0; i < X86_TLB2_SETS * X86_TLB2_WAYS; i++)
+		t->set[i / X86_TLB2_WAYS].way[i % X86_TLB2_WAYS].gpa &= (1ull << WAY_CLEAN_SHIFT) - 1;
+	t->clean_round = 1;
+}
+
 void x86_tlb_flush_writes(struct x86_cpu *c)
 {
 	c->count.flush_writes++;
+	clean_drop(c);
 	for (unsigned m = 0; m < X86_MMU_COUNT; m++) {
-		for (unsigned k = 0; k < X86_TLB_SIZE / 64; k++) {
+		for (uint64_t any = c->tlb_any[m]; any; any &= any - 1) {
+			unsigned k = (unsigned)__builtin_ctzll(any);
+
 			for (uint64_t s = c->tlb_used[m][k]; s; s &= s - 1) {
 				unsigned i = k * 64 + (unsigned)__builtin_ctzll(s);
 
@@ -375,27 +395,40 @@ void x86_tlb_flush_writes(struct x86_cpu *c)
 	}
 }
 
-/* Nobody decodes in between, so a tag that was right still is, unless its slot has been flushed or filled anew. */
+static void tags_aside(struct x86_cpu *c, struct x86_store_log *log, unsigned m, unsigned k)
+{
+	log->aside[m][k] = c->tlb_used[m][k];
+	for (uint64_t s = c->tlb_used[m][k]; s; s &= s - 1) {
+		unsigned i = k * 64 + (unsigned)__builtin_ctzll(s);
+
+		log->tag[m][i] = c->tlb[m][i].write;
+		c->tlb[m][i].write = x86_tlb_no_tag(i);
+	}
+}
+
+/* Not into slots that have been flushed or filled anew. */
+static void tags_back(struct x86_cpu *c, const struct x86_store_log *log, unsigned m, unsigned k)
+{
+	for (uint64_t s = c->tlb_used[m][k] & log->aside[m][k]; s; s &= s - 1) {
+		unsigned i = k * 64 + (unsigned)__builtin_ctzll(s);
+
+		if (c->tlb_back[m][i].page == log->tag[m][i])
+			c->tlb[m][i].write = log->tag[m][i];
+	}
+}
+
+/* Nobody decodes in between, so a tag that was right still is. */
 void x86_store_log_set(struct x86_cpu *c, struct x86_store_log *log)
 {
 	struct x86_store_log *before = c->store_log;
 
 	c->store_log = log;
-	/* 1 is no page: of slots that are filled meanwhile. */
-	for (unsigned i = 0; log && i < X86_MMU_COUNT * X86_TLB_SIZE; i++)
-		log->tag[i / X86_TLB_SIZE][i % X86_TLB_SIZE] = 1;
 	for (unsigned m = 0; m < X86_MMU_COUNT; m++) {
 		for (unsigned k = 0; k < X86_TLB_SIZE / 64; k++) {
-			for (uint64_t s = c->tlb_used[m][k]; s; s &= s - 1) {
-				unsigned i = k * 64 + (unsigned)__builtin_ctzll(s);
-
-				if (log) {
-					log->tag[m][i] = c->tlb[m][i].write;
-					c->tlb[m][i].write = x86_tlb_no_tag(i);
-				} else if (c->tlb_back[m][i].page == before->tag[m][i]) {
-					c->tlb[m][i].write = before->tag[m][i];
-				}
-			}
+			if (log)
+				tags_aside(c, log, m, k);
+			else
+				tags_back(c, before, m, k);
 		}
 	}
 }

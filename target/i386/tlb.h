@@ -24,7 +24,14 @@ enum {
 	WALK_FLAGS = 0x1f,
 	WAY_RIGHTS_SHIFT = 5,        /* X86_PAGE_* */
 	WAY_SIZE_SHIFT = 8,          /* 0 to 3: 12, 21, 22, 30 */
+	/*
+	 * The clean_round in which the frame had no decoded code: as good as a write tag of the
+	 * first level, and dropped with those, so that filling a slot need not look at the frame's
+	 * descriptor.
+	 */
+	WAY_CLEAN_SHIFT = 52, WAY_CLEAN_ROUNDS = 1 << 12,
 };
+#define WAY_GPA 0x000ffffffffff000ull
 
 struct walk {
 	uint64_t gpa;        /* of the 4 KiB page */
@@ -55,6 +62,16 @@ static inline struct x86_tlb2_way *tlb2_find(struct x86_cpu *c, uint64_t page)
 	return NULL;
 }
 
+static inline bool way_clean(const struct x86_cpu *c, const struct x86_tlb2_way *w)
+{
+	return w->gpa >> WAY_CLEAN_SHIFT == c->tlb2.clean_round;
+}
+
+static inline void way_set_clean(struct x86_cpu *c, struct x86_tlb2_way *w)
+{
+	w->gpa = (w->gpa & ((1ull << WAY_CLEAN_SHIFT) - 1)) | (uint64_t)c->tlb2.clean_round << WAY_CLEAN_SHIFT;
+}
+
 static inline unsigned way_shift(const struct x86_tlb2_way *w)
 {
 	static const uint8_t shift[4] = { 12, 21, 22, 30 };
@@ -73,8 +90,8 @@ static inline struct x86_tlb2_table *tlb2_table(struct x86_cpu *c, uint64_t lin)
 	return &c->tlb2.table[lin >> 21 & (X86_TLB2_TABLES - 1)];
 }
 
-/* Where mapping of @lin ends up in the second level: as @w says, host memory as @page says. */
-void tlb2_put(struct x86_cpu *c, uint64_t page, const struct walk *w, const struct x86_page *to);
+/* The second level gets @page: as *w says, memory as *to says, @clean: no decoded code there. */
+void tlb2_put(struct x86_cpu *c, uint64_t page, const struct walk *w, const struct x86_page *to, bool clean);
 /* Notes that code is fetched at @page: from now on what drops it changes code_key. */
 void tlb_fetched(struct x86_cpu *c, uint64_t page);
 /*

@@ -388,10 +388,10 @@ static void test_debug(void)
 
 /* ---- second level, PCIDs ---- */
 
-enum { FIRST = DATA, SECOND = DATA + 4096, THIRD = DATA + 8192 };
+enum { FIRST = DATA, SECOND = DATA + 4096, THIRD = DATA + 8192, STRIDE = X86_TLB_SIZE * 4096 };
 #define KEEP (1ull << 63)
 
-/* Frames that say 1, 2, 3; 0x800000 maps what 0x400000 does, so either takes the other's slot of the first level. */
+/* Frames that say 1, 2, 3; STRIDE above 0x400000 is the same again, which takes its slots of the first level. */
 static struct fake *tagged_new(const char *cpu, uint64_t cr4)
 {
 	struct fake *f = long_new(cpu, cr4 & ~(uint64_t)CR4_PCIDE);
@@ -401,14 +401,14 @@ static struct fake *tagged_new(const char *cpu, uint64_t cr4)
 	put64(f, FIRST, 1);
 	put64(f, SECOND, 2);
 	put64(f, THIRD, 3);
-	put64(f, T2 + 4 * 8, T1 | P | W | U);
+	put64(f, T2 + (0x400000 + STRIDE) / 0x200000 * 8, T1 | P | W | U);
 	return f;
 }
 
 /* Takes the first level's slot of 0x400000 + @offset for something else. */
 static void evict(struct fake *f, uint64_t offset)
 {
-	x86_ld8(f->c, 0x800000 + offset);
+	x86_ld8(f->c, 0x400000 + STRIDE + offset);
 }
 
 static void test_second_level(void)
@@ -639,7 +639,7 @@ static void test_large_pieces(void)
 		put64(f, T3 + 8, 0x40000000 | P | W | PS | g);
 		put64(f, T3 + 8, 0 | P | W | PS | g);
 		g_assert_cmpint(x86_ld32(c, 0x40612344), ==, 77);
-		x86_ld8(c, 0x40212344);
+		x86_ld8(c, 0x40612344 + STRIDE);
 		put64(f, T3 + 8, T2 | P | W);
 		put64(f, T2 + 3 * 8, 0xa00000 | P | W | PS | g);
 		x86_tlb_flush_page(c, 0x7ff00000);
@@ -784,6 +784,30 @@ static void test_invpcid_large(void)
 	fake_free(f);
 }
 
+/* The second level gives no write right that has been dropped, however often that has been done. */
+static void test_dropped_writes(void)
+{
+	struct fake *f = tagged_new("max", 0);
+	struct x86_cpu *c = f->c;
+	struct x86_code_page *code = &f->code[FIRST >> 12];
+
+	for (unsigned times = 1; times <= 4096; times += 4094) {
+		atomic_store(&code->granules, 0);
+		x86_st8(c, 0x400100, 1);
+		evict(f, 0);
+		x86_st8(c, 0x400100, 1);
+		evict(f, 0);
+		atomic_store(&code->granules, 1ull << 4);
+		for (unsigned i = 0; i < times; i++)
+			x86_tlb_flush_writes(c);
+		/* Fills the slot, with a tag for the store if that was wrong. */
+		x86_ld8(c, 0x400100);
+		x86_st8(c, 0x400100, 1);
+		g_assert_cmphex(atomic_load(&code->granules), ==, 0);
+	}
+	fake_free(f);
+}
+
 /* Numbers of spaces are used up and begin anew. */
 static void test_many_spaces(void)
 {
@@ -819,7 +843,7 @@ static void test_many_rounds(void)
 		x86_tlb_flush_page(c, 0x401000);
 		g_assert_cmpint(x86_ld64(c, 0x401000), ==, i & 1 ? 3 : 1);
 		/* Tables of other regions take the same round. */
-		x86_ld8(c, 0x800000);
+		evict(f, 0);
 	}
 	fake_free(f);
 }
@@ -907,6 +931,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/mmu/pcid", test_pcid);
 	g_test_add_func("/mmu/invpcid", test_invpcid);
 	g_test_add_func("/mmu/invpcid-large", test_invpcid_large);
+	g_test_add_func("/mmu/dropped-writes", test_dropped_writes);
 	g_test_add_func("/mmu/many-spaces", test_many_spaces);
 	g_test_add_func("/mmu/many-rounds", test_many_rounds);
 	g_test_add_func("/mmu/code-key", test_code_key);

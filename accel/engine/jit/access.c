@@ -115,7 +115,8 @@ static void emit_lookup(struct trans *t, uint32_t tag)
 	struct emit *e = &t->e;
 
 	E_RAW(e, "\xc4\x43\x7b\xf0\xd1\x07");                /* rorx r10d,r9d,7 */
-	E_RAW(e, "\x41\x81\xe2\xe0\x7f\x00\x00");            /* and r10d,7fe0h */
+	E_RAW(e, "\x41\x81\xe2");                            /* and r10d,imm32 */
+	e32(e, (X86_TLB_SIZE - 1) * (uint32_t)sizeof(struct x86_tlb_entry));
 	entry_op(t, 0x2b, H_S0, tag);
 }
 

@@ -122,7 +122,7 @@ struct x86_fpu {
 
 /* ---- TLB ----------------------------------------------------------------- */
 
-enum { X86_TLB_BITS = 10, X86_TLB_SIZE = 1 << X86_TLB_BITS };
+enum { X86_TLB_BITS = 12, X86_TLB_SIZE = 1 << X86_TLB_BITS };
 #define X86_TLB_INVALID UINT64_MAX  /* in tlb_back */
 
 /*
@@ -156,14 +156,15 @@ struct x86_tlb_entry {
  */
 struct x86_tlb_back {
 	uint64_t page;               /* linear page address, or X86_TLB_INVALID */
-	uint64_t gpa;                /* guest physical page */
 	uint8_t *host;               /* NULL: not RAM */
 	struct x86_code_page *code;  /* with host */
-	uint8_t may;                 /* 1 << enum x86_access that paging allows (write: dirty bit set) */
-	uint8_t rights;              /* X86_PAGE_* */
-	uint8_t shift;               /* log2 of the mapping's size */
-	bool global;
+	uint64_t gpn : 40;           /* guest physical page number */
+	uint64_t may : 3;            /* 1 << enum x86_access that paging allows (write: dirty bit set) */
+	uint64_t rights : 3;         /* X86_PAGE_* */
+	uint64_t shift : 5;          /* log2 of the mapping's size */
+	uint64_t global : 1;
 };
+_Static_assert(sizeof(struct x86_tlb_back) == 32, "two in a cache line");
 
 /*
  * Behind both, for all MMU modes and several address spaces at once: what walks have
@@ -180,7 +181,7 @@ enum {
 };
 
 struct x86_tlb2_way {
-	uint64_t gpa;                /* guest physical page, WAY_* below */
+	uint64_t gpa;                /* guest physical page, around it WAY_* (tlb.h) */
 	uint8_t *host;               /* NULL: was not RAM */
 	struct x86_code_page *code;
 };
@@ -201,6 +202,7 @@ struct x86_tlb2 {
 	uint16_t space, global;      /* numbers: of the current PCID, of global translations */
 	uint16_t next;               /* not used yet */
 	uint16_t floor;              /* of_pcid below it is void */
+	uint16_t clean_round;        /* 1 to 4095: changes when write rights are dropped */
 	uint32_t victim;
 	uint32_t tables_round;       /* in the tags of tables: changes with each INVLPG */
 	uint64_t code_round;         /* changes when code that has been fetched may be elsewhere */
@@ -418,7 +420,9 @@ struct x86_topology {
  */
 struct x86_store_log {
 	void (*store)(struct x86_store_log *log, uint8_t *host, size_t n, bool code_hit);
-	uint64_t tag[X86_MMU_COUNT][X86_TLB_SIZE];   /* x86_store_log_set()'s: write tags put aside */
+	/* x86_store_log_set()'s: write tags put aside, and of which slots. */
+	uint64_t tag[X86_MMU_COUNT][X86_TLB_SIZE];
+	uint64_t aside[X86_MMU_COUNT][X86_TLB_SIZE / 64];
 };
 
 struct uop;         /* the interpreter's decoded instruction */
@@ -488,8 +492,10 @@ struct x86_cpu {
 	sigjmp_buf *on_raise;         /* set by the engine while it runs */
 	enum x86_result stop_cause;   /* with x86_stop() */
 
-	struct x86_tlb_entry tlb[X86_MMU_COUNT][X86_TLB_SIZE];
+	struct x86_tlb_entry tlb[X86_MMU_COUNT][X86_TLB_SIZE] __attribute__((aligned(64)));
 	struct x86_tlb_back tlb_back[X86_MMU_COUNT][X86_TLB_SIZE];
+	/* A bit for each word of tlb_used that is not 0. */
+	uint64_t tlb_any[X86_MMU_COUNT];
 	/* A bit for each slot: filled; filled by a global translation; by a large page. */
 	uint64_t tlb_used[X86_MMU_COUNT][X86_TLB_SIZE / 64];
 	uint64_t tlb_global[X86_MMU_COUNT][X86_TLB_SIZE / 64];
