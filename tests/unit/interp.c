@@ -224,6 +224,58 @@ static void test_alias(void)
 	fake_free(f);
 }
 
+enum { OTHER_TABLES = 0x90000, OTHER_CODE = 0x80000 };
+
+/* Loads CR3 by the guest's code, @rounds times one and the other; what is behind that comes from @first, @second. */
+static void switch_spaces(struct fake *f, unsigned rounds, uint64_t flags, uint8_t first, uint8_t second)
+{
+	for (unsigned i = 0; i < rounds; i++) {
+		f->c->gpr[X86_RAX] = (i & 1 ? PML4 : OTHER_TABLES) | (flags ? 1 + i % 2 : 0) | flags;
+		f->c->rip = CODE;
+		run_to_hlt(f, CODE + 5);
+		g_assert_cmpuint(f->c->gpr[X86_RBX] & 0xff, ==, i & 1 ? second : first);
+	}
+}
+
+/* Another address space has other code at the same place. */
+static void test_code_spaces(void)
+{
+	struct fake *f = start();
+	const uint64_t keep = 1ull << 63, global = 1 << 8;
+
+	put64(f, OTHER_TABLES, (OTHER_TABLES + 0x1000) | 7);
+	put64(f, OTHER_TABLES + 0x1000, (OTHER_TABLES + 0x2000) | 7);
+	put64(f, OTHER_TABLES + 0x2000, (OTHER_TABLES + 0x3000) | 7);
+	memcpy(f->ram + OTHER_TABLES + 0x3000, f->ram + PT, 4096);
+	put64(f, OTHER_TABLES + 0x3000 + CODE / 4096 * 8, OTHER_CODE | 7);
+	/* mov cr3,rax; mov bl,1 or 2; hlt */
+	CODE_IS(f, 0x0f, 0x22, 0xd8, 0xb3, 1, HLT);
+	LOAD(f, OTHER_CODE, 0x0f, 0x22, 0xd8, 0xb3, 2, HLT);
+	switch_spaces(f, 6, 0, 2, 1);
+	x86_write_cr4(f->c, f->c->cr4 | CR4_PCIDE);
+	switch_spaces(f, 6, keep, 2, 1);
+	/* It was changed while nobody was there, and nobody has been told. */
+	f->ram[OTHER_CODE + 4] = 3;
+	x86_code_written(&f->code[OTHER_CODE >> 12], 4, 1);
+	x86_code_told(&f->code[OTHER_CODE >> 12]);
+	x86_pend(f->c, X86_PEND_CODE_ALL);
+	switch_spaces(f, 6, keep, 3, 1);
+	/* Dropped by its PCID and address. */
+	LOAD(f, OTHER_CODE + 0x1000, 0x0f, 0x22, 0xd8, 0xb3, 4, HLT);
+	put64(f, OTHER_TABLES + 0x3000 + CODE / 4096 * 8, (OTHER_CODE + 0x1000) | 7);
+	x86_tlb_flush_pcid_page(f->c, 1, CODE);
+	switch_spaces(f, 6, keep, 4, 1);
+	/* Global code stays, until it is dropped by its address. */
+	put64(f, PT + CODE / 4096 * 8, CODE | 7 | global);
+	put64(f, OTHER_TABLES + 0x3000 + CODE / 4096 * 8, OTHER_CODE | 7 | global);
+	x86_write_cr4(f->c, f->c->cr4 | CR4_PGE);
+	switch_spaces(f, 6, keep, 1, 1);
+	x86_write_cr3(f->c, OTHER_TABLES | 1 | keep);
+	x86_tlb_flush_page(f->c, CODE);
+	switch_spaces(f, 6, keep, 3, 3);
+	fake_free(f);
+}
+
 /* The mapping of the code changes under the same RIP. */
 static void test_remap(void)
 {
@@ -857,6 +909,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/interp/block/across-pages", test_across_pages);
 	g_test_add_func("/interp/block/alias", test_alias);
 	g_test_add_func("/interp/block/remap", test_remap);
+	g_test_add_func("/interp/block/code-spaces", test_code_spaces);
 	g_test_add_func("/interp/code/next", test_store_to_next);
 	g_test_add_func("/interp/code/rep-next", test_rep_store_to_next);
 	g_test_add_func("/interp/code/loop", test_patched_loop);
