@@ -177,6 +177,27 @@ static void test_flags_at_fault(void)
 	fake_free(f);
 }
 
+/* The span ends at an instruction that there is not. */
+static void test_flags_at_undefined(void)
+{
+	/* cmp rax,rbx */
+	static const uint8_t producer[] = { 0x48, 0x39, 0xd8 }, hlt[] = { HLT };
+	/* mov rdx,[rsi]; lock test ecx,ecx; hlt */
+	static const uint8_t rest[] = { 0x48, 0x8b, 0x16, 0xf0, 0x85, 0xc9, HLT };
+	struct fake *f = start();
+	uint32_t flags;
+
+	run_producer(f, producer, sizeof producer, hlt, sizeof hlt);
+	run_to_hlt(f, CODE + 3);
+	flags = x86_arith_get(f->c);
+	for (unsigned i = 0; i < 3; i++) {
+		run_producer(f, producer, sizeof producer, rest, sizeof rest);
+		run_to_fault(f, X86_UD, CODE + 6);
+		g_assert_cmphex(get64(f, f->c->gpr[X86_RSP] + 16) & X86_ARITH, ==, flags);
+	}
+	fake_free(f);
+}
+
 static void test_across_pages(void)
 {
 	struct fake *f = start();
@@ -906,6 +927,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/interp/block/long", test_long);
 	g_test_add_func("/interp/block/flags-between", test_flags_between);
 	g_test_add_func("/interp/block/flags-at-fault", test_flags_at_fault);
+	g_test_add_func("/interp/block/flags-at-undefined", test_flags_at_undefined);
 	g_test_add_func("/interp/block/across-pages", test_across_pages);
 	g_test_add_func("/interp/block/alias", test_alias);
 	g_test_add_func("/interp/block/remap", test_remap);

@@ -100,8 +100,6 @@ void flags_found(struct trans *t)
 		return;
 	make_flags(t, t->lost - 1u);
 	t->lost = 0;
-	if (!decode_again(t, t->n))
-		t->e.full = true;
 }
 
 void flags_free(struct trans *t)
@@ -133,8 +131,11 @@ void flags_before(struct trans *t)
 	uint32_t w = (row->flags_written | row->flags_undefined) & X86_ARITH;
 
 	t->live = t->live_in[t->n] || (w && (w != X86_ARITH || keeps_flags(t->u)));
-	if (t->live && t->lost)
+	if (t->live && t->lost) {
 		flags_found(t);
+		if (!decode_again(t, t->n))
+			t->e.full = true;
+	}
 	if (t->live && t->stale) {
 		flags_in(t);
 		t->stale = false;

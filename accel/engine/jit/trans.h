@@ -139,7 +139,7 @@ void find_live(struct trans *t);
  * start: unless they are overwritten before anything that may show them.
  */
 bool shows_flags(const struct trans *t);
-/* At an instruction's beginning: flags that are nowhere are in the host's again. */
+/* At an instruction's beginning: flags that are nowhere are in the host's again.  Destroys t->insn. */
 void flags_found(struct trans *t);
 /* A shift that may be by 0, and then changes no flag. */
 bool keeps_flags(const struct uop *u);
