@@ -322,10 +322,13 @@ static size_t scan(const struct scan *s, size_t bytes)
 	return bytes;
 }
 
-/* Bytes of @span to look at in one go; 0: one by one. */
-static size_t scan_span(const uint8_t *p, size_t span)
+/* Where to look at up to *span bytes from @lin in one go, *span cut to a multiple of 8; NULL: one by one. */
+static const uint8_t *scan_at(struct x86_cpu *c, uint64_t lin, size_t *span)
 {
-	return p && span >= 8 ? span & ~(size_t)7 : 0;
+	const uint8_t *p = x86_host_span(c, lin, span, X86_READ);
+
+	*span &= ~(size_t)7;
+	return *span ? p : NULL;
 }
 
 /* The flags of the last element compared.  Gives how many were. */
@@ -352,15 +355,9 @@ static uint64_t cmps_chunk(struct x86_cpu *c, const struct uop *u, unsigned n, u
 
 	count = min64(count, min64(chunk_limit(c, u, u->seg, si, n), chunk_limit(c, u, X86_ES, di, n)));
 	span = (size_t)min64(count, 4096 / n) * n;
-	if (span < 8)
-		return 0;
-	s.a = x86_host_span(c, src_lin(c, u, n), &span, X86_READ);
-	span = scan_span(s.a, span);
-	if (!span)
-		return 0;
-	s.b = x86_host_span(c, dst_lin(c, u, n, X86_READ), &span, X86_READ);
-	span = scan_span(s.b, span);
-	if (!span)
+	s.a = span < 8 ? NULL : scan_at(c, src_lin(c, u, n), &span);
+	s.b = s.a ? scan_at(c, dst_lin(c, u, n, X86_READ), &span) : NULL;
+	if (!s.b)
 		return 0;
 	count = scan_done(c, &s, span);
 	add_reg(c, u, X86_RSI, count * n);
@@ -376,11 +373,8 @@ static uint64_t scas_chunk(struct x86_cpu *c, const struct uop *u, unsigned n, u
 
 	count = min64(count, chunk_limit(c, u, X86_ES, di, n));
 	span = (size_t)min64(count, 4096 / n) * n;
-	if (span < 8)
-		return 0;
-	s.a = x86_host_span(c, dst_lin(c, u, n, X86_READ), &span, X86_READ);
-	span = scan_span(s.a, span);
-	if (!span)
+	s.a = span < 8 ? NULL : scan_at(c, dst_lin(c, u, n, X86_READ), &span);
+	if (!s.a)
 		return 0;
 	count = scan_done(c, &s, span);
 	add_reg(c, u, X86_RDI, count * n);

@@ -77,7 +77,7 @@ void add_segment(struct trans *t)
 {
 	if (t->insn.seg < X86_FS)
 		return;
-	e_load(&t->e, H_S1, CPU_AT(seg) + t->insn.seg * sizeof(struct x86_seg) + offsetof(struct x86_seg, base));
+	e_load(&t->e, H_S1, base_at(t->insn.seg));
 	E_RAW(&t->e, "\x4f\x8d\x0c\x11");                    /* lea r9,[r9+r10] */
 }
 
@@ -126,13 +126,18 @@ static void compare_offset(struct trans *t, unsigned n)
 	e32(&t->e, 4096 - n);
 }
 
-/* Strategy TAG: the TLB of struct x86_cpu. */
-static void reach_alone(struct trans *t, unsigned n, bool write)
+/* Strategy TAG: the TLB of struct x86_cpu.  Up to the step edge; flags stay free. */
+static void check_alone(struct trans *t, unsigned n, bool write)
 {
 	flags_free(t);
 	emit_lookup(t, tag_at(t, write));
 	compare_offset(t, n);
 	to_step(t, 0x87);
+}
+
+static void reach_alone(struct trans *t, unsigned n, bool write)
+{
+	check_alone(t, n, write);
 	entry_op(t, 0x03, H_S0, host_at(t));
 	flags_again(t);
 }
@@ -203,10 +208,7 @@ static struct place place_alone(struct trans *t, unsigned n, bool write, unsigne
 
 	lin_operand(t);
 	check_alignment(t, align);
-	flags_free(t);
-	emit_lookup(t, tag_at(t, write));
-	compare_offset(t, n);
-	to_step(t, 0x87);
+	check_alone(t, n, write);
 	if (keep_s1) {
 		entry_op(t, 0x03, H_S0, host_at(t));
 	} else {

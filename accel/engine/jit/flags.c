@@ -4,7 +4,7 @@
  */
 #include "trans.h"
 
-/* ---- flags ---- */
+/* ---- who needs them ---- */
 
 bool keeps_flags_at_0(const struct x86_row *row)
 {
@@ -128,7 +128,7 @@ void flags_again(struct trans *t)
 void flags_before(struct trans *t)
 {
 	const struct x86_row *row = &x86_rows[t->u->row];
-	uint32_t w = (row->flags_written | row->flags_undefined) & X86_ARITH;
+	uint32_t w = flags_touched(row);
 
 	t->live = t->live_in[t->n] || (w && (w != X86_ARITH || keeps_flags(t->u)));
 	if (t->live && t->lost) {

@@ -59,12 +59,10 @@ static bool moves_rsp(const struct x86_insn *i, int32_t *by)
 	}
 }
 
-static uint32_t bit_of(const struct x86_opnd *op) { return op->kind == OPK_GPR ? 1u << op->reg : 0; }
-
 /* The general registers that *i may write, a bit each. */
 static uint32_t writes_gprs(const struct x86_insn *i)
 {
-	const uint32_t first = bit_of(&i->op[0]);
+	const uint32_t first = gpr_bit(&i->op[0]);
 	uint32_t all = 0;
 
 	switch (i->row->handler) {
@@ -76,7 +74,7 @@ static uint32_t writes_gprs(const struct x86_insn *i)
 	case H_setcc: case H_cmovcc: case H_bswap:
 		return first;
 	case H_xchg:
-		return first | bit_of(&i->op[1]);
+		return first | gpr_bit(&i->op[1]);
 	case H_push:
 		return 1 << X86_RSP;
 	case H_pop:
@@ -87,7 +85,7 @@ static uint32_t writes_gprs(const struct x86_insn *i)
 	if (!(i->row->attrs & (ROW_SSE | ROW_AVX | ROW_MMX | ROW_X87)))
 		return ~0u;
 	for (unsigned n = 0; n < i->opcount; n++)
-		all |= bit_of(&i->op[n]);
+		all |= gpr_bit(&i->op[n]);
 	/* Of these some name no register that they write: RAX by FNSTSW, RCX by PCMPISTRI. */
 	return all | 1 << X86_RAX | 1 << X86_RCX;
 }

@@ -19,8 +19,6 @@ enum {
 
 /* ---- one recipe ---- */
 
-static uint32_t bit_of(const struct x86_opnd *op) { return op->kind == OPK_GPR ? 1u << op->reg : 0; }
-
 /* What a shift shifts by, 0 for a register. */
 static unsigned shift_count(const struct x86_insn *i)
 {
@@ -54,8 +52,6 @@ static struct recipe recipe_of(const struct x86_insn *i, bool same_dest, bool sa
 }
 
 /* ---- spans ---- */
-
-static uint32_t flags_touched(const struct x86_row *row) { return (row->flags_written | row->flags_undefined) & X86_ARITH; }
 
 static bool writes_all(const struct uop *u)
 {
@@ -114,7 +110,7 @@ static void plan_span(struct trans *t, unsigned q, unsigned end)
 		changed |= t->gprs[n];
 	if (!wanted || !decode_again(t, q))
 		return;
-	t->recipe[q] = recipe_of(&t->insn, !(bit_of(&t->insn.op[0]) & changed), !(bit_of(&t->insn.op[1]) & changed));
+	t->recipe[q] = recipe_of(&t->insn, !(gpr_bit(&t->insn.op[0]) & changed), !(gpr_bit(&t->insn.op[1]) & changed));
 	if (t->recipe[q].kind == NONE)
 		return;
 	/* The old value is kept before its own checks, which may need another. */
@@ -151,7 +147,7 @@ void plan_recipes(struct trans *t)
 /* For the instruction whose flags are being made. */
 static uint32_t was_at(const struct trans *t) { return CPU_AT(engine_was) + t->slot * 8u; }
 
-enum { ADD = 0, SUB = 5, TEST = 0x85, SHL = 4, SHR = 5, SAR = 7 };
+enum { ADD = 0, SUB = 5, SHL = 4, SHR = 5, SAR = 7 };
 
 /* op S0,@source of the instruction, for an opcode group's @digit. */
 static void on_s0(struct trans *t, unsigned digit)

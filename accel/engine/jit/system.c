@@ -78,9 +78,7 @@ static bool emit_sti(struct trans *t)
 		return false;
 	flags_free(t);
 	check_waiting(t);
-	E_RAW(&t->e, "\x83\xbc\x24");                        /* cmp dword [rsp+pending],0 */
-	e32(&t->e, CPU_AT(pending));
-	e8(&t->e, 0);
+	compare_pending(t);
 	to_step(t, 0x85);
 	set_flag(t, IF_BIT, true);
 	flags_again(t);
@@ -172,9 +170,7 @@ static bool emit_popf(struct trans *t)
 	e_mov(e, H_S0, H_S1);
 	if (may) {
 		check_waiting(t);
-		E_RAW(e, "\x83\xbc\x24");                    /* cmp dword [rsp+pending],0 */
-		e32(e, CPU_AT(pending));
-		e8(e, 0);
+		compare_pending(t);
 		to_step(t, 0x85);
 	}
 	e_ctx(e, false, 0x33, H_S0, CPU_AT(eflags));         /* xor r9d,[rsp+eflags]; and r9d,~RF */
@@ -200,11 +196,6 @@ static void result_s1(struct trans *t, unsigned n)
 		e_store(&t->e, H_S1, GPR_AT(reg));
 	else
 		e_mov(&t->e, host_reg(reg), H_S1);
-}
-
-static uint32_t base_at(unsigned seg)
-{
-	return CPU_AT(seg) + seg * (uint32_t)sizeof(struct x86_seg) + (uint32_t)offsetof(struct x86_seg, base);
 }
 
 static bool emit_swapgs(struct trans *t)

@@ -121,6 +121,8 @@ void to_careful(struct trans *t, uint8_t op);
 void probe_target(struct trans *t);
 void probe_target_as(struct trans *t, uint32_t key, unsigned held);
 void jump_target(struct trans *t);
+/* cmp dword [pending],0 */
+void compare_pending(struct trans *t);
 /* Decodes instruction @n into t->insn and t->bytes; false: what the interpreter has is something else. */
 bool decode_again(struct trans *t, unsigned n);
 /* ---- flags.c ---- */
@@ -132,6 +134,10 @@ void flags_again(struct trans *t);
 /* Host flags := engine_flags, and the other way round. */
 void flags_in(struct trans *t);
 void flags_out(struct trans *t);
+static inline uint32_t flags_touched(const struct x86_row *row)
+{
+	return (row->flags_written | row->flags_undefined) & X86_ARITH;
+}
 /* Fills in live_in. */
 void find_live(struct trans *t);
 /*
@@ -156,6 +162,11 @@ void keep_old(struct trans *t);
 /* ---- access.c ---- */
 
 static inline bool in_slot(unsigned guest) { return guest >= 9 && guest <= 11; }
+/* The base of segment @seg in the context. */
+static inline uint32_t base_at(unsigned seg)
+{
+	return CPU_AT(seg) + seg * (uint32_t)sizeof(struct x86_seg) + (uint32_t)offsetof(struct x86_seg, base);
+}
 static inline unsigned host_reg(unsigned guest) { return guest == X86_RSP ? H_GSP : guest; }
 /* Host register with the guest's value: its own, or @scratch loaded. */
 unsigned value_in(struct trans *t, unsigned guest, unsigned scratch);
@@ -195,6 +206,8 @@ bool operand_written(const struct x86_insn *i);
 
 /* group.c: which accesses share a check. */
 void plan_groups(struct trans *t);
+/* The general register that *op is, a bit; 0 for what else there is. */
+static inline uint32_t gpr_bit(const struct x86_opnd *op) { return op->kind == OPK_GPR ? 1u << op->reg : 0; }
 
 /* log.c: @v, which has just been made, for -d op and out_asm, and perf's map. */
 void jit_log(const struct trans *t, const struct variant *v);

@@ -118,6 +118,13 @@ void probe_target(struct trans *t)
 	probe_target_as(t, target_key_of(t->c->mode, t->mmu, t->smap, t->held), t->held);
 }
 
+void compare_pending(struct trans *t)
+{
+	E_RAW(&t->e, "\x83\xbc\x24");                        /* cmp dword [rsp+pending],0 */
+	e32(&t->e, CPU_AT(pending));
+	e8(&t->e, 0);
+}
+
 void jump_target(struct trans *t)
 {
 	struct emit *e = &t->e;
@@ -195,9 +202,8 @@ static void poll_before(struct trans *t)
 		return;
 	flags_free(t);
 	d = new_edge(t);
-	E_RAW(&t->e, "\x83\xbc\x24");                        /* cmp dword [rsp+pending],0; jne */
-	e32(&t->e, CPU_AT(pending));
-	E_RAW(&t->e, "\x00\x0f\x85");
+	compare_pending(t);
+	E_RAW(&t->e, "\x0f\x85");                            /* jne */
 	e32(&t->e, 0);
 	*d = (struct edge){ .site = t->e.at - 4, .rip = t->lin + t->u->off, .saved = t->saved, .lost = t->lost,
 			    .careful = t->careful, .held = t->held };
@@ -231,7 +237,7 @@ static void one(struct trans *t, unsigned n)
 		((struct uop *)(uintptr_t)t->u)->spare |= UOP_NATIVE;
 		for (i = from; i < t->edges; i++)
 			t->edge[i].back = t->e.at;
-		if ((row->flags_written | row->flags_undefined) & X86_ARITH) {
+		if (flags_touched(row)) {
 			t->saved = t->stale = false;
 			t->lost = 0;
 		}
@@ -325,9 +331,7 @@ static void emit_entries(struct trans *t, struct variant *v)
 	v->entry[ENTRY_POLL_SAVED] = e->at;
 	if (!e->full)
 		e->base[v->entry[ENTRY_POLL] - 1] = (uint8_t)(e->at - v->entry[ENTRY_POLL]);
-	E_RAW(e, "\x83\xbc\x24");                            /* cmp dword [rsp+pending],0 */
-	e32(e, CPU_AT(pending));
-	e8(e, 0);
+	compare_pending(t);
 	exit_unless(t, 0x85);
 	v->entry[ENTRY_SAVED] = e->at;
 	count_down(t, true);
