@@ -74,25 +74,47 @@ bool shows_flags(const struct trans *t)
 
 /* ---- to engine_flags and back ---- */
 
+/*
+ * RAX waits in S1 meanwhile: by way of memory it would come back late, and much hangs on
+ * RAX.  Where S1 is in use it has to.
+ */
+static void rax_away(struct trans *t, bool by_s1)
+{
+	if (by_s1)
+		e_mov(&t->e, H_S1, H_RAX);
+	else
+		e_store(&t->e, H_RAX, GPR_AT(X86_RAX));
+}
+
+static void rax_back(struct trans *t, bool by_s1)
+{
+	if (by_s1)
+		e_mov(&t->e, H_RAX, H_S1);
+	else
+		e_load(&t->e, H_RAX, GPR_AT(X86_RAX));
+}
+
 void flags_out(struct trans *t)
 {
 	struct emit *e = &t->e;
 
-	e_store(e, H_RAX, GPR_AT(X86_RAX));
+	rax_away(t, true);
 	E_RAW(e, "\x9f\x0f\x90\xc0");                        /* lahf; seto al */
 	e_ctx(e, false, 0x89, H_RAX, CPU_AT(engine_flags));
-	e_load(e, H_RAX, GPR_AT(X86_RAX));
+	rax_back(t, true);
 }
 
-void flags_in(struct trans *t)
+static void flags_back(struct trans *t, bool by_s1)
 {
 	struct emit *e = &t->e;
 
-	e_store(e, H_RAX, GPR_AT(X86_RAX));
+	rax_away(t, by_s1);
 	e_ctx(e, false, 0x8b, H_RAX, CPU_AT(engine_flags));
 	E_RAW(e, "\x3c\x81\x9e");                            /* cmp al,81h; sahf */
-	e_load(e, H_RAX, GPR_AT(X86_RAX));
+	rax_back(t, by_s1);
 }
+
+void flags_in(struct trans *t) { flags_back(t, true); }
 
 void flags_found(struct trans *t)
 {
@@ -120,8 +142,9 @@ void flags_again(struct trans *t)
 	t->spilled = false;
 	if (t->lost)
 		return;
+	/* Behind a check S1 says where the operand is. */
 	if (t->live)
-		flags_in(t);
+		flags_back(t, false);
 	t->stale = !t->live;
 }
 

@@ -87,6 +87,8 @@ static bool emit_division(struct trans *t)
 
 	if (!plain(t))
 		return false;
+	/* Once more behind the divisor's own check, which may have brought them back. */
+	flags_free(t);
 	d = divisor(t);
 	flags_free(t);
 	if (is_signed)

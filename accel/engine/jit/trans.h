@@ -127,11 +127,11 @@ void compare_pending(struct trans *t);
 bool decode_again(struct trans *t, unsigned n);
 /* ---- flags.c ---- */
 
-/* From here on the host's flags may be destroyed; a fault will show them all the same. */
+/* From here on the host's flags may be destroyed; a fault will show them all the same.  Uses S1. */
 void flags_free(struct trans *t);
-/* Behind that: the host's flags are the guest's again, if this instruction needs them. */
+/* Behind that: the host's flags are the guest's again, if this instruction needs them.  Keeps S0 and S1. */
 void flags_again(struct trans *t);
-/* Host flags := engine_flags, and the other way round. */
+/* Host flags := engine_flags, and the other way round.  Uses S1. */
 void flags_in(struct trans *t);
 void flags_out(struct trans *t);
 static inline uint32_t flags_touched(const struct x86_row *row)

@@ -74,9 +74,9 @@ static void emit_fldcw(struct trans *t)
 {
 	struct emit *e = &t->e;
 
+	flags_free(t);
 	E_RAW(e, "\x45\x0f\xb7\x11");                        /* movzx r10d,word [r9] */
 	e_store(e, H_S1, CPU_AT(engine_temp));
-	flags_free(t);
 	E_RAW(e, "\x41\xf7\xd2\x41\xf6\xc2\x3f");            /* not r10d; test r10b,3fh */
 	to_step(t, 0x85);
 	flags_again(t);
