@@ -177,6 +177,55 @@ static void test_flags_at_fault(void)
 	fake_free(f);
 }
 
+/* A loop whose load faults in the ninth round shows the flags that the eighth ended with. */
+static void test_flags_of_round(void)
+{
+	static const struct {
+		uint8_t n, code[8];
+		int64_t step;            /* RCX in each round */
+		uint8_t jcc;
+	} end[] = {
+		{ 3, { 0x48, 0x39, 0xd9 }, 0, 0x75 },                /* cmp rcx,rbx; jne */
+		{ 3, { 0x4c, 0x85, 0xc9 }, 0, 0x75 },                /* test rcx,r9; jne */
+		{ 3, { 0x83, 0xe9, 0x01 }, -1, 0x75 },               /* sub ecx,1; jne */
+		{ 4, { 0x48, 0x83, 0xc1, 0xfd }, -3, 0x72 },         /* add rcx,-3; jc */
+		{ 3, { 0x48, 0x01, 0xd9 }, 0x7fffffff, 0x71 },       /* add rcx,rbx; jno: RBX is small here */
+		{ 2, { 0x21, 0xc9 }, 0, 0x75 },                      /* and ecx,ecx; jne */
+		{ 3, { 0x3b, 0x4e, 0x08 }, 0, 0x75 },                /* cmp ecx,[rsi+8]; jne: no recipe */
+	};
+	static const uint8_t hlt[] = { HLT };
+	struct fake *f = start();
+
+	for (unsigned i = 0; i < 2 * G_N_ELEMENTS(end); i++) {
+		/* mov rdx,[rdi], or the same as an addition, which writes flags itself */
+		uint8_t code[32] = { 0x48, i & 1 ? 0x03 : 0x8b, 0x17, 0x48, 0x8d, 0x7f, 0x08 };
+		uint8_t n = end[i / 2].n;
+		uint64_t rcx = 0x12345678;
+		uint32_t flags;
+
+		memcpy(code + 7, end[i / 2].code, n);
+		code[7 + n] = end[i / 2].jcc;
+		code[8 + n] = (uint8_t)-(9 + n);
+		put64(f, DATA + 8, 0x12345670);
+		run_producer(f, end[i / 2].code, n, hlt, sizeof hlt);
+		f->c->rip = CODE;
+		f->c->gpr[X86_RBX] = 0x7fffffff;
+		f->c->gpr[X86_RCX] = rcx + 7 * (uint64_t)end[i / 2].step;
+		run_to_hlt(f, CODE + n);
+		flags = x86_arith_get(f->c);
+		for (unsigned again = 0; again < 3; again++) {
+			run_producer(f, code, 9u + n, hlt, sizeof hlt);
+			f->c->gpr[X86_RBX] = 0x7fffffff;
+			f->c->gpr[X86_RCX] = rcx;
+			f->c->gpr[X86_RDI] = RAM_SIZE - 64;
+			run_to_fault(f, X86_PFAULT, CODE);
+			g_assert_cmphex(get64(f, f->c->gpr[X86_RSP] + 24) & X86_ARITH, ==, flags);
+			g_assert_cmphex(f->c->gpr[X86_RDI], ==, RAM_SIZE);
+		}
+	}
+	fake_free(f);
+}
+
 /* The span ends at an instruction that there is not. */
 static void test_flags_at_undefined(void)
 {
@@ -927,6 +976,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/interp/block/long", test_long);
 	g_test_add_func("/interp/block/flags-between", test_flags_between);
 	g_test_add_func("/interp/block/flags-at-fault", test_flags_at_fault);
+	g_test_add_func("/interp/block/flags-of-round", test_flags_of_round);
 	g_test_add_func("/interp/block/flags-at-undefined", test_flags_at_undefined);
 	g_test_add_func("/interp/block/across-pages", test_across_pages);
 	g_test_add_func("/interp/block/alias", test_alias);

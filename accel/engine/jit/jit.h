@@ -21,7 +21,7 @@ enum {
 	JIT_VARIANTS = 1 << 18,
 	JIT_LINKS = 1 << 19,
 	JIT_PAGES = 1 << 13,
-	JIT_EDGE_MAX = BLOCK_MAX * 4 + 16,
+	JIT_EDGE_MAX = BLOCK_MAX * 5 + 16,
 	JIT_GROUPS = 8,                  /* of memory accesses in a block: struct x86_cpu has as many engine_group */
 };
 

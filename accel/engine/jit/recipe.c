@@ -83,31 +83,38 @@ static bool accesses(const struct uop *u)
 	       (h != H_lea && (u->kind[0] == OPK_MEM || u->kind[1] == OPK_MEM || u->kind[2] == OPK_MEM || u->kind[3] == OPK_MEM));
 }
 
-/* Where the span that begins at @q ends: at the next that writes all flags; 0 if it is no span. */
-static unsigned span_end(const struct trans *t, unsigned q)
+/* Where the span whose first instruction is @n ends: at one that writes all flags; t->count if it is no span. */
+static unsigned span_end(const struct trans *t, unsigned n)
 {
-	for (unsigned n = q + 1; n < t->count; n++) {
+	for (; n < t->count; n++) {
 		const struct x86_row *row = &x86_rows[t->b->uop[n].row];
 
 		if (row->flags_read & X86_ARITH || row->attrs & (ROW_BRANCH | ROW_END) || !is_simple(&t->b->uop[n]))
-			return 0;
+			break;
 		if (writes_all(&t->b->uop[n]))
 			return n;
 		if (flags_touched(row))
-			return 0;
+			break;
 	}
-	return 0;
+	return t->count;
+}
+
+static uint32_t written_between(const struct trans *t, unsigned n, unsigned end)
+{
+	uint32_t all = 0;
+
+	for (; n < end; n++)
+		all |= t->gprs[n];
+	return all;
 }
 
 static void plan_span(struct trans *t, unsigned q, unsigned end)
 {
-	uint32_t changed = 0;
+	uint32_t changed = written_between(t, q + 1, end);
 	bool wanted = t->poll[end];
 
 	for (unsigned n = q + 1; n <= end; n++)
 		wanted |= accesses(&t->b->uop[n]);
-	for (unsigned n = q + 1; n < end; n++)
-		changed |= t->gprs[n];
 	if (!wanted || !decode_again(t, q))
 		return;
 	t->recipe[q] = recipe_of(&t->insn, !(gpr_bit(&t->insn.op[0]) & changed), !(gpr_bit(&t->insn.op[1]) & changed));
@@ -129,16 +136,40 @@ static bool jumps_back(const struct trans *t, unsigned n)
 	return x86_rows[u->row].handler == H_jcc && to <= here && !((to ^ t->lin) & X86_PAGE_MASK);
 }
 
+/*
+ * The jump behind @q leads to the block's beginning, and what @q wrote is overwritten
+ * there before anybody reads it: then it need not be saved, round for round.
+ */
+static void plan_loop(struct trans *t, unsigned q)
+{
+	unsigned end = span_end(t, 0);
+	const struct uop *jump = &t->b->uop[q + 1];
+	uint32_t changed = written_between(t, 0, end);
+
+	if (!t->poll[q] || jump->off + jump->len + jump->imm || end == t->count || !shows_flags(t) || !decode_again(t, q))
+		return;
+	t->recipe[q] = recipe_of(&t->insn, !(gpr_bit(&t->insn.op[0]) & changed), !(gpr_bit(&t->insn.op[1]) & changed));
+	/* An old value's slot may be another's by then. */
+	if (t->recipe[q].old)
+		t->recipe[q] = (struct recipe){ NONE, false };
+	if (t->recipe[q].kind == NONE)
+		return;
+	t->loop = (uint8_t)(q + 1);
+	t->loop_end = (uint8_t)end;
+}
+
 void plan_recipes(struct trans *t)
 {
 	for (unsigned n = 0; n + 1 < t->count; n++)
 		t->poll[n] = writes_all(&t->b->uop[n]) && !(x86_rows[t->b->uop[n].row].flags_read & X86_ARITH) &&
 			     jumps_back(t, n + 1);
 	for (unsigned q = 0; q + 1 < t->count; q++) {
-		unsigned end = writes_all(&t->b->uop[q]) ? span_end(t, q) : 0;
+		unsigned end = writes_all(&t->b->uop[q]) ? span_end(t, q + 1) : t->count;
 
-		if (end)
+		if (end < t->count)
 			plan_span(t, q, end);
+		else
+			plan_loop(t, q);
 	}
 }
 

@@ -79,6 +79,12 @@ struct trans {
 	struct recipe recipe[BLOCK_MAX];  /* how to make the flags of each once more */
 	uint8_t use[BLOCK_MAX];           /* 1 + whose recipe the checks of each may rely on, 0 none */
 	bool poll[BLOCK_MAX];             /* look at `pending` before it: the jump back behind it need not */
+	/*
+	 * The jump, 0 if none, that leads to the block's beginning with flags that are overwritten
+	 * behind instruction loop_end: it goes to a beginning of its own, at loop_site's rel32.
+	 */
+	uint8_t loop, loop_end;
+	uint32_t loop_site;
 	/* The instruction being translated; bytes: a copy, another processor may be writing there. */
 	unsigned n;
 	const struct uop *u;
@@ -93,7 +99,7 @@ struct trans {
 	uint8_t lost;                     /* 1 + whose recipe makes the flags, which are nowhere; 0: no such */
 	uint8_t slot;                     /* of the recipe at work */
 	bool polled;
-	uint8_t held;                     /* HELD_*: guest state that is in host registers here */
+	uint8_t held, v_held;             /* HELD_*: guest state that is in host registers here; where the block begins */
 	uint8_t mmu;                      /* enum x86_mmu of accesses here */
 	bool smap;                        /* of the variant */
 	bool careful;                     /* no groups */

@@ -68,9 +68,24 @@ static void new_exit(struct trans *t, uint8_t op, uint64_t rip, unsigned entry, 
 			    .lost = t->lost, .careful = careful, .entry = (uint8_t)entry, .held = t->held };
 }
 
+/* The jump to the block's own beginning that has a way of its own. */
+static bool to_loop(struct trans *t, uint8_t op)
+{
+	if (!t->loop || t->n != t->loop || !t->polled || t->held != t->v_held)
+		return false;
+	e8(&t->e, 0x0f);
+	e8(&t->e, op);
+	e32(&t->e, 0);
+	t->loop_site = t->e.at - 4;
+	return true;
+}
+
 void to_exit(struct trans *t, uint8_t op, uint64_t rip)
 {
 	unsigned entry = entry_for(t, rip);
+
+	if (to_loop(t, op))
+		return;
 
 	/* A checked entry takes the flags from engine_flags. */
 	if (entry == ENTRY_CHECKED && op == 0xe9 && !t->saved) {
@@ -312,7 +327,36 @@ static void count_down(struct trans *t, bool saved)
 	e32(e, 0);
 	site = e->at - 4;
 	short_jump_here(e, on);
-	*d = (struct edge){ .site = site, .rip = t->lin, .saved = saved, .careful = t->careful, .held = t->held };
+	*d = (struct edge){ .site = site, .rip = t->lin, .saved = saved, .lost = t->lost, .careful = t->careful,
+			    .held = t->held };
+}
+
+/*
+ * The block's beginning once more, for a jump back whose flags are nowhere.  It needs no
+ * link: that jump has looked at `pending`, by which whoever changes the code is heard.
+ */
+static void emit_loop(struct trans *t)
+{
+	uint32_t host[BLOCK_MAX];
+
+	if (!t->loop_site)
+		return;
+	e_patch(&t->e, t->loop_site, t->e.at);
+	memcpy(host, t->host, sizeof host);
+	for (unsigned i = 0; i < t->groups; i++) {
+		t->group[i].active = false;
+		t->group[i].align = 0;
+	}
+	t->held = t->v_held;
+	t->saved = t->stale = false;
+	t->lost = t->loop;
+	count_down(t, false);
+	for (unsigned n = 0; n <= t->loop_end; n++)
+		one(t, n);
+	e8(&t->e, 0xe9);
+	e_rel(&t->e, host[t->loop_end + 1]);
+	memcpy(t->host, host, sizeof host);
+	t->lost = 0;
 }
 
 /* The entries whose flags are in engine_flags, and POLL, which puts them there. */
@@ -356,7 +400,7 @@ static void emit_fast_entry(struct trans *t, struct variant *v, uint32_t body, b
 bool jit_translate(struct x86_cpu *c, struct block *b, struct variant *v)
 {
 	struct jit *j = jit_of(c);
-	struct trans t = { .c = c, .j = j, .b = b, .lin = v->lin, .held = v->held, .mmu = v->mmu,
+	struct trans t = { .c = c, .j = j, .b = b, .lin = v->lin, .held = v->held, .v_held = v->held, .mmu = v->mmu,
 			   .smap = v->smap, .careful = v->careful,
 			   .e = { .base = j->write, .at = (j->used + 15) & ~15u, .end = j->size } };
 	uint32_t body, start = t.e.at;
@@ -377,6 +421,7 @@ bool jit_translate(struct x86_cpu *c, struct block *b, struct variant *v)
 		one(&t, n);
 	if (!t.ended)
 		to_exit(&t, 0xe9, v->lin + b->bytes);
+	emit_loop(&t);
 	t.held = v->held;  /* what the entry finds, not what the block ends with */
 	emit_fast_entry(&t, v, body, save);
 	emit_edges(&t);
