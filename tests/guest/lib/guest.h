@@ -111,10 +111,20 @@ enum { USER_VECTOR = 0x80 };
  * alias of all memory at USER_BASE, which is open to ring 3.
  */
 void run_user(const void *code, unsigned long arg, unsigned long flags);
-/* The same with all registers from @f; also for virtual-8086 mode. */
+/*
+ * The same with all registers from @f; also for virtual-8086 mode.  @f may be
+ * &event.frame: that goes on where the last one stopped.
+ */
 void run_frame(const struct frame *f);
 /* While set, run_frame() comes back on an exception in any ring, not only ring 3. */
 extern bool catch_all;
+#ifdef __x86_64__
+/*
+ * Runs in ring 0, 64-bit mode, with the registers of @f (CS and SS apart) until an
+ * exception or interrupt of any kind; `event` has all.
+ */
+void run_kernel(const struct frame *f);
+#endif
 /* While set, an NMI outside of run_frame() is dropped. */
 extern bool ignore_nmi;
 extern uint8_t user_stack[4096];

@@ -101,8 +101,10 @@ void reset_gate(unsigned vector, uint8_t type, uint8_t ist)
 
 void run_frame(const struct frame *f)
 {
+	struct frame copy = *f;  /* it may be that of the event */
+
 	event_clear();
-	user_enter(f);
+	user_enter(&copy);
 }
 
 void run_user(const void *code, unsigned long arg, unsigned long flags)
@@ -118,6 +120,20 @@ void run_user(const void *code, unsigned long arg, unsigned long flags)
 #endif
 	run_frame(&f);
 }
+
+#ifdef __x86_64__
+void run_kernel(const struct frame *f)
+{
+	struct frame copy = *f;
+
+	copy.cs = SEL_CODE;
+	copy.ss = SEL_DATA;
+	copy.flags |= 2;
+	catch_all = true;
+	run_frame(&copy);
+	catch_all = false;
+}
+#endif
 
 void load_tss(void)
 {
