@@ -59,8 +59,9 @@ void boot_enter(const struct boot_entry *e, struct x86_cpu *c);
 
 struct image {
 	const char *path;
-	uint8_t *data;
+	uint8_t *data;      /* of a file: not to be written */
 	size_t size;
+	GMappedFile *file;  /* that data is of; NULL: data was allocated */
 };
 
 bool image_read(struct image *i, const char *path, GError **error);

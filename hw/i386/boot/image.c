@@ -26,12 +26,27 @@ bool image_error(const char *path, GError **error, const char *format, ...)
 	return false;
 }
 
+/* Files are mapped, so that no copy of them is made on the way; pipes and the like are read. */
+static bool map_file(struct image *i, const char *path)
+{
+	i->file = g_mapped_file_new(path, FALSE, NULL);
+	if (!i->file || !g_mapped_file_get_length(i->file)) {
+		g_clear_pointer(&i->file, g_mapped_file_unref);
+		return false;
+	}
+	i->data = (uint8_t *)g_mapped_file_get_contents(i->file);
+	i->size = g_mapped_file_get_length(i->file);
+	return true;
+}
+
 bool image_read(struct image *i, const char *path, GError **error)
 {
 	GError *e = NULL;
 	char *data;
 
 	*i = (struct image){ .path = path };
+	if (map_file(i, path))
+		return true;
 	if (!g_file_get_contents(path, &data, &i->size, &e)) {
 		/* GLib's sentence names the file already. */
 		g_set_error(error, boot_quark(), 0, "cannot read %s: %s", path,
@@ -45,7 +60,11 @@ bool image_read(struct image *i, const char *path, GError **error)
 
 void image_free(struct image *i)
 {
-	g_free(i->data);
+	if (i->file)
+		g_mapped_file_unref(i->file);
+	else
+		g_free(i->data);
+	i->file = NULL;
 	i->data = NULL;
 }
 
