@@ -255,6 +255,17 @@ static void set_thread_name(struct vp *vp)
 	pthread_setname_np(pthread_self(), name);
 }
 
+static void log_engine_counts(const struct vp *vp)
+{
+	const struct engine *engine = vp->partition->hv->engine;
+	struct engine_count all[64];
+	size_t n = engine->counts ? engine->counts(&vp->cpu, all, G_N_ELEMENTS(all)) : 0;
+
+	for (size_t i = 0; i < n; i++)
+		log_print(LOG_PARTITION, "%s/%u: %12" PRIu64 " %s: %s\n", vp->partition->name, vp->index, all[i].value,
+			  engine->name, all[i].help);
+}
+
 static void log_counts(const struct vp *vp)
 {
 	if (!log_on(LOG_PARTITION))
@@ -264,6 +275,7 @@ static void log_counts(const struct vp *vp)
 		  vp->cpu.count.count_of, help);
 	X86_COUNTS(COUNT)
 #undef COUNT
+	log_engine_counts(vp);
 }
 
 static void *vp_main(void *o)
