@@ -190,6 +190,14 @@ static void tables_drop(struct x86_cpu *c)
 
 /* ---- the first level ---- */
 
+/* Also what has lost its slot to another page. */
+static void sites_drop(struct x86_cpu *c)
+{
+	for (unsigned w = 0; w < sizeof c->site_used / sizeof *c->site_used; w++)
+		for (; c->site_used[w]; c->site_used[w] &= c->site_used[w] - 1)
+			c->site[w * 32 + (unsigned)__builtin_ctz(c->site_used[w])].limit = 0;
+}
+
 static void slot_drop(struct x86_cpu *c, unsigned mmu, unsigned i)
 {
 	struct x86_tlb_entry *t = &c->tlb[mmu][i];
@@ -200,6 +208,7 @@ static void slot_drop(struct x86_cpu *c, unsigned mmu, unsigned i)
 
 static void slots_drop(struct x86_cpu *c, bool keep_global)
 {
+	sites_drop(c);
 	for (unsigned m = 0; m < X86_MMU_COUNT; m++) {
 		for (uint64_t any = c->tlb_any[m]; any; any &= any - 1) {
 			unsigned k = (unsigned)__builtin_ctzll(any);
@@ -220,6 +229,7 @@ static void slots_drop_page(struct x86_cpu *c, uint64_t page)
 {
 	unsigned i = x86_tlb_index(page);
 
+	sites_drop(c);
 	for (unsigned m = 0; m < X86_MMU_COUNT; m++)
 		if (c->tlb_back[m][i].page == page)
 			slot_drop(c, m, i);
@@ -228,6 +238,7 @@ static void slots_drop_page(struct x86_cpu *c, uint64_t page)
 /* Drops every slot that a large mapping around @lin filled. */
 static void slots_drop_large(struct x86_cpu *c, uint64_t lin)
 {
+	sites_drop(c);
 	for (unsigned m = 0; m < X86_MMU_COUNT; m++) {
 		for (uint64_t any = c->tlb_any[m]; any; any &= any - 1) {
 			unsigned k = (unsigned)__builtin_ctzll(any);
@@ -382,6 +393,7 @@ void x86_tlb_flush_writes(struct x86_cpu *c)
 {
 	c->count.flush_writes++;
 	clean_drop(c);
+	sites_drop(c);
 	for (unsigned m = 0; m < X86_MMU_COUNT; m++) {
 		for (uint64_t any = c->tlb_any[m]; any; any &= any - 1) {
 			unsigned k = (unsigned)__builtin_ctzll(any);
@@ -423,6 +435,7 @@ void x86_store_log_set(struct x86_cpu *c, struct x86_store_log *log)
 	struct x86_store_log *before = c->store_log;
 
 	c->store_log = log;
+	sites_drop(c);
 	for (unsigned m = 0; m < X86_MMU_COUNT; m++) {
 		for (unsigned k = 0; k < X86_TLB_SIZE / 64; k++) {
 			if (log)

@@ -362,6 +362,134 @@ static void test_remap(void)
 	fake_free(f);
 }
 
+/* ---- loops and where their accesses were last -------------------------------------- */
+
+enum { LOOP_END = CODE + 14 };
+
+static bool site_in_use(const struct fake *f)
+{
+	uint32_t any = 0;
+
+	for (unsigned w = 0; w < G_N_ELEMENTS(f->c->site_used); w++)
+		any |= f->c->site_used[w];
+	return any;
+}
+
+/* RBX gets the sum of @count values at @at and each @step on, by the loop at CODE. */
+static void sum_up(struct fake *f, uint64_t at, uint64_t step, uint32_t count)
+{
+	resume_at(f, CODE);
+	f->c->gpr[X86_RBX] = 0;
+	f->c->gpr[X86_RDI] = at;
+	f->c->gpr[X86_RDX] = step;
+	f->c->gpr[X86_RCX] = count;
+}
+
+/* 1: movzx eax,byte [rdi]; add rbx,rax; add rdi,rdx; sub ecx,1; jnz 1b; hlt */
+static struct fake *start_summing(void)
+{
+	struct fake *f = start();
+
+	CODE_IS(f, 0x0f, 0xb6, 0x07, 0x48, 0x01, 0xc3, 0x48, 0x01, 0xd7, 0x83, 0xe9, 0x01, 0x75, 0xf2, HLT);
+	return f;
+}
+
+static void test_loop_remap(void)
+{
+	struct fake *f = start_summing();
+
+	memset(f->ram + DATA, 1, 4096);
+	memset(f->ram + DATA + 0x8000, 2, 4096);
+	for (unsigned i = 0; i < 6; i++) {
+		put64(f, PT + DATA / 4096 * 8, (i & 1 ? DATA + 0x8000 : DATA) | 7);
+		x86_tlb_flush_page(f->c, DATA);
+		sum_up(f, DATA, 1, 100);
+		run_to_hlt(f, LOOP_END);
+		g_assert_cmpuint(f->c->gpr[X86_RBX], ==, i & 1 ? 200 : 100);
+		g_assert_true(site_in_use(f) == !strcmp(f->engine->name, "jit"));
+	}
+	/* Not there any more. */
+	put64(f, PT + DATA / 4096 * 8, 0);
+	x86_tlb_flush_page(f->c, DATA);
+	sum_up(f, DATA + 5, 1, 100);
+	run_to_fault(f, X86_PFAULT, CODE);
+	g_assert_cmphex(f->c->cr2, ==, DATA + 5);
+	fake_free(f);
+}
+
+/* Over the end of the page, and of what is mapped. */
+static void test_loop_edge(void)
+{
+	struct fake *f = start();
+	uint64_t sum = 0;
+
+	/* 1: add rbx,[rdi]; add rdi,1; sub ecx,1; jnz 1b; hlt */
+	CODE_IS(f, 0x48, 0x03, 0x1f, 0x48, 0x83, 0xc7, 0x01, 0x83, 0xe9, 0x01, 0x75, 0xf4, HLT);
+	for (unsigned i = 0; i < 64; i++)
+		f->ram[DATA + 4064 + i] = (uint8_t)(i * 37 + 1);
+	for (unsigned i = 0; i < 40; i++)
+		sum += get64(f, DATA + 4064 + i);
+	for (unsigned again = 0; again < 3; again++) {
+		sum_up(f, DATA + 4064, 1, 40);
+		run_to_hlt(f, CODE + 12);
+		g_assert_cmphex(f->c->gpr[X86_RBX], ==, sum);
+	}
+	put64(f, PT + (DATA / 4096 + 1) * 8, 0);
+	x86_tlb_flush_page(f->c, DATA + 4096);
+	sum_up(f, DATA + 4064, 1, 40);
+	run_to_fault(f, X86_PFAULT, CODE);
+	g_assert_cmphex(f->c->cr2, ==, DATA + 4096);
+	g_assert_cmpuint(f->c->gpr[X86_RCX], ==, 40 - 25);
+	fake_free(f);
+}
+
+/* What may no longer be written. */
+static void test_loop_write(void)
+{
+	struct fake *f = start();
+
+	/* 1: mov [rdi],cl; add rdi,rdx; sub ecx,1; jnz 1b; hlt */
+	CODE_IS(f, 0x88, 0x0f, 0x48, 0x01, 0xd7, 0x83, 0xe9, 0x01, 0x75, 0xf6, HLT);
+	for (unsigned again = 0; again < 3; again++) {
+		sum_up(f, DATA, 1, 100);
+		run_to_hlt(f, CODE + 10);
+		g_assert_cmpuint(f->ram[DATA + 99], ==, 1);
+	}
+	put64(f, PT + DATA / 4096 * 8, DATA | 5);
+	x86_tlb_flush_page(f->c, DATA);
+	sum_up(f, DATA, 1, 100);
+	run_to_fault(f, X86_PFAULT, CODE);
+	g_assert_cmphex(get64(f, f->c->gpr[X86_RSP]), ==, 3);
+	fake_free(f);
+}
+
+static uint64_t engine_counted(const struct fake *f, const char *name)
+{
+	struct engine_count all[64];
+	size_t n = f->engine->counts ? f->engine->counts(f->c, all, G_N_ELEMENTS(all)) : 0;
+
+	for (size_t i = 0; i < n && i < G_N_ELEMENTS(all); i++)
+		if (!strcmp(all[i].name, name))
+			return all[i].value;
+	return 0;
+}
+
+/* Each access in another page: the loop gives its sites up, in the middle, and goes on. */
+static void test_loop_scattered(void)
+{
+	struct fake *f = start_summing();
+
+	for (unsigned i = 0; i < 128; i++)
+		f->ram[0x100000 + i * 4096] = 1;
+	for (unsigned i = 0; i < 50; i++) {
+		sum_up(f, 0x100000, 4096, 128);
+		run_to_hlt(f, LOOP_END);
+		g_assert_cmpuint(f->c->gpr[X86_RBX], ==, 128);
+	}
+	g_assert_true((engine_counted(f, "scattered") > 0) == !strcmp(f->engine->name, "jit"));
+	fake_free(f);
+}
+
 /* ---- code that changes ------------------------------------------------------------- */
 
 static void test_store_to_next(void)
@@ -977,6 +1105,10 @@ int main(int argc, char **argv)
 	g_test_add_func("/interp/block/flags-between", test_flags_between);
 	g_test_add_func("/interp/block/flags-at-fault", test_flags_at_fault);
 	g_test_add_func("/interp/block/flags-of-round", test_flags_of_round);
+	g_test_add_func("/interp/loop/remap", test_loop_remap);
+	g_test_add_func("/interp/loop/edge", test_loop_edge);
+	g_test_add_func("/interp/loop/write", test_loop_write);
+	g_test_add_func("/interp/loop/scattered", test_loop_scattered);
 	g_test_add_func("/interp/block/flags-at-undefined", test_flags_at_undefined);
 	g_test_add_func("/interp/block/across-pages", test_across_pages);
 	g_test_add_func("/interp/block/alias", test_alias);

@@ -37,6 +37,7 @@ struct block {
 	const uint8_t *bytes_at;        /* the first byte in its frame */
 	const uint8_t *frame2;          /* with code2 */
 	struct variant *variant;        /* the translator's code for it */
+	bool scattered;                 /* for the translator: a loop whose accesses are seldom where they were last */
 	struct uop uop[] __attribute__((aligned(64)));
 };
 

@@ -87,18 +87,6 @@ void lin_operand(struct trans *t)
 	add_segment(t);
 }
 
-/* Offset of the TLB field whose tag admits the access. */
-static uint32_t tag_at(const struct trans *t, bool write)
-{
-	return CPU_AT(tlb) + t->mmu * sizeof t->c->tlb[0] +
-	       (write ? offsetof(struct x86_tlb_entry, write) : offsetof(struct x86_tlb_entry, read));
-}
-
-static uint32_t host_at(const struct trans *t)
-{
-	return CPU_AT(tlb) + t->mmu * sizeof t->c->tlb[0] + offsetof(struct x86_tlb_entry, host);
-}
-
 /* op @reg,[rsp+r10+@field]: S1 is the index of an entry, @reg is S0 or S1. */
 static void entry_op(struct trans *t, uint8_t op, unsigned reg, uint32_t field)
 {
@@ -130,24 +118,47 @@ static void compare_offset(struct trans *t, unsigned n)
 static void check_alone(struct trans *t, unsigned n, bool write)
 {
 	flags_free(t);
-	emit_lookup(t, tag_at(t, write));
+	emit_lookup(t, tag_of(t->mmu, write));
 	compare_offset(t, n);
 	to_step(t, 0x87);
 }
 
+static uint32_t delta_at(uint32_t site) { return site + (uint32_t)offsetof(struct x86_site, delta); }
+
+/* The same by a site, which is at *site then. */
+static bool check_alone_site(struct trans *t, unsigned n, bool write, uint32_t *site)
+{
+	if (!t->sites)
+		return false;
+	flags_free(t);
+	return check_site(t, n, write, false, site);
+}
+
+/* S0: the host's address. */
+static void check_to_host(struct trans *t, unsigned n, bool write)
+{
+	uint32_t site;
+
+	if (check_alone_site(t, n, write, &site)) {
+		e_ctx(&t->e, true, 0x03, H_S0, delta_at(site));
+		return;
+	}
+	check_alone(t, n, write);
+	entry_op(t, 0x03, H_S0, host_of(t->mmu));
+}
+
 static void reach_alone(struct trans *t, unsigned n, bool write)
 {
-	check_alone(t, n, write);
-	entry_op(t, 0x03, H_S0, host_at(t));
+	check_to_host(t, n, write);
 	flags_again(t);
 }
 
 void reach_below(struct trans *t, uint32_t slot, bool write)
 {
-	emit_lookup(t, tag_at(t, write));
+	emit_lookup(t, tag_of(t->mmu, write));
 	e_ctx(&t->e, true, 0x3b, H_S0, slot);                /* cmp r9,[slot] */
 	to_step(t, 0x87);
-	entry_op(t, 0x03, H_S0, host_at(t));
+	entry_op(t, 0x03, H_S0, host_of(t->mmu));
 }
 
 static uint32_t distance_at(const struct trans *t, const struct group *g)
@@ -160,15 +171,20 @@ static void reach_first(struct trans *t, struct group *g)
 {
 	int32_t at = t->plan[t->n].at;
 	struct emit *e = &t->e;
+	uint32_t site;
 
 	flags_free(t);
 	if (g->lo != at)
 		e_lea(e, H_S0, H_S0, g->lo - at);
-	emit_lookup(t, tag_at(t, g->write));
-	compare_offset(t, (unsigned)(g->hi - g->lo));
-	to_careful(t, 0x87);
-	entry_op(t, 0x8b, H_S0, host_at(t));
-	entry_op(t, 0x2b, H_S0, tag_at(t, g->write));
+	if (check_site(t, (unsigned)(g->hi - g->lo), g->write, true, &site)) {
+		e_load(e, H_S0, delta_at(site));
+	} else {
+		emit_lookup(t, tag_of(t->mmu, g->write));
+		compare_offset(t, (unsigned)(g->hi - g->lo));
+		to_careful(t, 0x87);
+		entry_op(t, 0x8b, H_S0, host_of(t->mmu));
+		entry_op(t, 0x2b, H_S0, tag_of(t->mmu, g->write));
+	}
 	e_store(e, H_S0, distance_at(t, g));
 	flags_again(t);
 	g->active = true;
@@ -205,14 +221,18 @@ void reach(struct trans *t, unsigned n, bool write)
 static struct place place_alone(struct trans *t, unsigned n, bool write, unsigned align, bool keep_s1)
 {
 	struct place p = { H_S0, H_RSP, 0 };
+	uint32_t site;
 
 	lin_operand(t);
 	check_alignment(t, align);
-	check_alone(t, n, write);
 	if (keep_s1) {
-		entry_op(t, 0x03, H_S0, host_at(t));
+		check_to_host(t, n, write);
+	} else if (check_alone_site(t, n, write, &site)) {
+		e_load(&t->e, H_S1, delta_at(site));
+		p.index = H_S1;
 	} else {
-		entry_op(t, 0x8b, H_S1, host_at(t));
+		check_alone(t, n, write);
+		entry_op(t, 0x8b, H_S1, host_of(t->mmu));
 		p.index = H_S1;
 	}
 	flags_again(t);

@@ -81,6 +81,9 @@ struct jit_tables {
 	uint8_t code_ok[JIT_PAGES];
 	uint8_t x87_image[576] __attribute__((aligned(64)));     /* XSAVE area of held.c */
 	uint32_t mxcsr;                  /* of C code */
+	/* A site of this block misses too often: block_scattered(). */
+	struct block *scatter_block;
+	uint8_t scatter;
 };
 _Static_assert(sizeof(struct jit_tables) <= ENGINE_TABLES, "room below the stack");
 
@@ -89,6 +92,7 @@ _Static_assert(sizeof(struct jit_tables) <= ENGINE_TABLES, "room below the stack
 	X(blocks, "blocks translated") \
 	X(bytes, "bytes of host code made") \
 	X(careful, "blocks translated again without groups of accesses") \
+	X(scattered, "loops translated again because their accesses were all over the place") \
 	X(retranslated, "blocks translated in pages whose code had changed") \
 	X(enters, "entries from the run loop") \
 	X(chains, "jumps linked to their targets") \
@@ -144,6 +148,8 @@ struct jit {
 	uint32_t thunk_enter[HELD_COUNT], thunk_step[HELD_COUNT];
 	uint32_t thunk_leave[HELD_COUNT][2];     /* [1]: flags are in engine_flags */
 	uint32_t thunk_call;                     /* of the C function S0, with the processor: keeps what is in general registers */
+	uint32_t thunk_site[X86_MMU_COUNT][2];   /* [write]: make_site() */
+	unsigned site_next;
 	uint32_t thunk_take[HELD_COUNT];         /* called in a block: from here on that is held, too */
 	bool host[F_COUNT];                      /* what the host's processor has */
 	uint64_t dropped;                /* c->count.dropped when the cache was last cleared */
@@ -210,6 +216,9 @@ void host_features(struct jit *j);
 /* run.c: runs @v, all state in *c before and behind it; what its EXIT() handed over. */
 uint64_t jit_enter(struct x86_cpu *c, const struct variant *v);
 
+/* site.c: the thunk that looks an access up in the TLB for its site; @write, the rights of @mmu. */
+void make_site(struct emit *e, unsigned mmu, bool write);
+
 /* check.c: the same, with the interpreter beside it.  Does not return if they differ. */
 uint64_t jit_check(struct x86_cpu *c, struct block *b, const struct variant *v);
 
@@ -240,6 +249,8 @@ static inline uint32_t view_index(const struct jit *j, const struct code_view *v
 /* The jump at @site leads to @entry of @v from now on. */
 void link_exit(struct jit *j, uint32_t site, struct variant *v, unsigned entry);
 void target_put(struct x86_cpu *c, const struct variant *v);
+/* Host code has found that a block's accesses are all over the place: it is translated anew without sites. */
+void block_scattered(struct jit *j);
 void targets_clear(struct jit *j);
 
 /*
@@ -256,5 +267,15 @@ struct jit_next jit_step(struct x86_cpu *c, const struct uop *u, const void *bac
 /* Below RSP, so as a disp32 it wraps around. */
 #define TABLES_AT(field) ((uint32_t)(offsetof(struct jit_tables, field) - ENGINE_TABLES_BELOW))
 #define CPU_AT(field) ((uint32_t)offsetof(struct x86_cpu, field))
+/* Offset, for accesses with the rights of @mmu, of the TLB field whose tag admits the access; of the page's host address. */
+static inline uint32_t tag_of(unsigned mmu, bool write)
+{
+	return CPU_AT(tlb) + (uint32_t)(mmu * sizeof ((struct x86_cpu *)0)->tlb[0] +
+	       (write ? offsetof(struct x86_tlb_entry, write) : offsetof(struct x86_tlb_entry, read)));
+}
+static inline uint32_t host_of(unsigned mmu)
+{
+	return CPU_AT(tlb) + (uint32_t)(mmu * sizeof ((struct x86_cpu *)0)->tlb[0] + offsetof(struct x86_tlb_entry, host));
+}
 
 #endif

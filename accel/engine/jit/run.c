@@ -55,6 +55,17 @@ static void count_step(struct jit *j, const struct uop *u)
 		j->count.step_memory++;
 }
 
+/* A block has given up its sites, so it is to be left. */
+static bool scatter(struct x86_cpu *c)
+{
+	struct jit *j = jit_of(c);
+
+	if (!j->tables->scatter || j->dropped != c->count.dropped)
+		return false;
+	block_scattered(j);
+	return true;
+}
+
 struct jit_next jit_step(struct x86_cpu *c, const struct uop *u, const void *back, unsigned held)
 {
 	uint32_t epoch = c->tlb_epoch, mode = c->mode, mmu = c->mmu;
@@ -66,8 +77,10 @@ struct jit_next jit_step(struct x86_cpu *c, const struct uop *u, const void *bac
 	count_step(jit_of(c), u);
 	next = u->fn(c, u);
 	flags_to_host(c);
+	if (unlikely(scatter(c)))
+		back = NULL;
 	/* What the block has found out about addresses ends with a flush, the block itself with its mode. */
-	if (next == NEXT(u) && !(atomic_load_explicit(&c->pending, memory_order_relaxed) & X86_PEND_CODE) &&
+	if (back && next == NEXT(u) && !(atomic_load_explicit(&c->pending, memory_order_relaxed) & X86_PEND_CODE) &&
 	    epoch == c->tlb_epoch && flushes == c->count.flush_writes && mode == c->mode && mmu == c->mmu)
 		return (struct jit_next){ back, held };
 	if (next)
@@ -95,6 +108,7 @@ static void forget_code(struct x86_cpu *c)
 	j->variants = 0;
 	j->links = 1;
 	j->used = j->start;
+	j->tables->scatter = 0;
 	j->dropped = c->count.dropped;
 	j->count.flushes++;
 }
@@ -211,6 +225,7 @@ static const struct uop *jit_block(struct x86_cpu *c, const struct uop *u)
 			target_put(c, v);
 		exit = unlikely(j->check) && c->engine_check <= 1 ? jit_check(c, b, v) : jit_enter(c, v);
 		c->cur = NULL;
+		scatter(c);
 		if (!nothing_pending(c) || !(exit & EXIT_PLAIN))
 			return NULL;
 		u = block_lookup(c, false);

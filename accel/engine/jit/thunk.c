@@ -136,6 +136,12 @@ void jit_thunks(struct jit *j)
 
 	j->thunk_call = e.at;
 	make_call(&e);
+	for (unsigned mmu = 0; mmu < X86_MMU_COUNT; mmu++) {
+		for (unsigned write = 0; write < 2; write++) {
+			j->thunk_site[mmu][write] = e.at;
+			make_site(&e, mmu, write);
+		}
+	}
 	for (unsigned held = 0; held < HELD_COUNT; held++) {
 		j->thunk_enter[held] = e.at;
 		make_enter(j, &e, held);

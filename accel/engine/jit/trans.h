@@ -15,7 +15,7 @@
 
 /* A place that leaves the hot path: emitted behind the block. */
 struct edge {
-	uint32_t site;           /* rel32 */
+	uint32_t jump;           /* rel32 */
 	uint32_t back;           /* step: where to go on */
 	uint64_t rip;            /* exit: guest address */
 	const struct uop *uop;   /* step; NULL: exit */
@@ -27,6 +27,9 @@ struct edge {
 	bool careful;            /* exit: to a variant without groups */
 	uint8_t entry;           /* exit: ENTRY_* to be linked to */
 	uint8_t held;            /* HELD_* there */
+	uint16_t site;           /* 1 + the site whose page it was not: the TLB first, and to again if that has it */
+	uint16_t size;           /* bytes accessed there */
+	uint32_t again;
 };
 
 /*
@@ -85,6 +88,8 @@ struct trans {
 	 */
 	uint8_t loop, loop_end;
 	uint32_t loop_site;
+	bool sites;                       /* the block is a loop, so accesses mostly are where they were last */
+	uint16_t site[BLOCK_MAX];         /* 1 + that of each instruction, 0 none */
 	/* The instruction being translated; bytes: a copy, another processor may be writing there. */
 	unsigned n;
 	const struct uop *u;
@@ -164,6 +169,20 @@ void plan_recipes(struct trans *t);
 void make_flags(struct trans *t, unsigned q);
 /* Before instruction t->n, decoded, is emitted: keeps what its recipe needs. */
 void keep_old(struct trans *t);
+
+/* ---- site.c ---- */
+
+/*
+ * Whether an access of @n bytes is compared with where it was last.  Then *at gets the context offset of
+ * its site, whose delta is right for linear address S0 from here on; if the TLB does not have it
+ * either, the interpreter executes the instruction, or, @careful, the variant without groups.  Uses
+ * S1.  Between flags_free() and flags_again().
+ */
+bool check_site(struct trans *t, unsigned n, bool write, bool careful, uint32_t *at);
+/* The beginning of such an edge: falls through to what is to be done if the TLB has it not. */
+void emit_site_miss(struct trans *t, const struct edge *d);
+/* Whether the block is one for which sites are of use: it jumps back to its own beginning. */
+bool wants_sites(const struct trans *t);
 
 /* ---- access.c ---- */
 

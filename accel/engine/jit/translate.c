@@ -23,7 +23,7 @@ struct edge *to_step(struct trans *t, uint8_t op)
 		e8(&t->e, 0x0f);
 	e8(&t->e, op);
 	e32(&t->e, 0);
-	*d = (struct edge){ .site = t->e.at - 4, .uop = t->u, .spilled = t->spilled, .lost = t->lost,
+	*d = (struct edge){ .jump = t->e.at - 4, .uop = t->u, .spilled = t->spilled, .lost = t->lost,
 			    .held = t->held };
 	return d;
 }
@@ -64,7 +64,7 @@ static void new_exit(struct trans *t, uint8_t op, uint64_t rip, unsigned entry, 
 	} else {
 		jump_aligned(t, op);
 	}
-	*d = (struct edge){ .site = t->e.at - 4, .rip = rip, .link = true, .far = far, .saved = t->saved,
+	*d = (struct edge){ .jump = t->e.at - 4, .rip = rip, .link = true, .far = far, .saved = t->saved,
 			    .lost = t->lost, .careful = careful, .entry = (uint8_t)entry, .held = t->held };
 }
 
@@ -125,7 +125,7 @@ void probe_target_as(struct trans *t, uint32_t key, unsigned held)
 	e32(e, TABLES_AT(target) + offsetof(struct target, tag));
 	E_RAW(e, "\x0f\x85");                                /* jne */
 	e32(e, 0);
-	*d = (struct edge){ .site = e->at - 4, .uop = t->u, .spilled = true, .held = t->held };
+	*d = (struct edge){ .jump = e->at - 4, .uop = t->u, .spilled = true, .held = t->held };
 }
 
 void probe_target(struct trans *t)
@@ -159,9 +159,11 @@ static void emit_leave(struct trans *t, const struct edge *d, uint32_t site, boo
 
 static void emit_edge(struct trans *t, const struct edge *d)
 {
-	uint32_t site = d->site;
+	uint32_t site = d->jump;
 
 	e_patch(&t->e, site, t->e.at);
+	if (d->site)
+		emit_site_miss(t, d);
 	if (d->lost)
 		make_flags(t, d->lost - 1u);
 	if (d->uop) {
@@ -220,7 +222,7 @@ static void poll_before(struct trans *t)
 	compare_pending(t);
 	E_RAW(&t->e, "\x0f\x85");                            /* jne */
 	e32(&t->e, 0);
-	*d = (struct edge){ .site = t->e.at - 4, .rip = t->lin + t->u->off, .saved = t->saved, .lost = t->lost,
+	*d = (struct edge){ .jump = t->e.at - 4, .rip = t->lin + t->u->off, .saved = t->saved, .lost = t->lost,
 			    .careful = t->careful, .held = t->held };
 	t->spilled = false;
 	t->stale = t->saved;
@@ -279,7 +281,7 @@ static void exit_unless(struct trans *t, uint8_t jcc)
 	e8(&t->e, 0x0f);
 	e8(&t->e, jcc);
 	e32(&t->e, 0);
-	*d = (struct edge){ .site = t->e.at - 4, .rip = t->lin, .saved = true, .careful = t->careful, .held = t->held };
+	*d = (struct edge){ .jump = t->e.at - 4, .rip = t->lin, .saved = true, .careful = t->careful, .held = t->held };
 }
 
 static void check_view(struct trans *t, const struct code_view *view)
@@ -327,7 +329,7 @@ static void count_down(struct trans *t, bool saved)
 	e32(e, 0);
 	site = e->at - 4;
 	short_jump_here(e, on);
-	*d = (struct edge){ .site = site, .rip = t->lin, .saved = saved, .lost = t->lost, .careful = t->careful,
+	*d = (struct edge){ .jump = site, .rip = t->lin, .saved = saved, .lost = t->lost, .careful = t->careful,
 			    .held = t->held };
 }
 
@@ -409,6 +411,7 @@ bool jit_translate(struct x86_cpu *c, struct block *b, struct variant *v)
 	while (!block_is_end(&b->uop[t.count]))
 		t.count++;
 	find_live(&t);
+	t.sites = !t.careful && !b->scattered && !b->code2 && wants_sites(&t);
 	if (!t.careful && !b->code2) {
 		plan_groups(&t);
 		plan_recipes(&t);

@@ -70,7 +70,6 @@ static void variant_kill(struct jit *j, struct variant *v)
 	if (v->dead)
 		return;
 	v->dead = true;
-	j->count.stale++;
 	for (uint32_t l = v->link; l; l = j->link[l].next) {
 		lead(j, j->link[l].site, j->link[l].stub);
 		j->count.unlinked++;
@@ -78,6 +77,17 @@ static void variant_kill(struct jit *j, struct variant *v)
 	v->link = 0;
 	if (j->tables->target[i].host == entry_at(j, v))
 		target_clear(j, i);
+}
+
+void block_scattered(struct jit *j)
+{
+	struct block *b = j->tables->scatter_block;
+
+	j->tables->scatter = 0;
+	b->scattered = true;
+	j->count.scattered++;
+	for (struct variant *v = b->variant; v; v = v->next)
+		variant_kill(j, v);
 }
 
 /* ---- views ---- */
@@ -92,6 +102,7 @@ static void view_kill(struct jit *j, struct code_view *view)
 	for (; v; v = next) {
 		/* In the list of its second page it hangs by the other link. */
 		next = v->next_in_view[v->view != view];
+		j->count.stale += !v->dead;
 		variant_kill(j, v);
 	}
 }

@@ -405,6 +405,20 @@ struct x86_counts {
 #undef X86_COUNT_FIELD
 };
 
+/*
+ * Where an access of a translated loop was last: translated code compares with that before it
+ * looks into the TLB, since then the place does not hang on the address.  Dropped with whatever
+ * drops entries of the TLB.  A site belongs to one kind of access: MMU mode, read or write, size.
+ */
+struct x86_site {
+	uint64_t tag;         /* linear page */
+	uint64_t limit;       /* offsets below it are within reach; 0: nothing known */
+	uint64_t delta;       /* host address - linear address */
+	uint32_t when;        /* of the last miss, low half of the host's TSC */
+	uint32_t misses;      /* each soon behind the one before */
+};
+enum { X86_SITE_SIZES = 11, X86_SITE_WAYS = 8, X86_SITES = X86_MMU_COUNT * 2 * X86_SITE_SIZES * X86_SITE_WAYS };
+
 /* ---- the processor ------------------------------------------------------------ */
 
 /* Shape of each package of the machine; both are 1 at least. */
@@ -500,6 +514,8 @@ struct x86_cpu {
 	uint64_t tlb_used[X86_MMU_COUNT][X86_TLB_SIZE / 64];
 	uint64_t tlb_global[X86_MMU_COUNT][X86_TLB_SIZE / 64];
 	uint64_t tlb_large[X86_MMU_COUNT][X86_TLB_SIZE / 64];
+	struct x86_site site[X86_SITES];
+	uint32_t site_used[X86_SITES / 32 + 1];   /* a bit each: limit is not 0 */
 	struct x86_store_log *store_log;  /* NULL as a rule: x86_store_log_set() */
 	uint32_t tlb_epoch;           /* changes with each flush: validates data addresses */
 	/*
