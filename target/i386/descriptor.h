@@ -69,7 +69,6 @@ void desc_need(struct x86_cpu *c, uint16_t sel, struct x86_desc *d, unsigned vec
 uint64_t desc_upper(struct x86_cpu *c, const struct x86_desc *d);
 void desc_mark_accessed(struct x86_cpu *c, struct x86_desc *d);
 struct x86_seg desc_seg(const struct x86_desc *d, uint16_t sel);
-bool x86_canonical(const struct x86_cpu *c, uint64_t lin);
 
 /* Whether @n bytes at @off lie within @s. */
 bool seg_contains(const struct x86_seg *s, uint64_t off, unsigned n);

@@ -35,21 +35,14 @@ enum {
 
 enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_I = 16 };
 
-/* ---- canonical form, modes --------------------------------------------- */
-
-static bool canonical(const struct x86_cpu *c, uint64_t lin)
-{
-	unsigned drop = c->cr4 & CR4_LA57 ? 7 : 16;
-
-	return (uint64_t)((int64_t)(lin << drop) >> drop) == lin;
-}
+/* ---- modes -------------------------------------------------------------- */
 
 /* Linear addresses wrap at 4 GiB outside of IA-32e mode. */
 static uint64_t lin_wrap(struct x86_cpu *c, uint64_t lin)
 {
 	if (!(c->mode & X86_MODE_LMA))
 		return (uint32_t)lin;
-	if (!canonical(c, lin))
+	if (!x86_canonical(c, lin))
 		x86_raise_noncanonical(c);
 	return lin;
 }
@@ -894,7 +887,7 @@ uint64_t x86_debug_translate(struct x86_cpu *c, uint64_t lin)
 
 	if (!(c->mode & X86_MODE_LMA))
 		lin = (uint32_t)lin;
-	else if (!canonical(c, lin))
+	else if (!x86_canonical(c, lin))
 		return UINT64_MAX;
 	return walk_quietly(c, lin, &w) ? w.gpa | (lin & 4095) : UINT64_MAX;
 }

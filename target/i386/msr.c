@@ -206,9 +206,7 @@ static uint64_t fs_read(struct x86_cpu *c, uint32_t msr)
 
 static void fs_write(struct x86_cpu *c, uint32_t msr, uint64_t v)
 {
-	unsigned drop = c->cr4 & CR4_LA57 ? 7 : 16;
-
-	if ((uint64_t)((int64_t)(v << drop) >> drop) != v)
+	if (!x86_canonical(c, v))
 		gp(c);
 	c->seg[msr == 0xc0000100 ? X86_FS : X86_GS].base = v;
 }
@@ -354,11 +352,9 @@ bool x86_msr_read(struct x86_cpu *c, uint32_t msr, uint64_t *v)
 
 static void store(struct x86_cpu *c, const struct msr *m, uint64_t v)
 {
-	unsigned drop = c->cr4 & CR4_LA57 ? 7 : 16;
-
 	if (v & m->reserved)
 		gp(c);
-	if ((m->flags & ADDRESS) && (uint64_t)((int64_t)(v << drop) >> drop) != v)
+	if ((m->flags & ADDRESS) && !x86_canonical(c, v))
 		gp(c);
 	*field_of(c, m) = v;
 }

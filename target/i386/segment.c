@@ -7,13 +7,6 @@
 
 /* ---- descriptors -------------------------------------------------------- */
 
-bool x86_canonical(const struct x86_cpu *c, uint64_t lin)
-{
-	unsigned drop = c->cr4 & CR4_LA57 ? 7 : 16;
-
-	return (uint64_t)((int64_t)(lin << drop) >> drop) == lin;
-}
-
 static bool table_of(const struct x86_cpu *c, uint16_t sel, uint64_t *base, uint32_t *limit)
 {
 	if (!(sel & 4)) {

@@ -452,6 +452,11 @@ static void five_levels(void)
 	check_page_fault(1ull << 53, 0, "absent level 5 entry");
 	READ(1ull << 56);
 	check_fault(GP, 0, "bit 56 alone is not canonical");
+	memcpy((void *)page_a, "\xe8\x02\x00\x00\x00\xeb\x01\xc3\xc3", 9);    /* call 1f; jmp 2f; 1: ret; 2: ret */
+	TRY("call *%0", : : "r"(1ull << 52) : "memory");
+	check_no_fault("code above 48 bits: CALL and RET, near and far from it, and JMP");
+	TRY("jmp *%0", : : "r"(1ull << 56));
+	check_fault(GP, 0, "JMP to where bit 56 alone is set");
 	top[16] |= P_PS;
 	invlpg(1ull << 52);
 	READ(1ull << 52);

@@ -456,7 +456,7 @@ const struct uop *block_link_slow(struct x86_cpu *c, const struct uop *u, uint64
 {
 	struct block *b;
 
-	if (unlikely(c->mode & X86_MODE_CS64 && (uint64_t)((int64_t)(rip << 16) >> 16) != rip))
+	if (unlikely(c->mode & X86_MODE_CS64 && !x86_canonical(c, rip)))
 		x86_raise_error(c, X86_GP, 0);
 	if (!nothing_pending(c) || !code_is_flat(c) || !(b = block_probe(c, rip))) {
 		c->rip = rip;

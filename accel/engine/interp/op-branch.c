@@ -19,7 +19,7 @@ static inline void check_target(struct x86_cpu *c, uint64_t ip)
 	bool ok;
 
 	if (likely(c->mode & X86_MODE_CS64))
-		ok = (uint64_t)((int64_t)(ip << 16) >> 16) == ip;
+		ok = x86_canonical(c, ip);
 	else
 		ok = ip <= c->seg[X86_CS].limit;
 	if (unlikely(!ok))

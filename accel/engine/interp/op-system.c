@@ -33,13 +33,6 @@ static void set_zf(struct x86_cpu *c, bool zf)
 	x86_arith_set(c, (x86_arith_get(c) & ~X86_ZF) | (zf ? X86_ZF : 0));
 }
 
-static bool canonical(const struct x86_cpu *c, uint64_t v)
-{
-	unsigned drop = c->cr4 & CR4_LA57 ? 7 : 16;
-
-	return (uint64_t)((int64_t)(v << drop) >> drop) == v;
-}
-
 /* User-mode instruction prevention. */
 static void check_umip(struct x86_cpu *c)
 {
@@ -173,7 +166,7 @@ static void table_load(struct x86_cpu *c, const struct uop *u, struct x86_table 
 	uint64_t at = x86_linear(c, u->seg, ea + 2, wide ? 8 : 4, X86_READ);
 	uint64_t base = wide ? x86_ld64(c, at) : x86_ld32(c, at);
 
-	if (wide && !canonical(c, base))
+	if (wide && !x86_canonical(c, base))
 		gp(c);
 	t->base = wide || u->opsize != 2 ? base : base & 0xffffff;
 	t->limit = limit;
@@ -309,7 +302,7 @@ OP(invpcid)
 		gp(c);
 	if (type <= CONTEXT && !(c->cr4 & CR4_PCIDE) && (d[0] & 0xfff))
 		gp(c);
-	if (type == ADDRESS && !canonical(c, d[1]))
+	if (type == ADDRESS && !x86_canonical(c, d[1]))
 		gp(c);
 	switch (type) {
 	case ADDRESS: x86_tlb_flush_pcid_page(c, (unsigned)d[0], d[1]); break;
@@ -376,7 +369,7 @@ static const struct uop *write_base(struct x86_cpu *c, const struct uop *u, unsi
 	uint64_t v = op_get(c, u, 0);
 
 	check_fsgsbase(c);
-	if (!canonical(c, v))
+	if (!x86_canonical(c, v))
 		gp(c);
 	c->seg[seg].base = v;
 	return NEXT(u);

@@ -20,6 +20,14 @@ static inline unsigned x86_tlb_index(uint64_t lin)
 	return (lin >> 12) & (X86_TLB_SIZE - 1);
 }
 
+/* Whether the bits of @lin above those that paging translates repeat its top one.  For IA-32e mode. */
+static inline bool x86_canonical(const struct x86_cpu *c, uint64_t lin)
+{
+	unsigned drop = c->cr4 & CR4_LA57 ? 7 : 16;
+
+	return (uint64_t)((int64_t)(lin << drop) >> drop) == lin;
+}
+
 /* Host address of @lin, to which entry @e belongs. */
 static inline void *x86_tlb_host(const struct x86_tlb_entry *e, uint64_t lin)
 {
