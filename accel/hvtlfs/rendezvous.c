@@ -16,7 +16,9 @@
  * an instruction and must not go on with translations that others believe gone.
  *
  * Sharing.  Frames belong to one partition as yet, so its VPs are all that can
- * reach them.  When frames are shared, the set of VPs is those of all sharers.
+ * reach them.  When frames are shared, the set of VPs is those of all sharers, and
+ * x86_cpu.alone is true of none of them.  Nor is it of a VP whose event flags or
+ * assist page another thread changes bit by bit.
  */
 #include "partition.h"
 

@@ -62,8 +62,7 @@ static bool emit_bit_string(struct trans *t)
 	}
 	reach(t, n, !test);
 	e_load(e, H_S1, CPU_AT(engine_temp));
-	if (i->lock)
-		e8(e, 0xf0);
+	emit_lock(t);
 	if (n == 2)
 		e8(e, 0x66);
 	if (test) {

@@ -79,8 +79,7 @@ static void emit_opcode(struct trans *t, unsigned reg, unsigned xb, uint8_t opco
 	unsigned rex = 0x40 | (i->rex & 8) | (reg >> 3) << 2 | xb, map = map_of(t);
 	struct emit *e = &t->e;
 
-	if (i->lock)
-		e8(e, 0xf0);
+	emit_lock(t);
 	if (i->prefix66)
 		e8(e, 0x66);
 	if (rep)
@@ -240,8 +239,7 @@ static bool emit_high(struct trans *t)
 	lin_operand(t);
 	reach(t, memory_size(i), operand_written(i));
 	E_RAW(e, "\x4c\x87\xce");                            /* xchg rsi,r9 */
-	if (i->lock)
-		e8(e, 0xf0);
+	emit_lock(t);
 	if (map_of(t) == MAP_0F)
 		e8(e, 0x0f);
 	e8(e, i->opcode);

@@ -176,8 +176,7 @@ static bool emit_cmpxchg_wide(struct trans *t, unsigned n)
 	lin_operand(t);
 	check_alignment(t, n == 16 ? 16 : 1);
 	reach(t, n, true);
-	if (i->lock)
-		e8(e, 0xf0);
+	emit_lock(t);
 	e8(e, n == 16 ? 0x49 : 0x41);
 	E_RAW(e, "\x0f\xc7\x09");                            /* cmpxchg16b [r9] */
 	return true;

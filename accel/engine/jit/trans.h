@@ -239,6 +239,13 @@ void jit_log(const struct trans *t, const struct variant *v);
 
 /* ---- encoding ---- */
 
+/* The LOCK prefix if the instruction has one and somebody might notice: struct x86_cpu.alone. */
+static inline void emit_lock(struct trans *t)
+{
+	if (t->insn.lock && !t->c->alone)
+		e8(&t->e, 0xf0);
+}
+
 /* No VEX, REP, 67h, high-byte register: nothing that the plain emitters do not know; LOCK is legal. */
 bool plain(const struct trans *t);
 static inline bool is_0f(const struct trans *t)

@@ -471,6 +471,12 @@ struct x86_cpu {
 	uint32_t engine_check;        /* blocks until the next that is compared with the interpreter */
 	uint64_t engine_group[8];     /* host address - linear address of a block's groups of accesses */
 	uint64_t engine_temp, engine_place, engine_lin, engine_was[2];
+	/*
+	 * Nobody else reads, changes and writes back what is in this processor's memory, so that one
+	 * instruction is as good as a locked one: devices only store.  Set behind x86_init(), and
+	 * changed only with engine->forget().
+	 */
+	bool alone;
 	/* The frame whose decoded code a store of this processor met; the engine takes it. */
 	struct x86_code_page *code_hit;
 
