@@ -464,6 +464,8 @@ static void five_levels(void)
 	set_levels(old, read_cr4() & ~(uint64_t)CR4_LA57);
 	READ(1ull << 52);
 	check_fault(GP, 0, "back in four levels it is not canonical");
+	TRY("call *%0", : : "r"(1ull << 52) : "memory");
+	check_fault(GP, 0, "and no target of CALL");
 }
 
 void guest_main(void)

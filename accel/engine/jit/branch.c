@@ -105,7 +105,7 @@ bool try_branch(struct trans *t)
 		emit_pop(t);
 		return true;
 	}
-	if ((uint64_t)((int64_t)(to << 16) >> 16) != to)
+	if (!always_canonical(to))
 		return false;
 	switch (i->row->handler) {
 	case H_jcc:

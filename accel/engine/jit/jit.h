@@ -187,6 +187,12 @@ static inline uint32_t target_index(uint64_t lin, unsigned held)
 	return (lin ^ held << 14) & (JIT_TARGETS - 1);
 }
 static inline bool smap_on(const struct x86_cpu *c) { return c->cr4 & CR4_SMAP; }
+/*
+ * Whether @lin is canonical with four levels of paging, so with five, too.  Host code goes to no
+ * other place by itself: whether it is one is the interpreter's to see, where the branch is.
+ */
+static inline bool always_canonical(uint64_t lin) { return (uint64_t)((int64_t)(lin << 16) >> 16) == lin; }
+
 static inline uint32_t target_key(const struct x86_cpu *c, unsigned held)
 {
 	return target_key_of(c->mode, c->mmu, smap_on(c), held);

@@ -35,6 +35,8 @@ void target_put(struct x86_cpu *c, const struct variant *v)
 {
 	struct jit *j = jit_of(c);
 
+	if (!always_canonical(v->lin))
+		return;
 	j->tables->target[target_index(v->lin, v->held)] =
 		(struct target){ v->lin + target_key(c, v->held), entry_at(j, v) };
 }
