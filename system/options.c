@@ -114,7 +114,7 @@ static bool set_engine_options(struct options *o, const struct keyval *kv, GErro
 	    !set_bounded(kv, "check", 0, UINT32_MAX >> 1, " (0: never)", &e->check, error) ||
 	    !keyval_bool(kv, "perf-map", e->perf_map, &e->perf_map, error))
 		return false;
-	if (!strcmp(o->engine, "jit"))
+	if (!o->engine || !strcmp(o->engine, "jit"))
 		return true;
 	for (size_t i = 0; i < G_N_ELEMENTS(translator); i++) {
 		if (keyval_get(kv, translator[i]))
@@ -150,7 +150,7 @@ static void accel_help(FILE *out)
 {
 	fprintf(out, "Accelerators supported in QEMU binary:\n"
 		     "hvtlfs   the hypervisor with its own x64 processor\n"
-		     "         engine=NAME     what runs instructions; engine=help lists them\n"
+		     "         engine=NAME     what runs instructions; engine=help lists them, the fastest first\n"
 		     "         memory=SIZE     of the whole machine: all partitions\n"
 		     "         tb-size=MIB     jit: translated code of each processor, %d to %d, default %d\n"
 		     "         check=N         jit: every N-th block is run by the interpreter too; a difference ends the emulator\n"
@@ -644,7 +644,6 @@ static struct options *defaults(const char *program)
 				&o->chardev, &o->mon, &o->device, &o->object, &o->global };
 
 	o->program = g_path_get_basename(program);
-	o->engine = g_strdup("interp");
 	o->cpu = g_strdup("default");
 	o->cpus = o->max_cpus = o->cores = o->threads = 1;
 	o->memory = MEMORY_DEFAULT;
@@ -684,6 +683,8 @@ struct options *options_parse(int argc, char **argv, FILE *out, GError **error)
 		if (!parse_one(o, argc, argv, &i, out, error))
 			return o;
 	}
+	if (!o->engine)
+		o->engine = g_strdup(engine_default(&o->engine_lacks)->name);
 	if (!o->done)
 		check_together(o, error);
 	return o;

@@ -16,6 +16,7 @@ struct options {
 	char *program;              /* for messages */
 	enum accel accel;
 	char *engine;
+	const char *engine_lacks;   /* why the default is not a faster one; NULL: it is the fastest, or was chosen */
 	struct engine_options engine_options;
 	uint64_t hv_memory;         /* bytes of the whole machine; 0: chosen */
 	char *cpu, *name, *uuid;

@@ -403,6 +403,8 @@ static bool make_hypervisor(struct vmm *v, GError **error)
 	}
 	if (o->accel == ACCEL_QTEST)
 		return true;
+	if (o->engine_lacks)
+		fprintf(stderr, "%s: this host lacks %s: instructions are interpreted, not translated\n", o->program, o->engine_lacks);
 	v->hv = hv_new(&c, error);
 	return v->hv && check_tsc(v->model, hv_tsc_hz(v->hv), error);
 }

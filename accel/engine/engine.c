@@ -7,10 +7,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* The first is the default. */
+/* The first that the host can run is the default. */
 #ifdef __x86_64__
-static const struct engine *const engines[] = { &engine_interp, &engine_jit };
-const char *const engine_names[] = { "interp", "jit", NULL };
+static const struct engine *const engines[] = { &engine_jit, &engine_interp };
+const char *const engine_names[] = { "jit", "interp", NULL };
 #else
 static const struct engine *const engines[] = { &engine_interp };
 const char *const engine_names[] = { "interp", NULL };
@@ -24,6 +24,17 @@ const struct engine *engine_find(const char *name)
 		if (!strcmp(engines[i]->name, name))
 			return engines[i];
 	return NULL;
+}
+
+const struct engine *engine_default(const char **lacks)
+{
+	size_t i = 0;
+
+	*lacks = NULL;
+	for (const char *what; engines[i]->lacks && (what = engines[i]->lacks()); i++)
+		if (!*lacks)
+			*lacks = what;
+	return engines[i];
 }
 
 void *engine_place(size_t size)

@@ -8,7 +8,8 @@
 
 static const struct engine *engine_of(const struct hv_config *config, GError **error)
 {
-	const struct engine *e = engine_find(config->engine ? config->engine : engine_names[0]);
+	const char *lacks;
+	const struct engine *e = config->engine ? engine_find(config->engine) : engine_default(&lacks);
 	char *known;
 
 	if (e)

@@ -235,11 +235,13 @@ static const struct uop *jit_block(struct x86_cpu *c, const struct uop *u)
 /* ---- life ---- */
 
 /* RORX, and LAHF in 64-bit code. */
-static bool host_can(void)
+static const char *jit_lacks(void)
 {
 	unsigned a, b, cx, d;
 
-	return __builtin_cpu_supports("bmi2") && __get_cpuid(0x80000001, &a, &b, &cx, &d) && cx & 1;
+	if (!__builtin_cpu_supports("bmi2"))
+		return "BMI2";
+	return __get_cpuid(0x80000001, &a, &b, &cx, &d) && cx & 1 ? NULL : "LAHF";
 }
 
 static bool jit_attach(struct x86_cpu *c, const struct engine_options *o)
@@ -271,10 +273,10 @@ static bool jit_attach(struct x86_cpu *c, const struct engine_options *o)
 	targets_clear(j);
 	j->links = 1;
 	jit_thunks(j);
-	if (host_can())
+	if (!jit_lacks())
 		j->in.translated = jit_block;
 	else if (!c->index)
-		fprintf(stderr, "engine jit: this host lacks BMI2 or LAHF; instructions are interpreted\n");
+		fprintf(stderr, "engine jit: this host lacks %s; instructions are interpreted\n", jit_lacks());
 	return true;
 }
 
@@ -318,6 +320,7 @@ static enum x86_run jit_step_one(struct x86_cpu *c)
 
 const struct engine engine_jit = {
 	.name = "jit",
+	.lacks = jit_lacks,
 	.attach = jit_attach,
 	.detach = jit_detach,
 	.run = jit_run,

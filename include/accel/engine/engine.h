@@ -25,6 +25,8 @@ struct engine_count {
 
 struct engine {
 	const char *name;
+	/* What this host lacks of what the engine needs; NULL: nothing.  NULL itself: it runs everywhere. */
+	const char *(*lacks)(void);
 	/* Caches of one processor in c->engine; @o may be NULL.  False: no memory. */
 	bool (*attach)(struct x86_cpu *c, const struct engine_options *o);
 	void (*detach)(struct x86_cpu *c);
@@ -70,6 +72,8 @@ void engine_unplace(void *place, size_t size);
 void *engine_room(size_t size);
 void engine_unroom(void *room, size_t size);
 
+/* The fastest that this host can run; *lacks: what it lacks for a faster one, else NULL. */
+const struct engine *engine_default(const char **lacks);
 /* By name; NULL if there is none.  engine_names: NULL-terminated. */
 const struct engine *engine_find(const char *name);
 extern const char *const engine_names[];

@@ -33,7 +33,7 @@ typedef struct { uint64_t v; } spn_t;  /* page number of the machine's memory: a
 struct engine_options;
 struct hv_config {
 	uint64_t memory;        /* bytes that partitions can have as RAM in all; hypervisor pages come on top */
-	const char *engine;     /* "interp" */
+	const char *engine;     /* by name; NULL: the fastest that the host can run */
 	const struct engine_options *engine_options;   /* copied; NULL: zeros */
 };
 
