@@ -71,7 +71,8 @@ static void new_exit(struct trans *t, uint8_t op, uint64_t rip, unsigned entry, 
 /* The jump to the block's own beginning that has a way of its own. */
 static bool to_loop(struct trans *t, uint8_t op)
 {
-	if (!t->loop || t->n != t->loop || !t->polled || t->held != t->v_held)
+	/* Behind the jump, where the block may end, t->n is still the jump's. */
+	if (op == 0xe9 || !t->loop || t->n != t->loop || !t->polled || t->held != t->v_held)
 		return false;
 	e8(&t->e, 0x0f);
 	e8(&t->e, op);
