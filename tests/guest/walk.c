@@ -13,16 +13,18 @@
 
 enum place { LONG0, LONG3, COMPAT0_32, COMPAT0_16, COMPAT3_32, COMPAT3_16, PROT_32, PROT_16, PAGED_32, REAL, VM86, VM86_PAGED, PLACES };
 enum { WALK_MAX = 600, WORD = 0x30, SEL_FS = SEL_FREE, SEL_U32 = SEL_FREE + 16, SEL_UDATA = SEL_U32 + 8, SEL_U64 = SEL_U32 + 16,
-       SEL_U16 = SEL_U32 + 24, SEL_UDATA16 = SEL_U32 + 32, SEL_GATE = SEL_U32 + 40, SEL_TSS32 = SEL_U32 + 56, EXIT_64 = 0x31, EXIT_32 = 0x30 };
-_Static_assert(SEL_FREE == 0x60 && SEL_GATE == 0x98 && SEL_TSS32 == 0xa8, "numbers that the code below has");
+       SEL_U16 = SEL_U32 + 24, SEL_UDATA16 = SEL_U32 + 32, SEL_GATE = SEL_U32 + 40, SEL_TSS32 = SEL_U32 + 56,
+       SEL_TSS_TO = SEL_TSS32 + 8, SEL_TSS_OUT = SEL_TSS32 + 16, EXIT_64 = 0x31, EXIT_32 = 0x30, EXIT_TASK = 0x32 };
+_Static_assert(SEL_FREE == 0x60 && SEL_GATE == 0x98 && SEL_TSS32 == 0xa8 && SEL_TSS_TO == 0xb0 && SEL_TSS_OUT == 0xb8, "numbers that the code below has");
 
 struct note { uint32_t place, a, d, fs; };
 extern struct note walk_log[WALK_MAX];
 extern uint32_t walk_path[WALK_MAX], walk_at, walk_top, walk_pdpt_at, walk_fs[];
-extern uint16_t walk_fs_real;
-extern uint64_t walk_pdpt[4], walk_idt32[EXIT_32 + 1];
-extern uint32_t walk_tss32[26];
-extern const char walk_syscall[], walk_vm_exit[];
+extern uint32_t walk_fs_real;
+extern uint64_t walk_pdpt[4], walk_idt32[EXIT_TASK + 1];
+/* Of who runs, who is gone to, and who takes INT 0x32 of virtual-8086 mode. */
+extern uint32_t walk_tss32[26], walk_tss_to[26], walk_tss_out[26];
+extern const char walk_syscall[], walk_vm_exit[], walk_task_out[];
 extern struct { uint16_t limit; uint64_t base; } __attribute__((packed)) walk_idtr64;
 void walk_start(void);
 
@@ -51,7 +53,7 @@ asm(".pushsection .low, \"awx\"\n"
     ".code64\n"
     ".globl walk_start\nwalk_start: pushq %rbx; pushq %rbp; pushq %r12; pushq %r13; pushq %r14; pushq %r15; movq %rsp, walk_rsp\n"
     "walk_syscall: walk_l: segments 0x10, 0x60; visit 0; jmp *%rax\n"
-    "w_l_home: movq walk_rsp, %rsp; popq %r15; popq %r14; popq %r13; popq %r12; popq %rbp; popq %rbx; ret\n"
+    "w_l_home: clts; movq walk_rsp, %rsp; popq %r15; popq %r14; popq %r13; popq %r12; popq %rbp; popq %rbx; ret\n"
     "w_l_c32: pushq $0x28; pushq $walk_c32; lretq\n"
     "w_l_c16: pushq $0x30; pushq $walk_c16; lretq\n"
     ".macro ready\n"  /* for what comes back from ring 3 */
@@ -126,9 +128,26 @@ asm(".pushsection .low, \"awx\"\n"
     "w_p32_p16: ljmp $0x30, $walk_p16\n"
     "w_p32_paged: movl $0xc0000080, %ecx; rdmsr; andl $~0x100, %eax; wrmsr; movl walk_pdpt_at, %eax; movl %eax, %cr3\n"
     "	flip 0x80000000, -1; jmp walk_g32\n"
+    /* A task that begins at @to; the way there follows. */
+    ".macro task to, flags, cs, data, fs\n"
+    "	lidt walk_idtr32; andb $0xfd, gdt + 0xad; movl $0xa8, %eax; ltr %ax; andb $0xfd, gdt + 0xb5\n"
+    "	movl %cr3, %eax; movl %eax, walk_tss32 + 28; movl %eax, walk_tss_to + 28; movl %eax, walk_tss_out + 28; movl $\\to, walk_tss_to + 32; movl $\\flags, walk_tss_to + 36\n"
+    "	movl $0x7f00, walk_tss_to + 56; movl $\\data, %eax; movl %eax, walk_tss_to + 72; movl $\\cs, walk_tss_to + 76; movl %eax, walk_tss_to + 80\n"
+    "	movl %eax, walk_tss_to + 84; movl \\fs, %eax; movl %eax, walk_tss_to + 88\n"
+    ".endm\n"
+    "w_p32_p16_task: task walk_p16, 2, 0x30, 0x38, $0x60; ljmp $0xb0, $0\n"
+    "w_p32_p32_task: task walk_p32, 2, 0x28, 0x10, $0x60; ljmp $0xb0, $0\n"
+    "w_p32_vm_task: task walk_vm, 0x23002, 0, 0, walk_fs_real; ljmp $0xb0, $0\n"
+    "w_g32_vm_task: task walk_vmg, 0x23002, 0, 0, walk_fs_real; ljmp $0xb0, $0\n"
+    "w_p32_call_task: task w_iret, 2, 0x28, 0x10, $0x60; lcall $0xb0, $0; jmp walk_p32\n"
+    "w_g32_call_task: task w_iret, 2, 0x28, 0x10, $0x60; lcall $0xb0, $0; jmp walk_g32\n"
+    "w_iret: iretl\n"
+    /* The other end of INT 0x32: not nested any more, and not busy for the next. */
+    "walk_task_out: pushfl; andl $~0x4000, (%esp); popfl; andb $0xfd, gdt + 0xbd; jmp walk_vm_exit\n"
     ".macro to_vm to\n"
+    "	movl %cr3, %eax; movl %eax, walk_tss_out + 28\n"
     "	lidt walk_idtr32; andb $0xfd, gdt + 0xad; movl $0xa8, %eax; ltr %ax\n"
-    "	pushl $0; movzwl walk_fs_real, %eax; pushl %eax; pushl $0; pushl $0; pushl $0; pushl $0x7f00; pushl $0x23002; pushl $0; pushl $\\to; iretl\n"
+    "	pushl $0; movl walk_fs_real, %eax; pushl %eax; pushl $0; pushl $0; pushl $0; pushl $0x7f00; pushl $0x23002; pushl $0; pushl $\\to; iretl\n"
     ".endm\n"
     "w_p32_vm: to_vm walk_vm\n"
     /* INT of virtual-8086 mode leads here. */
@@ -154,11 +173,13 @@ asm(".pushsection .low, \"awx\"\n"
     "walk_vm: real_segments; visit 10; jmp *%ax\n"
     "walk_vmg: real_segments; visit 11; jmp *%ax\n"
     "w_vm_out: int $0x30\n"
+    "w_vm_out_task: int $0x32\n"
     ".code64\n"
 
-    ".balign 32\nwalk_pdpt: .fill 4, 8, 0\nwalk_fs: .fill 16, 4, 0\nwalk_idt32: .fill 0x31, 8, 0\nwalk_tss32: .fill 26, 4, 0\n"
-    "walk_rsp: .quad 0\nwalk_gate: .long 0; .word 0x9b\n.balign 8\nwalk_at: .long 0\nwalk_top: .long 0\nwalk_pdpt_at: .long 0\nwalk_fs_real: .word 0\n"
-    "walk_idtr32: .word 0x31 * 8 - 1; .long walk_idt32\nwalk_idtr64: .word 256 * 16 - 1; .quad idt\n"
+    ".balign 32\nwalk_pdpt: .fill 4, 8, 0\nwalk_fs: .fill 16, 4, 0\nwalk_idt32: .fill 0x33, 8, 0\n"
+    "walk_tss32: .fill 26, 4, 0\nwalk_tss_to: .fill 26, 4, 0\nwalk_tss_out: .fill 26, 4, 0\n"
+    "walk_rsp: .quad 0\nwalk_gate: .long 0; .word 0x9b\n.balign 8\nwalk_at: .long 0\nwalk_top: .long 0\nwalk_pdpt_at: .long 0\nwalk_fs_real: .long 0\n"
+    "walk_idtr32: .word 0x33 * 8 - 1; .long walk_idt32\nwalk_idtr64: .word 256 * 16 - 1; .quad idt\n"
     ".balign 16\nwalk_log: .fill 600 * 4, 4, 0\nwalk_path: .fill 600, 4, 0\n"
     ".popsection");
 
@@ -177,7 +198,10 @@ asm(".pushsection .low, \"awx\"\n"
 	X(w_p32_c32, PROT_32, COMPAT0_32) X(w_p32_p16, PROT_32, PROT_16) X(w_p32_paged, PROT_32, PAGED_32) X(w_p32_vm, PROT_32, VM86) \
 	X(w_g32_p32, PAGED_32, PROT_32) X(w_g32_vm, PAGED_32, VM86_PAGED) X(w_p16_p32, PROT_16, PROT_32) X(w_p16_c16, PROT_16, COMPAT0_16) \
 	X(w_p16_real, PROT_16, REAL) X(w_real_p16, REAL, PROT_16) X(w_real_p32, REAL, PROT_32) X(w_real_c16, REAL, COMPAT0_16) \
-	X(w_real_l, REAL, LONG0) X(w_vm_out, VM86, PROT_32) X(w_vm_out, VM86_PAGED, PAGED_32)
+	X(w_real_l, REAL, LONG0) X(w_vm_out, VM86, PROT_32) X(w_vm_out, VM86_PAGED, PAGED_32) \
+	X(w_p32_p16_task, PROT_32, PROT_16) X(w_p32_p32_task, PROT_32, PROT_32) X(w_p32_vm_task, PROT_32, VM86) \
+	X(w_g32_vm_task, PAGED_32, VM86_PAGED) X(w_p32_call_task, PROT_32, PROT_32) X(w_g32_call_task, PAGED_32, PAGED_32) \
+	X(w_vm_out_task, VM86, PROT_32) X(w_vm_out_task, VM86_PAGED, PAGED_32)
 #define DECLARE(name, from, to) extern const char name[];
 WAYS(DECLARE)
 extern const char w_l_home[];
@@ -200,9 +224,20 @@ static void prepare(void)
 	walk_top = read_cr3();
 	walk_fs_real = (uint64_t)walk_fs / 16;
 	walk_fs[WORD / 4] = 0x0f5f5f50;
-	walk_tss32[1] = 0x7c00;
-	walk_tss32[2] = SEL_DATA;
-	walk_tss32[25] = 104 << 16;
+	for (unsigned n = 0; n < 3; n++) {
+		uint32_t *t = n == 0 ? walk_tss32 : n == 1 ? walk_tss_to : walk_tss_out;
+
+		t[1] = 0x7c00;
+		t[2] = SEL_DATA;
+		t[25] = 104 << 16;
+		gdt[SEL_TSS32 / 8 + n] = descriptor((uint64_t)t, 103, 0x89, 0);
+	}
+	walk_tss_out[8] = (uint64_t)walk_task_out;
+	walk_tss_out[9] = 2;
+	walk_tss_out[14] = 0x7f00;
+	walk_tss_out[19] = SEL_CODE32;
+	walk_tss_out[18] = walk_tss_out[20] = walk_tss_out[21] = SEL_DATA;
+	walk_idt32[EXIT_TASK] = SEL_TSS_OUT << 16 | 0xe500ull << 32;
 	walk_idt32[EXIT_32] = ((uint64_t)walk_vm_exit & 0xffff) | SEL_CODE32 << 16 | 0xee00ull << 32;
 	gdt[SEL_FS / 8] = descriptor((uint64_t)walk_fs, 0xfff, 0xf3, 4);
 	gdt[SEL_U32 / 8] = descriptor(0, 0xfffff, 0xfb, 0xc);
@@ -212,7 +247,6 @@ static void prepare(void)
 	gdt[SEL_UDATA16 / 8] = descriptor(0, 0xffff, 0xf3, 0);
 	gdt[SEL_GATE / 8] = (gate & 0xffff) | SEL_CODE << 16 | 0xecull << 40 | (gate >> 16 & 0xffff) << 48;
 	gdt[SEL_GATE / 8 + 1] = gate >> 32;
-	gdt[SEL_TSS32 / 8] = descriptor((uint64_t)walk_tss32, 103, 0x89, 0);
 	set_gate(EXIT_64, gate, SEL_CODE, GATE_USER, 0);
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SCE);
 	wrmsr(MSR_STAR, (uint64_t)(SEL_U32 | 3) << 48 | (uint64_t)SEL_CODE << 32);
