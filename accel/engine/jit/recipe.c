@@ -46,7 +46,8 @@ static struct recipe recipe_of(const struct x86_insn *i, bool same_dest, bool sa
 			return (struct recipe){ same_dest ? UNDO : REDO, !same_dest };
 		return (struct recipe){ same_dest ? DIFFER : NONE, same_dest };
 	case H_shl: case H_shr: case H_sar:
-		return (struct recipe){ wide && shift_count(i) ? REDO : NONE, true };
+		if (wide && shift_count(i))
+			return (struct recipe){ REDO, true };
 	}
 	return (struct recipe){ NONE, false };
 }
