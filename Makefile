@@ -18,6 +18,7 @@ help:
 	@echo 'make check-cpu-long   every instruction form, many more cases'
 	@echo 'make check-boot-long  both kernels again and again, long stress, processor time of an idle guest (an hour)'
 	@echo 'make check-hostile-long   ten minutes of random code and garbage in a guest (SECS=600)'
+	@echo 'make soak        an hour of stress-ng in a guest with 4 VPs, ten minutes under comparison with the interpreter (SECS=3600 CHECK_SECS=600)'
 	@echo 'make check-sanitize   the tests under AddressSanitizer and UndefinedBehaviorSanitizer'
 	@echo 'make check-thread     the unit tests and a boot with 2 VPs under ThreadSanitizer'
 	@echo 'make fuzz        random input to the parsers, FUZZ_SECONDS (600) each; more is found with BUILD=build-asan, after check-sanitize'
@@ -40,20 +41,28 @@ override SHELL := /bin/sh
 run: all guest
 	@scripts/run-demo --build $(BUILD) -k $(KERNEL) $(run_mode)
 
-check: all guest
+# With stress-ng, which `make run` need not fetch.
+check: all
+	@scripts/make-guest -k $(KERNEL) -s
 	@tests/run-check --build $(BUILD) $(CHECK_ARGS)
 
 check-cpu-long: all
 	@meson test -C $(BUILD) --suite cpu --test-args='-m slow' --timeout-multiplier 60 --print-errorlogs
 
 check-boot-long: all
-	@scripts/make-guest -k cloud
+	@scripts/make-guest -k cloud -s
 	@scripts/make-guest -k generic
 	@tests/run-check --build $(BUILD) --suite long $(CHECK_ARGS)
 
-SECS ?= 600
+check-hostile-long: SECS ?= 600
 check-hostile-long: all
 	@python3 tests/guest/run.py $(BUILD)/qemu-system-x86_64 $(BUILD)/tests/guest/guest-hostile -r $(SECS) -- -cpu max -smp 2
+
+soak: SECS ?= 3600
+soak: CHECK_SECS ?= 600
+soak: all
+	@scripts/make-guest -s
+	@tests/functional/soak.py $(BUILD)/qemu-system-x86_64 --secs $(SECS) --check-secs $(CHECK_SECS) --log $(BUILD)/soak $(CHECK_ARGS)
 
 check-sanitize:
 	@./configure --build $(BUILD)-asan --sanitize
@@ -77,4 +86,4 @@ bench: all
 clean:
 	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan
 
-.PHONY: all help guest run check check-cpu-long check-boot-long check-sanitize check-thread fuzz bench clean
+.PHONY: all help guest run check check-cpu-long check-boot-long check-hostile-long soak check-sanitize check-thread fuzz bench clean

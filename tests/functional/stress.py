@@ -1,6 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""fork, exec, pipes, signals, mmap and threads in the guest, each checked: 8 seconds, with --long 300."""
+"""fork, exec, pipes, signals, mmap and threads in the guest, each checked: 8 seconds, with --long 300.
+
+Besides, some of the mixes of stress-ng that `make soak` runs for an hour.
+"""
+import soak
 import vm
 from vm import equal
 
@@ -38,5 +42,14 @@ def stress_in_child(a):
         equal(e.wait(), 0, "exit code")
 
 
+def mixes(a):
+    """two VPs, all features, mixes of stress-ng with verification, no warning in the kernel's log"""
+    with soak.Soak(a.program, "hvtlfs", 2, 512) as s:
+        s.prepare()
+        for name in soak.MIXES if a.long else soak.SHORT:
+            s.mix(name, soak.T if a.long else 4)
+        s.finish()
+
+
 if __name__ == "__main__":
-    vm.main(__doc__, [stress, stress_in_child])
+    vm.main(__doc__, [stress, stress_in_child, mixes])

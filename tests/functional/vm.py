@@ -109,10 +109,14 @@ def connect(path, seconds=20, alive=lambda: True):
 
 
 class Console:
-    """A serial port's socket: a thread gathers its lines, and shows them with a prefix if it is given."""
+    """A serial port's socket: a thread gathers its lines, and shows them with a prefix if it is given.
 
-    def __init__(self, path, prefix=None, alive=lambda: True):
+    With @log, a text file that is open, each line is written there as it comes, behind the seconds since the start.
+    """
+
+    def __init__(self, path, prefix=None, alive=lambda: True, log=None):
         self.sock = connect(path, alive=alive)
+        self.log, self.start = log, time.monotonic()
         self.prefix, self.lines, self.rest, self.open = prefix, [], b"", True
         self.asked = 0
         self.changed = threading.Condition()
@@ -134,6 +138,8 @@ class Console:
                 for line in lines:
                     text = line.decode("utf-8", "replace").rstrip("\r")
                     self.lines.append(text)
+                    if self.log:
+                        print(f"{time.monotonic() - self.start:9.2f} {text}", file=self.log, flush=True)
                     if self.prefix is not None:
                         print(f"{self.prefix}{text}", flush=True)
                 self.changed.notify_all()
@@ -267,10 +273,10 @@ class Emulator:
     """One run of the emulator, with a folder of its own for sockets and files.
 
     self.qmp is connected at once; self.console, on the first serial port, if @serial is true.  With @show
-    the console's lines are printed behind that prefix.
+    the console's lines are printed behind that prefix; with @log they are written to that open file.
     """
 
-    def __init__(self, program, *options, serial=True, qmp=True, accel="hvtlfs", show=None):
+    def __init__(self, program, *options, serial=True, qmp=True, accel="hvtlfs", show=None, log=None):
         self.folder = tempfile.mkdtemp(prefix="hvtlfs-")
         self.errors = open(self.path("stderr"), "w+b")
         # HVTLFS_ENGINE: the engine of every test that does not choose one itself.
@@ -287,7 +293,7 @@ class Emulator:
         self.consoles = []
         try:
             if serial:
-                self.console = self.open_console("com1", show)
+                self.console = self.open_console("com1", show, log)
             if qmp:
                 self.qmp = Qmp(self.path("qmp"), alive=self.alive)
         except BaseException as e:
@@ -300,8 +306,8 @@ class Emulator:
     def alive(self):
         return self.process.poll() is None
 
-    def open_console(self, name, show=None):
-        c = Console(self.path(name), show, alive=self.alive)
+    def open_console(self, name, show=None, log=None):
+        c = Console(self.path(name), show, alive=self.alive, log=log)
         self.consoles.append(c)
         return c
 
