@@ -37,6 +37,9 @@ const struct engine *engine_default(const char **lacks)
 	return engines[i];
 }
 
+/* The host's, as x86-64 and others have them. */
+enum { LARGE_PAGE = 2 << 20 };
+
 void *engine_place(size_t size)
 {
 	uint8_t *p = mmap(NULL, ENGINE_TABLES_BELOW + size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -44,6 +47,7 @@ void *engine_place(size_t size)
 	if (p == MAP_FAILED)
 		return NULL;
 	mprotect(p + ENGINE_TABLES, ENGINE_GUARD, PROT_NONE);
+	engine_touch(p + ENGINE_TABLES_BELOW, size & ~(size_t)4095);
 	return p + ENGINE_TABLES_BELOW;
 }
 
@@ -56,11 +60,22 @@ void *engine_room(size_t size)
 {
 	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-	return p == MAP_FAILED ? NULL : p;
+	if (p == MAP_FAILED)
+		return NULL;
+	if (size >= LARGE_PAGE)
+		madvise(p, size, MADV_HUGEPAGE);
+	return p;
 }
 
 void engine_unroom(void *room, size_t size)
 {
 	if (room)
 		munmap(room, size);
+}
+
+void engine_touch(void *at, size_t n)
+{
+#ifdef MADV_POPULATE_WRITE
+	madvise(at, n, MADV_POPULATE_WRITE);
+#endif
 }

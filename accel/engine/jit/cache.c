@@ -23,6 +23,22 @@ bool jit_cache_open(struct jit *j)
 	return false;
 }
 
+/*
+ * Page by page it would be two page faults each, of this mapping and of that.  Steps are
+ * small enough not to be felt.
+ */
+void jit_cache_bring(struct jit *j)
+{
+	enum { STEP = 512 << 10 };
+	uint32_t n = j->size - j->touched < STEP ? j->size - j->touched : STEP;
+
+#ifdef MADV_POPULATE_WRITE
+	madvise(j->write + j->touched, n, MADV_POPULATE_WRITE);
+	madvise(j->exec + j->touched, n, MADV_POPULATE_READ);
+#endif
+	j->touched += n;
+}
+
 void jit_cache_close(struct jit *j)
 {
 	if (j->write != MAP_FAILED)

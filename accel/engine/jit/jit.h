@@ -17,6 +17,7 @@
 
 enum {
 	JIT_THUNKS = 64 << 10,           /* first bytes of the cache */
+	JIT_AHEAD = 64 << 10,            /* more than one block takes */
 	JIT_TARGETS = 1 << 16,
 	JIT_VARIANTS = 1 << 18,
 	JIT_LINKS = 1 << 19,
@@ -145,6 +146,7 @@ struct jit {
 	uint8_t *write, *exec;           /* the cache's two mappings */
 	uint32_t size;                   /* of each, bytes */
 	uint32_t used, start;            /* start: behind the thunks */
+	uint32_t touched;                /* up to there the cache has been brought in */
 	uint32_t thunk_enter[HELD_COUNT], thunk_step[HELD_COUNT];
 	uint32_t thunk_leave[HELD_COUNT][2];     /* [1]: flags are in engine_flags */
 	uint32_t thunk_call;                     /* of the C function S0, with the processor: keeps what is in general registers */
@@ -204,6 +206,13 @@ static inline struct jit *jit_of(const struct x86_cpu *c) { return c->engine; }
 /* cache.c */
 bool jit_cache_open(struct jit *j);
 void jit_cache_close(struct jit *j);
+/* Brings in, in large steps, what the next translations will fill. */
+void jit_cache_bring(struct jit *j);
+static inline void jit_cache_touch(struct jit *j)
+{
+	if (j->touched < j->size && j->used + JIT_AHEAD > j->touched)
+		jit_cache_bring(j);
+}
 
 /* thunk.c */
 void jit_thunks(struct jit *j);

@@ -246,9 +246,10 @@ static const char *jit_lacks(void)
 
 static bool jit_attach(struct x86_cpu *c, const struct engine_options *o)
 {
-	struct jit *j = calloc(1, sizeof *j);
+	struct jit *j = engine_room(sizeof *j);
 
 	if (j) {
+		engine_touch(j, sizeof *j);
 		j->size = (o && o->cache_mib ? o->cache_mib : ENGINE_CACHE_DEFAULT) << 20;
 		j->check = o ? o->check : 0;
 		j->perf_map = o && o->perf_map ? jit_perf_map() : -1;
@@ -256,13 +257,15 @@ static bool jit_attach(struct x86_cpu *c, const struct engine_options *o)
 	if (!j || !jit_cache_open(j)) {
 		if (j && j->perf_map >= 0)
 			close(j->perf_map);
-		free(j);
+		engine_unroom(j, sizeof *j);
 		return false;
 	}
 	j->tables = engine_tables(c);
 	j->variant = engine_room(JIT_VARIANTS * sizeof *j->variant);
 	j->link = engine_room(JIT_LINKS * sizeof *j->link);
 	j->view = engine_room(JIT_PAGES * sizeof *j->view);
+	if (j->view)
+		engine_touch(j->view, JIT_PAGES * sizeof *j->view);
 	j->row_count = calloc(x86_row_count, sizeof *j->row_count);
 	j->in.arena = engine_room(ARENA_SIZE);
 	c->engine = j;
@@ -270,8 +273,10 @@ static bool jit_attach(struct x86_cpu *c, const struct engine_options *o)
 		engine_jit.detach(c);
 		return false;
 	}
+	engine_touch(j->tables, sizeof *j->tables & ~(size_t)4095);
 	targets_clear(j);
 	j->links = 1;
+	jit_cache_bring(j);
 	jit_thunks(j);
 	if (!jit_lacks())
 		j->in.translated = jit_block;
@@ -295,7 +300,7 @@ static void jit_detach(struct x86_cpu *c)
 	if (j->perf_map >= 0)
 		close(j->perf_map);
 	engine_unroom(j->in.arena, ARENA_SIZE);
-	free(j);
+	engine_unroom(j, sizeof *j);
 	c->engine = NULL;
 }
 

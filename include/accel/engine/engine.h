@@ -15,7 +15,7 @@ struct engine_options {
 	uint32_t check;       /* each so many blocks one is run by the interpreter too; 0: never */
 	bool perf_map;        /* names of translated blocks in /tmp/perf-PID.map */
 };
-enum { ENGINE_CACHE_MIN = 4, ENGINE_CACHE_DEFAULT = 32, ENGINE_CACHE_MAX = 1024 };
+enum { ENGINE_CACHE_MIN = 4, ENGINE_CACHE_DEFAULT = 64, ENGINE_CACHE_MAX = 1024 };
 
 /* One counter of an engine. */
 struct engine_count {
@@ -66,11 +66,19 @@ void *engine_place(size_t size);
 void engine_unplace(void *place, size_t size);
 
 /*
- * Zeroed memory for an engine's big tables: pages that are never touched cost nothing,
- * and it goes back to the host when freed, which malloc() does not promise.  NULL: none.
+ * Zeroed memory for an engine's big tables: what is never touched costs nothing, and it
+ * goes back to the host when freed, which malloc() does not promise.  From 2 MiB on the
+ * host is asked for large pages: thousands of page faults cost more than what is in the
+ * tables.  NULL: none.
  */
 void *engine_room(size_t size);
 void engine_unroom(void *room, size_t size);
+
+/*
+ * [at, at + n), whole pages of the host, will be used soon: brings them in together, which
+ * costs a fraction of as many page faults.  Nothing depends on it.
+ */
+void engine_touch(void *at, size_t n);
 
 /* The fastest that this host can run; *lacks: what it lacks for a faster one, else NULL. */
 const struct engine *engine_default(const char **lacks);
