@@ -169,7 +169,6 @@ struct source {
 	struct x86_page page;
 	unsigned offset;          /* of the block in the frame */
 	struct block *b;
-	uint8_t cross[32];        /* an instruction across two pages, joined */
 };
 
 /*
@@ -205,18 +204,20 @@ static void mark_code(struct x86_cpu *c, struct x86_code_page *code, uint32_t ge
  * Decodes at @at in the first page, marking granule by granule as far as the
  * instruction reaches.
  */
-static enum x86_decode decode_in_page(struct x86_cpu *c, struct source *s, struct x86_insn *i, unsigned at)
+static enum x86_decode decode_in_page(struct x86_cpu *c, struct source *s, struct x86_insn *i, uint8_t bytes[16], unsigned at)
 {
 	unsigned end = at;
-	uint8_t bytes[16];
 	enum x86_decode r;
 
 	do {
+		unsigned n;
+
 		mark_code(c, s->page.code, s->b->gen, end);
 		end = (end | 63) + 1;
+		n = end - at < 16 ? end - at : 16;
 		/* Another processor may be storing there; then the block is stale, see above. */
-		x86_host_move(bytes, s->page.host + at, end - at < sizeof bytes ? end - at : sizeof bytes);
-		r = x86_decode(i, bytes, end - at < sizeof bytes ? end - at : sizeof bytes, c->mode);
+		x86_host_move(bytes, s->page.host + at, n);
+		r = x86_decode(i, bytes, n, c->mode);
 	} while (r == X86_NEED_MORE && end < 4096);
 	return r;
 }
@@ -224,7 +225,7 @@ static enum x86_decode decode_in_page(struct x86_cpu *c, struct source *s, struc
 static struct x86_page fetch_page(struct x86_cpu *c, uint64_t lin);
 
 /* The instruction goes on in the next page, which may be anywhere, or not be there. */
-static enum x86_decode decode_across(struct x86_cpu *c, struct source *s, struct x86_insn *i)
+static enum x86_decode decode_across(struct x86_cpu *c, struct source *s, struct x86_insn *i, uint8_t bytes[16])
 {
 	unsigned first = 4096 - s->offset;
 	uint64_t lin2 = s->lin + first;
@@ -237,14 +238,15 @@ static enum x86_decode decode_across(struct x86_cpu *c, struct source *s, struct
 	s->b->frame2 = page.host;
 	s->b->gen2 = x86_code_gen(page.code);
 	mark_code(c, page.code, s->b->gen2, 0);
-	x86_host_move(s->cross, s->page.host + s->offset, first);
-	x86_host_move(s->cross + first, page.host, 16);
-	return x86_decode(i, s->cross, first + 16, c->mode);
+	/* It is the only one of its block; no instruction is longer. */
+	first = first < 16 ? first : 16;
+	x86_host_move(bytes, s->page.host + s->offset, first);
+	x86_host_move(bytes + first, page.host, 16 - first);
+	return x86_decode(i, bytes, 16, c->mode);
 }
 
-static void log_insn(const struct source *s, const struct x86_insn *i, unsigned off)
+static void log_insn(const struct source *s, const struct x86_insn *i, const uint8_t bytes[16], unsigned off)
 {
-	const uint8_t *bytes = s->b->code2 ? s->cross : s->page.host + s->offset + off;
 	char hex[16 * 3 + 1] = "";
 	unsigned n;
 
@@ -267,36 +269,62 @@ static bool ends_block(const struct x86_insn *i, const struct uop *u)
 /* Fills the block.  Raises if the first instruction cannot be fetched. */
 static unsigned decode_block(struct x86_cpu *c, struct source *s, unsigned max)
 {
+	struct decoded *d = &interp_of(c)->decoded;
 	unsigned count = 0, off = 0;
-	struct x86_insn insn;
 	bool last = false;
 
+	d->block = NULL;
 	while (count < max && !last) {
+		struct x86_insn *insn = &d->insn[count];
 		struct uop *u = &s->b->uop[count];
-		enum x86_decode r = decode_in_page(c, s, &insn, s->offset + off);
+		enum x86_decode r = decode_in_page(c, s, insn, d->bytes[count], s->offset + off);
 
 		if (r == X86_NEED_MORE) {
 			if (count)
 				break;
-			r = decode_across(c, s, &insn);
+			r = decode_across(c, s, insn, d->bytes[count]);
 			last = true;
 		}
 		if (r != X86_DECODED)
-			insn.row = NULL;
-		uop_make(c, u, &insn, off);
+			insn->row = NULL;
+		uop_make(c, u, insn, off);
 		if (r != X86_DECODED)
 			u->fn = raise_gp;
 		if (log_on(LOG_IN_ASM))
-			log_insn(s, &insn, off);
+			log_insn(s, insn, d->bytes[count], off);
 		count++;
-		off += insn.len;
-		last = last || ends_block(&insn, u) || s->offset + off >= 4096;
+		off += insn->len;
+		last = last || ends_block(insn, u) || s->offset + off >= 4096;
 	}
+	d->block = s->b;
 	s->b->bytes = (uint16_t)off;
 	memset(&s->b->uop[count], 0, sizeof s->b->uop[count]);
 	s->b->uop[count].fn = block_end;
 	s->b->uop[count].off = (uint16_t)off;
 	return count + 1;
+}
+
+static void copy_bytes(const struct block *b, const struct uop *u, uint8_t bytes[16])
+{
+	unsigned left = 4096 - (b->offset + u->off), first = u->len < left ? u->len : left;
+
+	x86_host_move(bytes, b->bytes_at + u->off, first);
+	if (first < u->len)
+		x86_host_move(bytes + first, b->frame2, u->len - first);
+}
+
+void block_decode_again(struct x86_cpu *c, const struct block *b)
+{
+	struct decoded *d = &interp_of(c)->decoded;
+
+	for (const struct uop *u = b->uop; !block_is_end(u); u++) {
+		struct x86_insn *i = &d->insn[u - b->uop];
+
+		copy_bytes(b, u, d->bytes[u - b->uop]);
+		if (x86_decode(i, d->bytes[u - b->uop], u->len, c->mode) != X86_DECODED)
+			i->row = NULL;
+	}
+	d->block = b;
 }
 
 /* ---- finding --------------------------------------------------------------------------- */
@@ -312,6 +340,7 @@ void blocks_drop(struct interp *in)
 {
 	memset(in->jump, 0, sizeof in->jump);
 	memset(in->hash, 0, sizeof in->hash);
+	in->decoded.block = NULL;
 	in->used = 0;
 }
 
@@ -377,11 +406,13 @@ static struct block *block_find(struct x86_cpu *c, uint64_t lin, uint32_t key)
 	unsigned offset = lin & 4095;
 	struct block **at = &interp_of(c)->hash[hash_index(page.code, offset, key)], *b;
 
+	/* Only of the same page: what another's gen is now is in other memory. */
 	while ((b = *at)) {
-		if (!block_valid(b))
+		if (b->code != page.code)
+			at = &b->next;
+		else if (!block_valid(b))
 			*at = b->next;
-		else if (b->code == page.code && b->offset == offset && b->key == key &&
-			 second_page_same(c, b, lin))
+		else if (b->offset == offset && b->key == key && second_page_same(c, b, lin))
 			return b;
 		else
 			at = &b->next;

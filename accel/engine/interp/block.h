@@ -16,8 +16,8 @@ enum {
 	BLOCK_MAX = 32,                 /* instructions */
 	JUMP_BITS = 12, JUMP_SIZE = 1 << JUMP_BITS,
 	FETCH_SIZE = 256,
-	HASH_SIZE = 1 << 15,
-	ARENA_SIZE = 24 << 20,
+	HASH_SIZE = 1 << 17,
+	ARENA_SIZE = 64 << 20,
 };
 
 /* What c->on_raise is jumped to with, beside x86_raise*()'s 1 and x86_stop()'s 2: X86_RUN_BROKEN. */
@@ -55,7 +55,15 @@ struct fetch {
 	struct x86_page page;
 };
 
+/* The block that was decoded last, for the translator, which as a rule is next to look at it. */
+struct decoded {
+	const struct block *block;      /* NULL: none */
+	struct x86_insn insn[BLOCK_MAX];    /* row NULL: not decoded */
+	uint8_t bytes[BLOCK_MAX][16];   /* what was read of each; another processor may be writing there */
+};
+
 struct interp {
+	struct decoded decoded;
 	struct jump jump[JUMP_SIZE];
 	struct fetch fetch[FETCH_SIZE];
 	struct block *hash[HASH_SIZE];
@@ -158,6 +166,8 @@ const struct uop *block_lookup(struct x86_cpu *c, bool one);
 /* Behind the last instruction; only raises an exception. */
 bool block_is_end(const struct uop *u);
 bool block_refuses(const struct uop *u);
+/* Fills in->decoded with @b, which is valid or stale, in the current mode. */
+void block_decode_again(struct x86_cpu *c, const struct block *b);
 /* Drops all blocks.  Not inside one. */
 void blocks_drop(struct interp *in);
 

@@ -27,10 +27,12 @@ static inline void e8(struct emit *e, uint8_t v)
 }
 static inline void en(struct emit *e, const void *p, unsigned n)
 {
-	const uint8_t *b = p;
-
-	while (n--)
-		e8(e, *b++);
+	if (e->end - e->at < n) {
+		e->full = true;
+		return;
+	}
+	memcpy(e->base + e->at, p, n);
+	e->at += n;
 }
 static inline void e32(struct emit *e, uint32_t v) { en(e, &v, 4); }
 static inline void e64(struct emit *e, uint64_t v) { en(e, &v, 8); }

@@ -70,7 +70,6 @@ struct trans {
 	struct block *b;
 	uint64_t lin;
 	struct emit e;
-	struct edge edge[JIT_EDGE_MAX];
 	unsigned edges;
 	unsigned count;                   /* instructions */
 	uint32_t host[BLOCK_MAX];         /* where the code of each begins */
@@ -109,6 +108,7 @@ struct trans {
 	bool smap;                        /* of the variant */
 	bool careful;                     /* no groups */
 	bool ended;
+	struct edge edge[JIT_EDGE_MAX];   /* last: not cleared for each block */
 };
 
 /* ---- translate.c ---- */

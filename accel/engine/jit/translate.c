@@ -193,22 +193,18 @@ static void emit_edges(struct trans *t)
 
 /* ---- one instruction ---- */
 
-static void copy_bytes(struct trans *t, const struct uop *u)
-{
-	unsigned left = 4096 - (t->b->offset + u->off), first = u->len < left ? u->len : left;
-
-	x86_host_move(t->bytes, t->b->bytes_at + u->off, first);
-	if (first < u->len)
-		x86_host_move(t->bytes + first, t->b->frame2, u->len - first);
-}
-
 bool decode_again(struct trans *t, unsigned n)
 {
+	const struct decoded *d = &t->j->in.decoded;
 	const struct uop *u = &t->b->uop[n];
 
-	copy_bytes(t, u);
-	return x86_decode(&t->insn, t->bytes, u->len, t->c->mode) == X86_DECODED && t->insn.row &&
-	       t->insn.row->id == u->row && t->insn.len == u->len && !block_refuses(u);
+	if (d->block != t->b)
+		block_decode_again(t->c, t->b);
+	if (!d->insn[n].row || d->insn[n].row->id != u->row || d->insn[n].len != u->len || block_refuses(u))
+		return false;
+	t->insn = d->insn[n];
+	memcpy(t->bytes, d->bytes[n], sizeof t->bytes);
+	return true;
 }
 
 /* Instead of at the jump back behind it: here flags need not be saved for it. */
@@ -403,12 +399,22 @@ static void emit_fast_entry(struct trans *t, struct variant *v, uint32_t body, b
 bool jit_translate(struct x86_cpu *c, struct block *b, struct variant *v)
 {
 	struct jit *j = jit_of(c);
-	struct trans t = { .c = c, .j = j, .b = b, .lin = v->lin, .held = v->held, .v_held = v->held, .mmu = v->mmu,
-			   .smap = v->smap, .careful = v->careful,
-			   .e = { .base = j->write, .at = (j->used + 15) & ~15u, .end = j->size } };
-	uint32_t body, start = t.e.at;
+	struct trans t;
+	uint32_t body, start;
 	bool save;
 
+	memset(&t, 0, offsetof(struct trans, edge));
+	t.c = c;
+	t.j = j;
+	t.b = b;
+	t.lin = v->lin;
+	t.held = t.v_held = v->held;
+	t.mmu = v->mmu;
+	t.smap = v->smap;
+	t.careful = v->careful;
+	jit_cache_touch(j);
+	start = (j->used + 15) & ~15u;
+	t.e = (struct emit){ .base = j->write, .at = start, .end = j->size };
 	while (!block_is_end(&b->uop[t.count]))
 		t.count++;
 	find_live(&t);
