@@ -43,7 +43,10 @@ static void add(struct sums *s, const struct asked *a)
 		uint64_t before = s->n ? s->count[i].value : 0;
 
 		s->count[i] = a->count[i];
-		s->count[i].value += before;
+		if (!a->count[i].largest)
+			s->count[i].value += before;
+		else if (before > a->count[i].value)
+			s->count[i].value = before;
 	}
 	s->n = a->n;
 }

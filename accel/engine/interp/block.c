@@ -8,7 +8,9 @@
 #include "block.h"
 
 #include <string.h>
+#include <time.h>
 
+#include "accel/engine/engine.h"
 #include "trace/log.h"
 
 /* ---- handlers that block.c puts in place of the row's ------------------------ */
@@ -235,7 +237,6 @@ static enum x86_decode decode_across(struct x86_cpu *c, struct source *s, struct
 		lin2 = (uint32_t)lin2;
 	page = fetch_page(c, lin2);
 	s->b->code2 = page.code;
-	s->b->frame2 = page.host;
 	s->b->gen2 = x86_code_gen(page.code);
 	mark_code(c, page.code, s->b->gen2, 0);
 	/* It is the only one of its block; no instruction is longer. */
@@ -304,56 +305,102 @@ static unsigned decode_block(struct x86_cpu *c, struct source *s, unsigned max)
 	return count + 1;
 }
 
-static void copy_bytes(const struct block *b, const struct uop *u, uint8_t bytes[16])
-{
-	unsigned left = 4096 - (b->offset + u->off), first = u->len < left ? u->len : left;
+/* Of the block, in the room behind the uops. */
+static uint8_t *block_bytes(const struct block *b) { return (uint8_t *)(uintptr_t)&b->uop[b->uops]; }
 
-	x86_host_move(bytes, b->bytes_at + u->off, first);
-	if (first < u->len)
-		x86_host_move(bytes + first, b->frame2, u->len - first);
+static void keep_bytes(struct interp *in, struct block *b)
+{
+	uint8_t *to = block_bytes(b);
+
+	for (unsigned n = 0; n + 1 < b->uops; n++) {
+		memcpy(to, in->decoded.bytes[n], b->uop[n].len);
+		to += b->uop[n].len;
+	}
 }
 
 void block_decode_again(struct x86_cpu *c, const struct block *b)
 {
 	struct decoded *d = &interp_of(c)->decoded;
+	const uint8_t *from = block_bytes(b);
 
-	for (const struct uop *u = b->uop; !block_is_end(u); u++) {
-		struct x86_insn *i = &d->insn[u - b->uop];
+	for (unsigned n = 0; n + 1 < b->uops; n++) {
+		unsigned len = b->uop[n].len;
 
-		copy_bytes(b, u, d->bytes[u - b->uop]);
-		if (x86_decode(i, d->bytes[u - b->uop], u->len, c->mode) != X86_DECODED)
-			i->row = NULL;
+		memcpy(d->bytes[n], from, len);
+		from += len;
+		if (x86_decode(&d->insn[n], d->bytes[n], len, c->mode) != X86_DECODED)
+			d->insn[n].row = NULL;
 	}
 	d->block = b;
 }
 
 /* ---- finding --------------------------------------------------------------------------- */
 
-static unsigned hash_index(const struct x86_code_page *code, unsigned offset, uint32_t key)
+static uint64_t hash_of(const struct x86_code_page *code, unsigned offset, uint32_t key)
 {
 	uint64_t h = ((uint64_t)(uintptr_t)code >> 3) * 0x9e3779b97f4a7c15 + offset * 0x85ebca6bu + key;
 
-	return (h ^ h >> 29) & (HASH_SIZE - 1);
+	return (h ^ h >> 29) * 0x9e3779b97f4a7c15;
+}
+
+/* Mostly of other bits than the tag. */
+static unsigned hash_index(uint64_t h) { return (unsigned)(h >> 20) & (HASH_SIZE - 1); }
+static uint64_t hash_tag(uint64_t h) { return h >> 32 | 1; }
+static uint32_t entry_block(uint64_t entry) { return (uint32_t)entry; }
+
+bool blocks_open(struct interp *in)
+{
+	in->arena = engine_room(ARENA_SIZE);
+	if (!in->arena)
+		return false;
+	in->hash = (uint64_t *)(void *)in->arena;
+	in->used = HASH_SIZE * sizeof *in->hash;
+	return true;
+}
+
+void blocks_close(struct interp *in) { engine_unroom(in->arena, ARENA_SIZE); }
+
+uint64_t stall_clock(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
 void blocks_drop(struct interp *in)
 {
+	uint64_t from = stall_clock();
+
 	memset(in->jump, 0, sizeof in->jump);
-	memset(in->hash, 0, sizeof in->hash);
+	memset(in->hash, 0, HASH_SIZE * sizeof *in->hash);
+	in->hashed = 0;
 	in->decoded.block = NULL;
-	in->used = 0;
+	in->used = HASH_SIZE * sizeof *in->hash;
+	in->drop_took = stall_clock() - from;
+	stall_note(in, in->drop_took);
 }
 
-static struct block *block_make(struct x86_cpu *c, uint64_t lin, const struct x86_page *page, uint32_t key)
+static void hash_put(struct interp *in, uint64_t h, const struct block *b)
 {
-	struct interp *in = interp_of(c);
-	const size_t most = sizeof(struct block) + (BLOCK_MAX + 1) * sizeof(struct uop);
+	unsigned i = hash_index(h);
+
+	while (entry_block(in->hash[i]))
+		i = (i + 1) & (HASH_SIZE - 1);
+	in->hashed += !in->hash[i];
+	in->hash[i] = hash_tag(h) << 32 | (uint32_t)(((const uint8_t *)b - in->arena) / BLOCK_ALIGN);
+}
+
+static struct block *block_make(struct x86_cpu *c, uint64_t lin, const struct x86_page *page, uint32_t key, uint64_t h)
+{
+	enum { BYTES_MAX = BLOCK_MAX * 16 };
+	const size_t most = sizeof(struct block) + (BLOCK_MAX + 1) * sizeof(struct uop) + BYTES_MAX;
 	struct source s = { .lin = lin, .page = *page, .offset = lin & 4095 };
-	unsigned count, h;
+	struct interp *in = interp_of(c);
 	struct block *b;
 
 	c->count.decoded++;
-	if (in->used + most > ARENA_SIZE) {
+	if (in->used + most > ARENA_SIZE || in->hashed > HASH_SIZE / 4 * 3) {
 		c->count.dropped++;
 		blocks_drop(in);
 	}
@@ -361,12 +408,32 @@ static struct block *block_make(struct x86_cpu *c, uint64_t lin, const struct x8
 	/* gen before marking: see mark_code(). */
 	*b = (struct block){ .code = page->code, .gen = x86_code_gen(page->code), .key = key,
 			     .offset = (uint16_t)s.offset, .bytes_at = page->host + s.offset };
-	count = decode_block(c, &s, key & KEY_ONE || c->mode & X86_MODE_STEP ? 1 : BLOCK_MAX);
-	in->used += sizeof(struct block) + count * sizeof(struct uop);
-	h = hash_index(page->code, s.offset, key);
-	b->next = in->hash[h];
-	in->hash[h] = b;
+	b->uops = (uint16_t)decode_block(c, &s, key & KEY_ONE || c->mode & X86_MODE_STEP ? 1 : BLOCK_MAX);
+	keep_bytes(in, b);
+	in->used += (sizeof(struct block) + b->uops * sizeof(struct uop) + b->bytes + BLOCK_ALIGN - 1) & ~(size_t)(BLOCK_ALIGN - 1);
+	hash_put(in, h, b);
 	return b;
+}
+
+/*
+ * A block whose frame has changed, but not where it is: as good as decoded anew, by the
+ * same protocol.  Instructions across two pages are not worth it.
+ */
+static bool block_again(struct x86_cpu *c, struct block *b)
+{
+	uint32_t gen = x86_code_gen(b->code);
+	uint8_t bytes[BLOCK_MAX * 16];
+
+	if (b->code2)
+		return false;
+	for (unsigned at = b->offset & ~63u; at < b->offset + b->bytes; at += 64)
+		mark_code(c, b->code, gen, at);
+	x86_host_move(bytes, b->bytes_at, b->bytes);
+	if (memcmp(bytes, block_bytes(b), b->bytes))
+		return false;
+	b->gen = gen;
+	c->count.again++;
+	return true;
 }
 
 /* x86_fetch_page() once a page, as long as that holds.  in->global stays set only if the page is global. */
@@ -403,21 +470,26 @@ static bool second_page_same(struct x86_cpu *c, const struct block *b, uint64_t 
 static struct block *block_find(struct x86_cpu *c, uint64_t lin, uint32_t key)
 {
 	struct x86_page page = fetch_page(c, lin);
-	unsigned offset = lin & 4095;
-	struct block **at = &interp_of(c)->hash[hash_index(page.code, offset, key)], *b;
+	unsigned offset = lin & 4095, i;
+	struct interp *in = interp_of(c);
+	uint64_t h = hash_of(page.code, offset, key);
 
-	/* Only of the same page: what another's gen is now is in other memory. */
-	while ((b = *at)) {
-		if (b->code != page.code)
-			at = &b->next;
-		else if (!block_valid(b))
-			*at = b->next;
-		else if (b->offset == offset && b->key == key && second_page_same(c, b, lin))
-			return b;
-		else
-			at = &b->next;
+	for (i = hash_index(h); in->hash[i]; i = (i + 1) & (HASH_SIZE - 1)) {
+		struct block *b;
+
+		if (in->hash[i] >> 32 != hash_tag(h) || !entry_block(in->hash[i]))
+			continue;
+		b = (struct block *)(in->arena + (size_t)entry_block(in->hash[i]) * BLOCK_ALIGN);
+		if (b->code != page.code || b->offset != offset || b->key != key)
+			continue;
+		if (likely(block_valid(b)) || block_again(c, b)) {
+			if (second_page_same(c, b, lin))
+				return b;
+		} else {
+			in->hash[i] &= ~(uint64_t)UINT32_MAX;
+		}
 	}
-	return block_make(c, lin, &page, key);
+	return block_make(c, lin, &page, key, h);
 }
 
 static struct block *block_at(struct x86_cpu *c, uint64_t lin, bool one)

@@ -16,8 +16,8 @@ enum {
 	BLOCK_MAX = 32,                 /* instructions */
 	JUMP_BITS = 12, JUMP_SIZE = 1 << JUMP_BITS,
 	FETCH_SIZE = 256,
-	HASH_SIZE = 1 << 17,
-	ARENA_SIZE = 64 << 20,
+	HASH_SIZE = 1 << 18,
+	ARENA_SIZE = 64 << 20,          /* the hash in front */
 };
 
 /* What c->on_raise is jumped to with, beside x86_raise*()'s 1 and x86_stop()'s 2: X86_RUN_BROKEN. */
@@ -33,13 +33,15 @@ struct block {
 	uint32_t key;
 	uint16_t offset;                /* in the frame of code */
 	uint16_t bytes;
-	struct block *next;             /* same hash bucket */
+	bool too_large;                 /* the translator leaves it to the interpreter */
+	uint16_t uops;                  /* behind them is a copy of the bytes that were decoded */
 	const uint8_t *bytes_at;        /* the first byte in its frame */
-	const uint8_t *frame2;          /* with code2 */
 	struct variant *variant;        /* the translator's code for it */
 	bool scattered;                 /* for the translator: a loop whose accesses are seldom where they were last */
 	struct uop uop[] __attribute__((aligned(64)));
 };
+enum { BLOCK_ALIGN = 64 };
+_Static_assert(sizeof(struct block) % BLOCK_ALIGN == 0 && sizeof(struct uop) % BLOCK_ALIGN == 0, "blocks are aligned");
 
 /* Linear RIP to block; valid while the mode and one of code_key are the same. */
 struct jump {
@@ -66,9 +68,16 @@ struct interp {
 	struct decoded decoded;
 	struct jump jump[JUMP_SIZE];
 	struct fetch fetch[FETCH_SIZE];
-	struct block *hash[HASH_SIZE];
+	/*
+	 * At the arena's start.  A block's place in the arena, in units of BLOCK_ALIGN, below a
+	 * tag of its hash; 0: free, from here on nothing is found; a tag alone: was one.
+	 */
+	uint64_t *hash;
+	uint32_t hashed;                /* entries that are not 0 */
 	uint8_t *arena;
 	size_t used;
+	/* ns of processor time: what the guest has waited for at most, while caches were emptied; in the last blocks_drop(). */
+	uint64_t longest_stall, drop_took;
 	bool exclusive;                 /* between exclusive_begin and _end */
 	/* X86_PEND_INTR seen with IF clear: put aside so that blocks still chain. */
 	bool intr_waiting;
@@ -168,6 +177,16 @@ bool block_is_end(const struct uop *u);
 bool block_refuses(const struct uop *u);
 /* Fills in->decoded with @b, which is valid or stale, in the current mode. */
 void block_decode_again(struct x86_cpu *c, const struct block *b);
+/* ns of this thread's processor time: what others run meanwhile is not our stall. */
+uint64_t stall_clock(void);
+static inline void stall_note(struct interp *in, uint64_t took)
+{
+	if (took > in->longest_stall)
+		in->longest_stall = took;
+}
+/* Room for blocks and their hash.  False: no memory. */
+bool blocks_open(struct interp *in);
+void blocks_close(struct interp *in);
 /* Drops all blocks.  Not inside one. */
 void blocks_drop(struct interp *in);
 

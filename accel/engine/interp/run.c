@@ -426,8 +426,7 @@ static bool interp_attach(struct x86_cpu *c, const struct engine_options *o)
 
 	if (!in)
 		return false;
-	in->arena = engine_room(ARENA_SIZE);
-	if (!in->arena) {
+	if (!blocks_open(in)) {
 		free(in);
 		return false;
 	}
@@ -441,7 +440,7 @@ static void interp_detach(struct x86_cpu *c)
 
 	if (!in)
 		return;
-	engine_unroom(in->arena, ARENA_SIZE);
+	blocks_close(in);
 	free(in);
 	c->engine = NULL;
 }

@@ -31,12 +31,14 @@ void jit_cache_bring(struct jit *j)
 {
 	enum { STEP = 512 << 10 };
 	uint32_t n = j->size - j->touched < STEP ? j->size - j->touched : STEP;
+	uint64_t from = stall_clock();
 
 #ifdef MADV_POPULATE_WRITE
 	madvise(j->write + j->touched, n, MADV_POPULATE_WRITE);
 	madvise(j->exec + j->touched, n, MADV_POPULATE_READ);
 #endif
 	j->touched += n;
+	stall_note(&j->in, stall_clock() - from);
 }
 
 void jit_cache_close(struct jit *j)

@@ -17,8 +17,9 @@
 
 enum {
 	JIT_THUNKS = 64 << 10,           /* first bytes of the cache */
-	JIT_AHEAD = 64 << 10,            /* more than one block takes */
+	JIT_BLOCK_BYTES = 64 << 10,      /* host code for one block, at most */
 	JIT_TARGETS = 1 << 16,
+	JIT_MORE = 1 << 17,
 	JIT_VARIANTS = 1 << 18,
 	JIT_LINKS = 1 << 19,
 	JIT_PAGES = 1 << 13,
@@ -52,6 +53,7 @@ struct code_view {
 
 struct variant {
 	uint64_t lin;
+	uint32_t key;                    /* target_key() */
 	uint32_t entry[ENTRY_COUNT];     /* offsets in the cache */
 	uint32_t end;                    /* offset behind its code */
 	uint32_t link;                   /* last of the jumps that were led here; 0 none */
@@ -60,6 +62,7 @@ struct variant {
 	bool smap;                       /* what CR4.SMAP was, on which CLAC and STAC depend */
 	bool careful;                    /* no groups: for addresses that a group's check refused */
 	bool dead;
+	bool gone;                       /* dead for good: not even if its code is what it was */
 	struct code_view *view, *view2;  /* view2: of an instruction across two pages, else NULL */
 	struct variant *next;            /* of the same block */
 	struct variant *next_in_view[2]; /* [1]: in view2 */
@@ -74,6 +77,12 @@ struct link {
 struct target {
 	uint64_t tag;                    /* lin + target_key() */
 	uint64_t host;                   /* ENTRY_CHECKED */
+};
+
+/* The same for C, where there is room for more of them; entry 0: none. */
+struct more {
+	uint64_t lin;
+	uint32_t key, entry;             /* entry: offset in the cache */
 };
 
 /* What translated code reaches at a constant distance below RSP: engine_tables(). */
@@ -94,14 +103,17 @@ _Static_assert(sizeof(struct jit_tables) <= ENGINE_TABLES, "room below the stack
 	X(bytes, "bytes of host code made") \
 	X(careful, "blocks translated again without groups of accesses") \
 	X(scattered, "loops translated again because their accesses were all over the place") \
+	X(too_large, "blocks left to the interpreter: too much code would be made for them") \
 	X(retranslated, "blocks translated in pages whose code had changed") \
 	X(enters, "entries from the run loop") \
 	X(chains, "jumps linked to their targets") \
 	X(unlinked, "links undone") \
 	X(stale, "blocks dropped because their code had changed") \
+	X(again, "blocks taken back: the change was elsewhere in their page") \
 	X(flushes, "times that the code cache was emptied") \
 	X(target_hit, "indirect targets found behind a step") \
-	X(target_miss, "the same, not found") \
+	X(target_more, "of these, found in the second table") \
+	X(target_miss, "indirect targets not found behind a step") \
 	X(variant_hit, "blocks entered whose code was there") \
 	X(step_row, "steps: instructions left to the interpreter") \
 	X(step_memory, "steps: memory operands that took the slow path") \
@@ -134,6 +146,8 @@ struct jit {
 	struct jit_tables *tables;
 	struct variant *variant;         /* JIT_VARIANTS of them, used in order */
 	struct link *link;               /* from 1 on */
+	uint32_t free_link;              /* those not in use any more, by next; 0 none */
+	struct more *more;               /* JIT_MORE of them, at more_index() */
 	struct code_view *view;
 	uint32_t variants, links, views;
 	struct code_view *bucket[JIT_PAGES];
@@ -147,6 +161,7 @@ struct jit {
 	uint32_t size;                   /* of each, bytes */
 	uint32_t used, start;            /* start: behind the thunks */
 	uint32_t touched;                /* up to there the cache has been brought in */
+	uint32_t block_bytes;            /* JIT_BLOCK_BYTES, or less for a test */
 	uint32_t thunk_enter[HELD_COUNT], thunk_step[HELD_COUNT];
 	uint32_t thunk_leave[HELD_COUNT][2];     /* [1]: flags are in engine_flags */
 	uint32_t thunk_call;                     /* of the C function S0, with the processor: keeps what is in general registers */
@@ -188,6 +203,10 @@ static inline uint32_t target_index(uint64_t lin, unsigned held)
 {
 	return (lin ^ held << 14) & (JIT_TARGETS - 1);
 }
+static inline uint32_t more_index(uint64_t lin, uint32_t key)
+{
+	return (uint32_t)((lin + key) * 0x9e3779b97f4a7c15 >> 40) & (JIT_MORE - 1);
+}
 static inline bool smap_on(const struct x86_cpu *c) { return c->cr4 & CR4_SMAP; }
 /*
  * Whether @lin is canonical with four levels of paging, so with five, too.  Host code goes to no
@@ -210,7 +229,7 @@ void jit_cache_close(struct jit *j);
 void jit_cache_bring(struct jit *j);
 static inline void jit_cache_touch(struct jit *j)
 {
-	if (j->touched < j->size && j->used + JIT_AHEAD > j->touched)
+	if (j->touched < j->size && j->used + JIT_BLOCK_BYTES > j->touched)
 		jit_cache_bring(j);
 }
 
@@ -247,7 +266,10 @@ const uint64_t *jit_row_counts(const struct x86_cpu *c);
 /* flags.c: shifts, which by 0 change no flag. */
 bool keeps_flags_at_0(const struct x86_row *row);
 
-/* Fills in @v, whose lin, mmu, held, careful and view are set.  False: the cache has no room. */
+/*
+ * Fills in @v, whose lin, mmu, held, careful and view are set.  The cache has room for
+ * block_bytes.  False: more than that would be needed.
+ */
 bool jit_translate(struct x86_cpu *c, struct block *b, struct variant *v);
 
 /*

@@ -30,15 +30,23 @@ static void flags_to_host(struct x86_cpu *c)
 static const void *next_target(struct x86_cpu *c, unsigned held)
 {
 	struct jit *j = jit_of(c);
-	const struct target *to = &j->tables->target[target_index(c->rip, held)];
+	struct target *to = &j->tables->target[target_index(c->rip, held)];
+	const struct more *more;
+	uint32_t key;
 
 	if (!nothing_pending(c) || j->dropped != c->count.dropped || c->activity != X86_ACTIVE || c->interrupt_shadow ||
 	    (c->mode & (X86_MODE_CS64 | X86_MODE_STEP)) != X86_MODE_CS64 || (j->in.intr_waiting && c->eflags & X86_IF))
 		return NULL;
 	views_check(c);
-	if (to->tag != c->rip + target_key(c, held)) {
-		j->count.target_miss++;
-		return NULL;
+	key = target_key(c, held);
+	if (to->tag != c->rip + key) {
+		more = &j->more[more_index(c->rip, key)];
+		if (more->lin != c->rip || more->key != key || !more->entry) {
+			j->count.target_miss++;
+			return NULL;
+		}
+		j->count.target_more++;
+		*to = (struct target){ c->rip + key, (uint64_t)(uintptr_t)(j->exec + more->entry) };
 	}
 	j->count.target_hit++;
 	return (const void *)(uintptr_t)to->host;
@@ -102,15 +110,18 @@ struct jit_next jit_step(struct x86_cpu *c, const struct uop *u, const void *bac
 static void forget_code(struct x86_cpu *c)
 {
 	struct jit *j = jit_of(c);
+	uint64_t from = stall_clock();
 
 	targets_clear(j);
 	views_clear(j);
 	j->variants = 0;
 	j->links = 1;
+	j->free_link = 0;
 	j->used = j->start;
 	j->tables->scatter = 0;
 	j->dropped = c->count.dropped;
 	j->count.flushes++;
+	stall_note(&j->in, j->in.drop_took + stall_clock() - from);
 }
 
 /* ---- running ---- */
@@ -136,6 +147,16 @@ static bool put_in_views(struct x86_cpu *c, struct block *b, struct variant *v)
 	return true;
 }
 
+/* Its frame had changed, its bytes had not, or @b would be another block. */
+static bool variant_again(struct x86_cpu *c, struct block *b, struct variant *v)
+{
+	if (v->gone || b->code2 || !put_in_views(c, b, v))
+		return false;
+	v->dead = false;
+	jit_of(c)->count.again++;
+	return true;
+}
+
 static struct variant *variant_of(struct x86_cpu *c, struct block *b, unsigned held, bool careful)
 {
 	uint64_t lin = c->gpr[X86_RIPBASE];
@@ -144,17 +165,22 @@ static struct variant *variant_of(struct x86_cpu *c, struct block *b, unsigned h
 
 	for (v = b->variant; v; v = v->next)
 		if (v->lin == lin && v->mmu == c->mmu && v->held == held && v->careful == careful &&
-		    v->smap == smap_on(c) && !v->dead) {
+		    v->smap == smap_on(c) && (!v->dead || variant_again(c, b, v))) {
 			j->count.variant_hit++;
 			return v;
 		}
-	if (j->variants == JIT_VARIANTS || j->links == JIT_LINKS)
+	if (j->variants == JIT_VARIANTS || (j->links == JIT_LINKS && !j->free_link) || j->size - j->used < j->block_bytes + 16)
 		return NULL;
 	v = &j->variant[j->variants++];
-	*v = (struct variant){ .lin = lin, .mmu = c->mmu, .held = (uint8_t)held, .smap = smap_on(c), .careful = careful,
+	*v = (struct variant){ .lin = lin, .key = target_key(c, held), .mmu = c->mmu, .held = (uint8_t)held, .smap = smap_on(c), .careful = careful,
 			       .next = b->variant };
-	if (!put_in_views(c, b, v) || !jit_translate(c, b, v))
+	if (!put_in_views(c, b, v))
 		return NULL;
+	if (!jit_translate(c, b, v)) {
+		v->dead = b->too_large = true;
+		j->count.too_large++;
+		return v;
+	}
 	b->variant = v;
 	return v;
 }
@@ -190,6 +216,21 @@ static uint64_t exit_to_here(struct x86_cpu *c)
 	return w.held && same ? EXIT(0, w.held, ENTRY_CHECKED, false) : 0;
 }
 
+/* No room for one more: everything begins anew. */
+static void drop_all(struct x86_cpu *c)
+{
+	c->count.dropped++;
+	blocks_drop(interp_of(c));
+	forget_code(c);
+}
+
+/* By the interpreter, but not what comes behind it. */
+static const struct uop *alone(struct x86_cpu *c, const struct uop *u)
+{
+	x86_pend(c, X86_PEND_STEP);
+	return u;
+}
+
 static const struct uop *jit_block(struct x86_cpu *c, const struct uop *u)
 {
 	struct jit *j = jit_of(c);
@@ -201,6 +242,8 @@ static const struct uop *jit_block(struct x86_cpu *c, const struct uop *u)
 		bool careful = exit >> 48 & 1;
 		struct variant *v;
 
+		if (unlikely(b->too_large))
+			return alone(c, u);
 		if (unlikely(j->dropped != c->count.dropped)) {
 			forget_code(c);
 			exit = 0;
@@ -209,12 +252,12 @@ static const struct uop *jit_block(struct x86_cpu *c, const struct uop *u)
 			return u;
 		views_check(c);
 		v = variant_of(c, b, held, careful);
-		/* Or the code has changed since it was decoded, or there is no room. */
 		if (unlikely(!v)) {
-			c->count.dropped++;
-			blocks_drop(&j->in);
+			drop_all(c);
 			return NULL;
 		}
+		if (unlikely(b->too_large))
+			return alone(c, u);
 		if (unlikely(!block_valid(b)))
 			return NULL;
 		views_ok(j, v);
@@ -266,16 +309,17 @@ static bool jit_attach(struct x86_cpu *c, const struct engine_options *o)
 	j->view = engine_room(JIT_PAGES * sizeof *j->view);
 	if (j->view)
 		engine_touch(j->view, JIT_PAGES * sizeof *j->view);
+	j->more = engine_room(JIT_MORE * sizeof *j->more);
 	j->row_count = calloc(x86_row_count, sizeof *j->row_count);
-	j->in.arena = engine_room(ARENA_SIZE);
 	c->engine = j;
-	if (!j->variant || !j->link || !j->view || !j->row_count || !j->in.arena) {
+	if (!blocks_open(&j->in) || !j->variant || !j->link || !j->view || !j->row_count || !j->more) {
 		engine_jit.detach(c);
 		return false;
 	}
 	engine_touch(j->tables, sizeof *j->tables & ~(size_t)4095);
 	targets_clear(j);
 	j->links = 1;
+	j->block_bytes = JIT_BLOCK_BYTES;
 	jit_cache_bring(j);
 	jit_thunks(j);
 	if (!jit_lacks())
@@ -299,7 +343,8 @@ static void jit_detach(struct x86_cpu *c)
 	free(j->check_room);
 	if (j->perf_map >= 0)
 		close(j->perf_map);
-	engine_unroom(j->in.arena, ARENA_SIZE);
+	engine_unroom(j->more, JIT_MORE * sizeof *j->more);
+	blocks_close(&j->in);
 	engine_unroom(j, sizeof *j);
 	c->engine = NULL;
 }

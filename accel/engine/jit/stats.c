@@ -8,10 +8,11 @@ size_t jit_counts(const struct x86_cpu *c, struct engine_count *to, size_t max)
 {
 	const struct jit *j = jit_of(c);
 	const struct engine_count all[] = {
-		{ "cache_size", "bytes of code cache", j->size },
-		{ "cache_used", "bytes of code cache in use", j->used },
-		{ "variants", "blocks in the code cache", j->variants },
-#define COUNT(name, help) { #name, help, j->count.name },
+		{ "cache_size", "bytes of code cache", j->size, false },
+		{ "cache_used", "bytes of code cache in use", j->used, false },
+		{ "variants", "blocks in the code cache", j->variants, false },
+		{ "longest_stall_us", "us in emptying the code cache or bringing it in, at most", j->in.longest_stall / 1000, true },
+#define COUNT(name, help) { #name, help, j->count.name, false },
 		JIT_COUNTS(COUNT)
 #undef COUNT
 	};

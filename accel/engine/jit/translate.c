@@ -414,7 +414,7 @@ bool jit_translate(struct x86_cpu *c, struct block *b, struct variant *v)
 	t.careful = v->careful;
 	jit_cache_touch(j);
 	start = (j->used + 15) & ~15u;
-	t.e = (struct emit){ .base = j->write, .at = start, .end = j->size };
+	t.e = (struct emit){ .base = j->write, .at = start, .end = start + j->block_bytes };
 	while (!block_is_end(&b->uop[t.count]))
 		t.count++;
 	find_live(&t);

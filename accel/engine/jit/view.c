@@ -24,6 +24,7 @@ void targets_clear(struct jit *j)
 {
 	for (uint32_t i = 0; i < JIT_TARGETS; i++)
 		target_clear(j, i);
+	memset(j->more, 0, JIT_MORE * sizeof *j->more);
 }
 
 static uint64_t entry_at(const struct jit *j, const struct variant *v)
@@ -37,8 +38,8 @@ void target_put(struct x86_cpu *c, const struct variant *v)
 
 	if (!always_canonical(v->lin))
 		return;
-	j->tables->target[target_index(v->lin, v->held)] =
-		(struct target){ v->lin + target_key(c, v->held), entry_at(j, v) };
+	j->tables->target[target_index(v->lin, v->held)] = (struct target){ v->lin + v->key, entry_at(j, v) };
+	j->more[more_index(v->lin, v->key)] = (struct more){ v->lin, v->key, v->entry[ENTRY_CHECKED] };
 }
 
 /* ---- links ---- */
@@ -50,35 +51,53 @@ static void lead(struct jit *j, uint32_t site, uint32_t to)
 	memcpy(j->write + site, &rel, 4);
 }
 
+/* 0: none left. */
+static uint32_t link_take(struct jit *j)
+{
+	uint32_t i = j->free_link;
+
+	if (i)
+		j->free_link = j->link[i].next;
+	else if (j->links < JIT_LINKS)
+		i = j->links++;
+	return i;
+}
+
 void link_exit(struct jit *j, uint32_t site, struct variant *v, unsigned entry)
 {
+	uint32_t i = link_take(j);
 	struct link *l;
 	int32_t rel;
 
-	if (j->links == JIT_LINKS)
+	if (!i)
 		return;
 	memcpy(&rel, j->write + site, 4);
-	l = &j->link[j->links];
+	l = &j->link[i];
 	*l = (struct link){ .site = site, .stub = site + 4 + (uint32_t)rel, .next = v->link };
-	v->link = j->links++;
+	v->link = i;
 	lead(j, site, v->entry[entry]);
 	j->count.chains++;
 }
 
 static void variant_kill(struct jit *j, struct variant *v)
 {
-	uint32_t i = target_index(v->lin, v->held);
+	uint32_t i = target_index(v->lin, v->held), more = more_index(v->lin, v->key), next;
 
 	if (v->dead)
 		return;
 	v->dead = true;
-	for (uint32_t l = v->link; l; l = j->link[l].next) {
+	for (uint32_t l = v->link; l; l = next) {
 		lead(j, j->link[l].site, j->link[l].stub);
+		next = j->link[l].next;
+		j->link[l].next = j->free_link;
+		j->free_link = l;
 		j->count.unlinked++;
 	}
 	v->link = 0;
 	if (j->tables->target[i].host == entry_at(j, v))
 		target_clear(j, i);
+	if (j->more[more].entry == v->entry[ENTRY_CHECKED])
+		j->more[more].entry = 0;
 }
 
 void block_scattered(struct jit *j)
@@ -88,8 +107,10 @@ void block_scattered(struct jit *j)
 	j->tables->scatter = 0;
 	b->scattered = true;
 	j->count.scattered++;
-	for (struct variant *v = b->variant; v; v = v->next)
+	for (struct variant *v = b->variant; v; v = v->next) {
 		variant_kill(j, v);
+		v->gone = true;
+	}
 }
 
 /* ---- views ---- */

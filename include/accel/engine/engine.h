@@ -21,6 +21,7 @@ enum { ENGINE_CACHE_MIN = 4, ENGINE_CACHE_DEFAULT = 64, ENGINE_CACHE_MAX = 1024 
 struct engine_count {
 	const char *name, *help;
 	uint64_t value;
+	bool largest;         /* of several processors the largest is meant, not the sum */
 };
 
 struct engine {

@@ -380,6 +380,7 @@ struct x86_event {
 #define X86_COUNTS(X) \
 	X(jump_miss, "block lookups that the jump cache did not answer") \
 	X(decoded, "blocks decoded") \
+	X(again, "blocks found unchanged in frames that had changed") \
 	X(dropped, "times that all blocks were dropped") \
 	X(marked, "frames marked to hold code") \
 	X(marked_ns, "ns in marking them") \
