@@ -224,7 +224,7 @@ static struct place place_alone(struct trans *t, unsigned n, bool write, unsigne
 	uint32_t site;
 
 	lin_operand(t);
-	check_alignment(t, align);
+	check_alignment(t, align, false);
 	if (keep_s1) {
 		check_to_host(t, n, write);
 	} else if (check_alone_site(t, n, write, &site)) {
@@ -253,7 +253,11 @@ struct place place_operand(struct trans *t, unsigned n, bool write, unsigned ali
 		return place_alone(t, n, write, align, keep_s1);
 	if (!known_aligned(t, g, align)) {
 		lea_operand(t);
-		check_alignment(t, align);
+		/*
+		 * Not by a step: where only the host needs the alignment that would come back, to
+		 * instructions that count on it, and on the check of the group that it went around.
+		 */
+		check_alignment(t, align, true);
 		g->align = (uint8_t)align;
 		g->aligned = t->plan[t->n].at;
 	} else if (!g->active) {

@@ -174,7 +174,7 @@ static bool emit_cmpxchg_wide(struct trans *t, unsigned n)
 	if (i->prefix67 || i->rep || !t->j->host[i->row->feature])
 		return false;
 	lin_operand(t);
-	check_alignment(t, n == 16 ? 16 : 1);
+	check_alignment(t, n == 16 ? 16 : 1, false);
 	reach(t, n, true);
 	emit_lock(t);
 	e8(e, n == 16 ? 0x49 : 0x41);

@@ -222,10 +222,11 @@ void store_s1(struct trans *t);
 /*
  * vector.c: @held is in the host's registers from here on.  Whether the host can run the
  * row; whether the row's memory operand is written.  Linear address S0 is a multiple of
- * @align, or the interpreter executes the instruction.
+ * @align, or the interpreter executes the instruction; of a @grouped one all that follows
+ * is left to the variant without groups.
  */
 void take_held(struct trans *t, unsigned held);
-void check_alignment(struct trans *t, unsigned align);
+void check_alignment(struct trans *t, unsigned align, bool grouped);
 bool host_runs(const struct trans *t);
 bool operand_written(const struct x86_insn *i);
 

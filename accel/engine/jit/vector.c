@@ -95,14 +95,17 @@ static unsigned alignment(const struct x86_insn *i, unsigned size)
 	}
 }
 
-void check_alignment(struct trans *t, unsigned align)
+void check_alignment(struct trans *t, unsigned align, bool grouped)
 {
 	if (align == 1)
 		return;
 	flags_free(t);
 	E_RAW(&t->e, "\x41\xf6\xc1");                        /* test r9b,align-1 */
 	e8(&t->e, (uint8_t)(align - 1));
-	to_step(t, 0x85);
+	if (grouped)
+		to_careful(t, 0x85);
+	else
+		to_step(t, 0x85);
 	flags_again(t);
 }
 
