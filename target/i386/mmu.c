@@ -747,9 +747,10 @@ static size_t in_page(uint64_t lin, size_t n)
 	return n < left ? n : left;
 }
 
-/* Every page is translated before the first byte moves. */
+/* Every page is translated before the first byte moves; before that, the last byte must have an address at all. */
 static void probe_as(struct x86_cpu *c, uint64_t lin, size_t n, enum x86_access a, enum x86_mmu mmu)
 {
+	lin_wrap(c, lin + n - 1);
 	while (n) {
 		size_t k = in_page(lin, n);
 

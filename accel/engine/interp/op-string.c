@@ -71,6 +71,16 @@ static uint64_t chunk_limit(const struct x86_cpu *c, const struct uop *u, unsign
 	return (UINT32_MAX - at) / n;
 }
 
+/*
+ * Up to *span bytes at @lin for elements of @n bytes, as x86_host_span(); NULL also if the
+ * first is in two pages: its last byte may have no canonical address, which comes before
+ * what the first page says.
+ */
+static uint8_t *element_span(struct x86_cpu *c, uint64_t lin, size_t *span, unsigned n, enum x86_access a)
+{
+	return (lin & 4095) + n > 4096 ? NULL : x86_host_span(c, lin, span, a);
+}
+
 static ALWAYS_INLINE uint64_t min64(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
 /* ---- MOVS -------------------------------------------------------------------- */
@@ -111,12 +121,12 @@ static uint64_t movs_chunk(struct x86_cpu *c, const struct uop *u, unsigned n, u
 	if (count < 2)
 		return 0;
 	span = (size_t)min64(count, 4096 / n) * n;
-	from = x86_host_span(c, src_lin(c, u, n), &span, X86_READ);
-	if (!from || span < n)
+	from = element_span(c, src_lin(c, u, n), &span, n, X86_READ);
+	if (!from)
 		return 0;
 	span -= span % n;
-	to = x86_host_span(c, dst_lin(c, u, n, X86_WRITE), &span, X86_WRITE);
-	if (!to || span < n)
+	to = element_span(c, dst_lin(c, u, n, X86_WRITE), &span, n, X86_WRITE);
+	if (!to)
 		return 0;
 	bytes = span - span % n;
 	copy_up(to, from, bytes, n);
@@ -155,8 +165,8 @@ static uint64_t stos_chunk(struct x86_cpu *c, const struct uop *u, unsigned n, u
 	if (count < 2)
 		return 0;
 	span = (size_t)min64(count, 4096 / n) * n;
-	to = x86_host_span(c, dst_lin(c, u, n, X86_WRITE), &span, X86_WRITE);
-	if (!to || span < n)
+	to = element_span(c, dst_lin(c, u, n, X86_WRITE), &span, n, X86_WRITE);
+	if (!to)
 		return 0;
 	bytes = span - span % n;
 	fill(to, zext(c->gpr[X86_RAX], n * 8), bytes, n);
@@ -323,9 +333,9 @@ static size_t scan(const struct scan *s, size_t bytes)
 }
 
 /* Where to look at up to *span bytes from @lin in one go, *span cut to a multiple of 8; NULL: one by one. */
-static const uint8_t *scan_at(struct x86_cpu *c, uint64_t lin, size_t *span)
+static const uint8_t *scan_at(struct x86_cpu *c, uint64_t lin, size_t *span, unsigned n)
 {
-	const uint8_t *p = x86_host_span(c, lin, span, X86_READ);
+	const uint8_t *p = element_span(c, lin, span, n, X86_READ);
 
 	*span &= ~(size_t)7;
 	return *span ? p : NULL;
@@ -355,8 +365,8 @@ static uint64_t cmps_chunk(struct x86_cpu *c, const struct uop *u, unsigned n, u
 
 	count = min64(count, min64(chunk_limit(c, u, u->seg, si, n), chunk_limit(c, u, X86_ES, di, n)));
 	span = (size_t)min64(count, 4096 / n) * n;
-	s.a = span < 8 ? NULL : scan_at(c, src_lin(c, u, n), &span);
-	s.b = s.a ? scan_at(c, dst_lin(c, u, n, X86_READ), &span) : NULL;
+	s.a = span < 8 ? NULL : scan_at(c, src_lin(c, u, n), &span, n);
+	s.b = s.a ? scan_at(c, dst_lin(c, u, n, X86_READ), &span, n) : NULL;
 	if (!s.b)
 		return 0;
 	count = scan_done(c, &s, span);
@@ -373,7 +383,7 @@ static uint64_t scas_chunk(struct x86_cpu *c, const struct uop *u, unsigned n, u
 
 	count = min64(count, chunk_limit(c, u, X86_ES, di, n));
 	span = (size_t)min64(count, 4096 / n) * n;
-	s.a = span < 8 ? NULL : scan_at(c, dst_lin(c, u, n, X86_READ), &span);
+	s.a = span < 8 ? NULL : scan_at(c, dst_lin(c, u, n, X86_READ), &span, n);
 	if (!s.a)
 		return 0;
 	count = scan_done(c, &s, span);
