@@ -810,6 +810,11 @@ void x86_probe_write(struct x86_cpu *c, uint64_t lin, size_t n)
 	probe_as(c, lin, n, X86_WRITE, c->mmu);
 }
 
+void x86_probe_read(struct x86_cpu *c, uint64_t lin, size_t n)
+{
+	probe_as(c, lin, n, X86_READ, c->mmu);
+}
+
 void *x86_host_rw(struct x86_cpu *c, uint64_t lin, size_t n)
 {
 	const struct x86_tlb_back *b;

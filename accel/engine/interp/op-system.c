@@ -319,9 +319,7 @@ OP(wbinvd) { return NEXT(u); }
 /* CLFLUSH, CLFLUSHOPT, CLWB fault as a byte load does. */
 OP(clflush)
 {
-	size_t n = 1;
-
-	x86_host_span(c, uop_lin(c, u, 1, X86_READ), &n, X86_READ);
+	x86_probe_read(c, uop_lin(c, u, 1, X86_READ), 1);
 	return NEXT(u);
 }
 
@@ -464,11 +462,10 @@ OP(hlt)
 OP(monitor)
 {
 	uint64_t lin = x86_linear(c, u->seg, c->gpr[X86_RAX], 1, X86_READ);
-	size_t n = 1;
 
 	if (low32(c, X86_RCX))
 		gp(c);
-	x86_host_span(c, lin, &n, X86_READ);
+	x86_probe_read(c, lin, 1);
 	c->monitor_gpa = x86_debug_translate(c, lin);
 	c->monitor_armed = true;
 	return done(c, u);

@@ -152,8 +152,9 @@ X86_MEM_ACCESS(8, 64)
  */
 void x86_read(struct x86_cpu *c, uint64_t lin, void *to, size_t n);
 void x86_write(struct x86_cpu *c, uint64_t lin, const void *from, size_t n);
-/* Raises what a write of @n bytes would raise; writes nothing. */
+/* Raises what a write or read of @n > 0 bytes would raise, but for alignment; moves nothing. */
 void x86_probe_write(struct x86_cpu *c, uint64_t lin, size_t n);
+void x86_probe_read(struct x86_cpu *c, uint64_t lin, size_t n);
 
 /*
  * Host address of @n bytes at @lin if they are RAM in one page, readable and
