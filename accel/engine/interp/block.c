@@ -113,7 +113,8 @@ static uop_fn choose(const struct x86_cpu *c, const struct x86_insn *i, const st
 		return raise_ud;
 	if (attrs & ROW_CPL0 && x86_cpl(c) != 0)
 		return raise_gp;
-	if (attrs & (ROW_X87 | ROW_MMX) && !(attrs & ROW_NOWAIT))
+	/* CVTPI2PS and CVTPI2PD from memory have nothing to do with the x87 unit. */
+	if (attrs & (ROW_X87 | ROW_MMX) && !(attrs & ROW_NOWAIT) && !((fn == op_cvtpi2ps || fn == op_cvtpi2pd) && i->has_mem))
 		return x87_wait;
 	fn = alu_select(c, u, fn);
 	fn = step_select(c, u, fn);
