@@ -43,7 +43,7 @@ static uint64_t lin_wrap(struct x86_cpu *c, uint64_t lin)
 	if (!(c->mode & X86_MODE_LMA))
 		return (uint32_t)lin;
 	if (!x86_canonical(c, lin))
-		x86_raise_noncanonical(c);
+		x86_raise_noncanonical(c, lin);
 	return lin;
 }
 

@@ -229,10 +229,10 @@ void x86_raise_pf(struct x86_cpu *c, uint64_t lin, uint32_t error)
 					    .has_error = true, .error = error, .cr2 = lin });
 }
 
-void x86_raise_noncanonical(struct x86_cpu *c)
+void x86_raise_noncanonical(struct x86_cpu *c, uint64_t lin)
 {
 	raise_event(c, &(struct x86_event){ .kind = X86_EV_FAULT, .vector = X86_GP,
-					    .has_error = true, .noncanonical = true });
+					    .has_error = true, .noncanonical = true, .cr2 = lin });
 }
 
 void x86_raise_soft(struct x86_cpu *c, unsigned vector, enum x86_event_kind kind)

@@ -70,11 +70,21 @@ static bool log_blocks(struct x86_cpu *c)
 
 /* ---- raised events --------------------------------------------------------------- */
 
-/* A stack access without an explicit operand, or one through SS. */
-static bool faulted_on_stack(const struct uop *u)
+/* Was @lin a stack access without an explicit operand, or one through SS? */
+static bool faulted_on_stack(const struct x86_cpu *c, const struct uop *u, uint64_t lin)
 {
 	unsigned i;
 
+	switch (x86_rows[u->row].handler) {
+	case H_xlat: case H_maskmov: case H_monitor:  /* memory, but no operand that says so */
+		return u->seg == X86_SS;
+	case H_push: case H_pop: case H_call_rm: case H_far_call:  /* it may have both */
+		if (lin - c->gpr[X86_RSP] + 16 < 32)
+			return true;
+		break;
+	default:
+		break;
+	}
 	for (i = 0; i < 4; i++) {
 		if (u->kind[i] == OPK_MEM)
 			return u->seg == X86_SS;
@@ -96,7 +106,7 @@ static bool raised(struct x86_cpu *c)
 		bool behind = e->kind == X86_EV_SOFT || e->kind == X86_EV_ICEBP;
 
 		c->rip = behind ? uop_next(c, u) : cut_ip(c, uop_rip(c, u));
-		if (e->noncanonical && e->vector == X86_GP && faulted_on_stack(u))
+		if (e->noncanonical && e->vector == X86_GP && faulted_on_stack(c, u, e->cr2))
 			e->vector = X86_SS_FAULT;
 	}
 	c->cur = NULL;

@@ -367,7 +367,7 @@ struct x86_event {
 	uint8_t vector;
 	bool has_error;
 	uint32_t error;
-	uint64_t cr2;      /* with vector 14 */
+	uint64_t cr2;      /* with vector 14, or noncanonical: the address */
 	/* #GP for a non-canonical address: the engine makes it #SS if the operand's segment is SS. */
 	bool noncanonical;
 	/* SOFT and ICEBP: instruction bytes, so that a fault while delivering points at the instruction. */
@@ -602,8 +602,8 @@ void x86_write_dr(struct x86_cpu *c, unsigned n, uint64_t v);
 noreturn void x86_raise(struct x86_cpu *c, unsigned vector);                    /* no error code */
 noreturn void x86_raise_error(struct x86_cpu *c, unsigned vector, uint32_t error);
 noreturn void x86_raise_pf(struct x86_cpu *c, uint64_t lin, uint32_t error);
-/* #GP(0) with event.noncanonical. */
-noreturn void x86_raise_noncanonical(struct x86_cpu *c);
+/* #GP(0) with event.noncanonical, for @lin. */
+noreturn void x86_raise_noncanonical(struct x86_cpu *c, uint64_t lin);
 /*
  * INT n, INT3, INTO (kind SOFT) and ICEBP: delivered with RIP behind the instruction.
  * The caller has put the instruction's length into c->event.length.
