@@ -85,6 +85,8 @@ struct interp {
 	const struct uop *(*translated)(struct x86_cpu *c, const struct uop *u);
 	bool code_all;                  /* X86_PEND_CODE_ALL came: for the translator */
 	bool global;                    /* block_lookup()'s last block lies in global pages */
+	bool watched;                   /* the instruction is alone, and run.c sees to traps behind it */
+	bool watch_next;                /* the next is to be */
 	bool resuming;                  /* gdb: the first instruction ignores its breakpoint */
 };
 

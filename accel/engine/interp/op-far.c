@@ -4,7 +4,7 @@
  * transfers, software interrupts, IRET, the fast system calls, and PUSHF and
  * POPF, which share their privilege rules.
  */
-#include "interp.h"
+#include "block.h"
 
 noreturn static void gp(struct x86_cpu *c)
 {
@@ -80,6 +80,15 @@ OP(syscall)
 
 OP(sysret)
 {
+	struct interp *in = interp_of(c);
+
+	/* If it sets TF it traps itself. */
+	if (c->gpr[X86_R11] & X86_TF && !in->watched) {
+		in->watch_next = true;
+		x86_pend(c, X86_PEND_STEP);
+		c->rip = c->mode & X86_MODE_CS64 ? uop_rip(c, u) : (uint32_t)uop_rip(c, u);
+		return NULL;
+	}
 	x86_sysret(c, u->opsize);
 	return gone(c, u);
 }

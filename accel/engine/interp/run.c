@@ -362,14 +362,19 @@ static void run_block(struct x86_cpu *c)
 
 static enum x86_run loop(struct x86_cpu *c, bool single)
 {
+	struct interp *in = interp_of(c);
 	enum x86_run why;
+	bool watch;
 
 	if (unlikely(c->held.kind != X86_EV_NONE) && !deliver_held(c))
 		return X86_RUN_SHUTDOWN;
 	for (;;) {
 		if (must_look_up(c) && boundary(c, &why))
 			return why;
-		if (single || c->interrupt_shadow || c->mode & X86_MODE_STEP) {
+		watch = single || c->interrupt_shadow || c->mode & X86_MODE_STEP || in->watch_next;
+		in->watched = watch;
+		in->watch_next = false;
+		if (watch) {
 			if (run_watched(c, &why))
 				return why;
 			if (single)
