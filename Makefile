@@ -15,7 +15,8 @@ help:
 	@echo 'make run         boot Debian in a partition and in a child partition, show both, power off'
 	@echo 'make run SHELL=1 the same kernel with a shell on this terminal (Ctrl-a x leaves)'
 	@echo 'make check       all tests (set-up included)'
-	@echo 'make check-cpu-long   every instruction form, many more cases'
+	@echo 'make check-cpu-long   every instruction form, many more cases; many more sequences'
+	@echo 'make fuzz-cpu    half an hour (SECS=1800) of random instruction sequences and bytes: host, interpreter and translator compared'
 	@echo 'make check-boot-long  both kernels again and again, long stress, processor time of an idle guest (an hour)'
 	@echo 'make check-hostile-long   ten minutes of random code and garbage in a guest (SECS=600)'
 	@echo 'make soak        an hour of stress-ng in a guest with 4 VPs, ten minutes under comparison with the interpreter (SECS=3600 CHECK_SECS=600)'
@@ -54,6 +55,10 @@ check-boot-long: all
 	@scripts/make-guest -k generic
 	@tests/run-check --build $(BUILD) --suite long $(CHECK_ARGS)
 
+fuzz-cpu: SECS ?= 1800
+fuzz-cpu: all
+	@$(BUILD)/tests/cpu/test-fuzz-cpu --case $(FUZZ_SEED)000000 --seconds $(SECS) --minimise
+
 check-hostile-long: SECS ?= 600
 check-hostile-long: all
 	@python3 tests/guest/run.py $(BUILD)/qemu-system-x86_64 $(BUILD)/tests/guest/guest-hostile -r $(SECS) -- -cpu max -smp 2
@@ -86,4 +91,4 @@ bench: all
 clean:
 	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan
 
-.PHONY: all help guest run check check-cpu-long check-boot-long check-hostile-long soak check-sanitize check-thread fuzz bench clean
+.PHONY: all help guest run check check-cpu-long check-boot-long check-hostile-long soak check-sanitize check-thread fuzz fuzz-cpu bench clean

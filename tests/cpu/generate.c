@@ -8,131 +8,7 @@
 #include <glib.h>
 #include <string.h>
 
-#include "case.h"
-#include "decode-tables.h"
-
-struct generator {
-	GRand *r;
-};
-
-struct generator *generator_new(uint64_t seed)
-{
-	struct generator *g = g_new0(struct generator, 1);
-	guint32 s[2] = { (guint32)seed, (guint32)(seed >> 32) };
-
-	g->r = g_rand_new_with_seed_array(s, 2);
-	return g;
-}
-
-void generator_free(struct generator *g)
-{
-	g_rand_free(g->r);
-	g_free(g);
-}
-
-/* ---- numbers ---- */
-
-static uint32_t below(struct generator *g, uint32_t n) { return (uint32_t)g_rand_int_range(g->r, 0, (gint32)n); }
-static bool one_in(struct generator *g, uint32_t n) { return below(g, n) == 0; }
-static uint64_t bits64(struct generator *g) { return (uint64_t)g_rand_int(g->r) << 32 | g_rand_int(g->r); }
-
-/* Heavy at the edges: uniform numbers almost never set ZF or carry at a boundary. */
-static uint64_t integer(struct generator *g)
-{
-	static const uint64_t edges[] = { 0, 0, 1, 2, UINT64_MAX, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000,
-					  0xffffffff, 0x7fffffffffffffff, 0x8000000000000000, 0x5555555555555555 };
-
-	switch (below(g, 6)) {
-	case 0: case 1: return edges[below(g, G_N_ELEMENTS(edges))];
-	case 2: return 1ull << below(g, 64);
-	case 3: return below(g, 256);
-	case 4: return (uint64_t)-(int64_t)below(g, 256);
-	default: return bits64(g);
-	}
-}
-
-static uint64_t double_bits(struct generator *g)
-{
-	static const uint64_t edges[] = { 0, 0x8000000000000000, 0x3ff0000000000000, 0xbff0000000000000, 0x7ff0000000000000,
-					  0xfff0000000000000, 0x7ff8000000000000, 0xfff8000000000001, 0x7ff0000000000001, 0x0000000000000001,
-					  0x800fffffffffffff, 0x0010000000000000, 0x7fefffffffffffff, 0x43e0000000000000, 0x41e0000000000000,
-					  0x3fe0000000000000, 0x4000000000000000, 0xc3e0000000000000 };
-
-	if (one_in(g, 2))
-		return edges[below(g, G_N_ELEMENTS(edges))];
-	/* Exponents near each other, so that sums cancel and round. */
-	return (bits64(g) & 0x800fffffffffffff) | (uint64_t)(1003 + below(g, 40)) << 52;
-}
-
-static uint32_t float_bits(struct generator *g)
-{
-	static const uint32_t edges[] = { 0, 0x80000000, 0x3f800000, 0xbf800000, 0x7f800000, 0xff800000, 0x7fc00000, 0xffc00001, 0x7f800001,
-					  1, 0x807fffff, 0x00800000, 0x7f7fffff, 0x4f000000, 0xcf000000, 0x3f000000, 0x40000000 };
-
-	if (one_in(g, 2))
-		return edges[below(g, G_N_ELEMENTS(edges))];
-	return (g_rand_int(g->r) & 0x807fffff) | (uint32_t)(107 + below(g, 40)) << 23;
-}
-
-static void extended(struct generator *g, uint8_t *to)
-{
-	static const struct { uint16_t se; uint64_t frac; } edges[] = {
-		{ 0, 0 }, { 0x8000, 0 }, { 0x3fff, 1ull << 63 }, { 0xbfff, 1ull << 63 }, { 0x7fff, 1ull << 63 }, { 0xffff, 1ull << 63 },
-		{ 0x7fff, 3ull << 62 }, { 0x7fff, (1ull << 63) + 5 }, { 0xffff, 3ull << 62 }, { 0, 1 }, { 0, 1ull << 62 }, { 0, 1ull << 63 },
-		{ 0x7ffe, UINT64_MAX }, { 1, 1ull << 63 }, { 0x3ffe, 1ull << 63 }, { 0x4000, 1ull << 63 }, { 0x403e, UINT64_MAX },
-		{ 0x3fff, 1 }, { 0x7fff, 0 }, { 0x401d, 0xfffffffe00000000 },
-	};
-	uint64_t frac = bits64(g) | 1ull << 63;
-	uint16_t se = (uint16_t)((0x3fff - 20 + below(g, 40)) | (g_rand_int(g->r) & 0x8000));
-
-	if (one_in(g, 2)) {
-		unsigned n = below(g, G_N_ELEMENTS(edges));
-
-		frac = edges[n].frac;
-		se = edges[n].se;
-	}
-	memcpy(to, &frac, 8);
-	memcpy(to + 8, &se, 2);
-}
-
-static void vector(struct generator *g, union x86_vec *v)
-{
-	unsigned kind = below(g, 5);
-
-	for (unsigned i = 0; i < 4; i++) {
-		switch (kind) {
-		case 0: v->q[i] = integer(g); break;
-		case 1: v->q[i] = double_bits(g); break;
-		case 2: v->q[i] = (uint64_t)float_bits(g) << 32 | float_bits(g); break;
-		case 3: v->q[i] = integer(g) << 32 | (uint32_t)integer(g); break;
-		default: v->q[i] = bits64(g); break;
-		}
-	}
-}
-
-/* ---- state ---- */
-
-static void x87_state(struct generator *g, uint8_t *fx)
-{
-	uint16_t fcw = (uint16_t)(0x40 | below(g, 4) << 10 | (below(g, 4) << 8));
-	uint16_t fsw = (uint16_t)(below(g, 8) << 11 | (g_rand_int(g->r) & 0x4700));
-	uint32_t mxcsr = below(g, 4) << 13 | (g_rand_int(g->r) & 0x3f);
-
-	fcw |= one_in(g, 8) ? g_rand_int(g->r) & 0x3f : 0x3f;
-	if ((fcw >> 8 & 3) == 1)
-		fcw |= 0x300;                     /* precision 1 is reserved */
-	fsw |= g_rand_int(g->r) & fcw & 0x3f;     /* nothing unmasked pends */
-	mxcsr |= one_in(g, 8) ? (g_rand_int(g->r) & 0x3f) << 7 : 0x1f80;
-	mxcsr |= one_in(g, 4) ? 0x40 : 0;
-	mxcsr |= one_in(g, 4) ? 0x8000 : 0;
-	memset(fx, 0, 512);
-	memcpy(fx, &fcw, 2);
-	memcpy(fx + 2, &fsw, 2);
-	fx[4] = one_in(g, 4) ? (uint8_t)g_rand_int(g->r) : 0xff;
-	memcpy(fx + 24, &mxcsr, 4);
-	for (unsigned i = 0; i < 8; i++)
-		extended(g, fx + 32 + 16 * i);
-}
+#include "generate.h"
 
 static void random_state(struct generator *g, struct test_case *t)
 {
@@ -144,7 +20,7 @@ static void random_state(struct generator *g, struct test_case *t)
 		if (t->mode == CASE_32)
 			s->gpr[i] = i < 8 ? (uint32_t)s->gpr[i] : 0;
 	}
-	s->rflags = 0x202 | (g_rand_int(g->r) & X86_ARITH);
+	s->rflags = 0x202 | (bits32(g) & X86_ARITH);
 	for (unsigned i = 0; i < WINDOW; i += 16) {
 		union x86_vec v;
 
@@ -157,7 +33,7 @@ static void random_state(struct generator *g, struct test_case *t)
 
 /* ---- bytes ---- */
 
-static bool has_kind(const struct x86_row *row, unsigned a, unsigned b)
+bool has_kind(const struct x86_row *row, unsigned a, unsigned b)
 {
 	for (unsigned n = 0; n < 4 && row->operands[n]; n++) {
 		unsigned k = x86_opspecs[row->operands[n]].kind;
@@ -168,15 +44,25 @@ static bool has_kind(const struct x86_row *row, unsigned a, unsigned b)
 	return false;
 }
 
+/* The bits of REX and VEX (R, X, B as 4, 2, 1) that make the wanted registers. */
+static unsigned wanted_rxb(const struct fields *w)
+{
+	int rm = w->base >= 0 ? w->base : w->rm;
+
+	return (w->reg >= 8 ? 4u : 0) | (w->base >= 0 && w->index >= 8 ? 2u : 0) | (rm >= 8 ? 1u : 0);
+}
+
 static void put_vex(struct generator *g, uint8_t *b, unsigned *n, unsigned map, const struct rowform *f, const struct x86_row *row,
-		    unsigned mode)
+		    unsigned mode, const struct fields *want)
 {
 	static const uint8_t pp[] = { 0, 0, 1, 3, 2 };
-	unsigned rxb = mode == CASE_64 ? below(g, 8) : 0, w = f->w >= 0 ? (unsigned)f->w : below(g, 2);
+	unsigned rxb = want ? wanted_rxb(want) : mode == CASE_64 ? below(g, 8) : 0, w = f->w >= 0 ? (unsigned)f->w : below(g, 2);
 	unsigned l = f->l >= 0 ? (unsigned)f->l : below(g, 2);
 	unsigned v = has_kind(row, K_H, K_B) ? below(g, mode == CASE_64 ? 16 : 8) : 0;
 	uint8_t last = (uint8_t)((~v & 15) << 3 | l << 2 | pp[f->prefix]);
 
+	if (want && want->vvvv >= 0 && has_kind(row, K_H, K_B))
+		last = (uint8_t)((last & 0x87) | (~want->vvvv & 15) << 3);
 	if (mode == CASE_32 && has_kind(row, K_E, K_G))
 		w = f->w >= 0 ? (unsigned)f->w : 0;
 	if (map == 4 && !w && !(rxb & 3)) {
@@ -207,9 +93,12 @@ static void put_prefixes(struct generator *g, uint8_t *b, unsigned *n, const str
 		b[(*n)++] = 0x67;
 }
 
-static void put_rex(struct generator *g, uint8_t *b, unsigned *n, const struct rowform *f)
+static void put_rex(struct generator *g, uint8_t *b, unsigned *n, const struct rowform *f, const struct fields *want)
 {
 	uint8_t rex = (uint8_t)(0x40 | below(g, 16));
+
+	if (want)
+		rex = (uint8_t)((rex & ~7) | wanted_rxb(want));
 
 	if (f->w >= 0)
 		rex = (uint8_t)((rex & ~8) | f->w << 3);
@@ -220,39 +109,66 @@ static void put_rex(struct generator *g, uint8_t *b, unsigned *n, const struct r
 	if (f->rexb >= 0)
 		rex = (uint8_t)((rex & ~1) | f->rexb);
 	if (rex != 0x40 || one_in(g, 8)) {
-		if (one_in(g, 2) || f->w == 1 || f->osize == 8 || f->rexb == 1)
+		if (one_in(g, 2) || f->w == 1 || f->osize == 8 || f->rexb == 1 || (want && rex & 7))
 			b[(*n)++] = rex;
 	}
 }
 
-static void put_bytes(struct generator *g, struct test_case *t, unsigned map, unsigned opcode, const struct rowform *f,
-		      const struct x86_row *row, bool modrm)
+static void put_modrm(struct generator *g, uint8_t *b, unsigned *n, const struct rowform *f, bool memory)
 {
+	unsigned mod = memory ? below(g, 3) : 3, reg = f->reg >= 0 ? (unsigned)f->reg : below(g, 8);
+	unsigned rm = f->rm >= 0 ? (unsigned)f->rm : below(g, 8);
+
+	b[(*n)++] = (uint8_t)(mod << 6 | reg << 3 | rm);
+}
+
+static void put_wanted_modrm(struct generator *g, uint8_t *b, unsigned *n, const struct rowform *f, const struct fields *w)
+{
+	unsigned reg = f->reg >= 0 ? (unsigned)f->reg : w->reg >= 0 ? w->reg & 7u : below(g, 8);
+	unsigned rm = f->rm >= 0 ? (unsigned)f->rm : w->rm >= 0 ? w->rm & 7u : below(g, 8), mod = 3;
+	bool sib = w->base >= 0 && (w->index >= 0 || (w->base & 7) == X86_RSP);
+
+	if (w->base >= 0) {
+		mod = !w->disp && (w->base & 7) != X86_RBP ? 0 : w->disp == (int8_t)w->disp ? 1 : 2;
+		rm = sib ? X86_RSP : w->base & 7u;
+	}
+	b[(*n)++] = (uint8_t)(mod << 6 | reg << 3 | rm);
+	if (sib)
+		b[(*n)++] = (uint8_t)(w->scale << 6 | (w->index >= 0 ? w->index & 7u : X86_RSP) << 3 | (w->base & 7u));
+	if (mod == 1 || mod == 2) {
+		memcpy(b + *n, &w->disp, 4);
+		*n += mod == 1 ? 1 : 4;
+	}
+}
+
+void form_bytes(struct generator *g, uint8_t *to, unsigned map, unsigned opcode, const struct rowform *f, unsigned mode,
+		const struct fields *want)
+{
+	const struct x86_row *row = &x86_rows[f->row];
 	uint8_t b[48];
 	unsigned n = 0;
-	bool memory = f->mod == 1 || (f->mod == 0 && one_in(g, 2));
+	bool memory = want ? want->base >= 0 : f->mod == 1 || (f->mod == 0 && one_in(g, 2));
 
 	if (map >= 4) {
-		put_vex(g, b, &n, map, f, row, t->mode);
+		put_vex(g, b, &n, map, f, row, mode, want);
 	} else {
-		put_prefixes(g, b, &n, f, row, memory, t->mode);
-		if (t->mode == CASE_64)
-			put_rex(g, b, &n, f);
+		put_prefixes(g, b, &n, f, row, memory, mode);
+		if (mode == CASE_64)
+			put_rex(g, b, &n, f, want);
 		if (map)
 			b[n++] = 0x0f;
 		if (map >= 2)
 			b[n++] = map == 2 ? 0x38 : 0x3a;
 	}
-	b[n++] = (uint8_t)opcode;
-	if (modrm) {
-		unsigned mod = memory ? below(g, 3) : 3, reg = f->reg >= 0 ? (unsigned)f->reg : below(g, 8);
-		unsigned rm = f->rm >= 0 ? (unsigned)f->rm : below(g, 8);
-
-		b[n++] = (uint8_t)(mod << 6 | reg << 3 | rm);
-	}
+	b[n++] = (uint8_t)(!x86_opslots[map][opcode].modrm && want && want->rm >= 0 && has_kind(row, K_Z, K_Z) ?
+			   (opcode & ~7u) | (want->rm & 7u) : opcode);
+	if (x86_opslots[map][opcode].modrm && want)
+		put_wanted_modrm(g, b, &n, f, want);
+	else if (x86_opslots[map][opcode].modrm)
+		put_modrm(g, b, &n, f, memory);
 	for (unsigned i = 0; i < 16; i++)
-		b[n + i] = (uint8_t)(one_in(g, 3) ? integer(g) : g_rand_int(g->r));
-	memcpy(t->code, b, 15);
+		b[n + i] = (uint8_t)(one_in(g, 3) ? integer(g) : bits32(g));
+	memcpy(to, b, 15);
 }
 
 /* ---- operands ---- */
@@ -483,7 +399,7 @@ bool generate_case(struct generator *g, struct test_case *t, unsigned map, unsig
 	t->row = f->row;
 	if ((f->mode == 1 && mode != CASE_64) || (f->mode == 2 && mode == CASE_64))
 		return false;
-	put_bytes(g, t, map, opcode, f, row, slot->modrm);
+	form_bytes(g, t->code, map, opcode, f, mode, NULL);
 	if (x86_decode(&t->insn, t->code, 15, bits) != X86_DECODED || t->insn.row != row)
 		return false;
 	t->len = t->insn.len;

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Runs one instruction on the host.  Hand-made entry and exit code at fixed low
+ * Runs code on the host.  Hand-made entry and exit code at fixed low
  * addresses loads and stores all state with absolute addressing, so that the
- * instruction may have any register value, RSP included.  Faults come as
+ * code may have any register value, RSP included.  Faults come as
  * signals on an alternate stack and leave by siglongjmp.
  */
+#include <cpuid.h>
+#include <glib.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,7 +17,6 @@
 
 #include "case.h"
 
-#define STUB 0x21000000u     /* entry and exit code, one page */
 #define AREA 0x22000000u     /* struct area */
 
 /* What entry and exit code read and write; fields by absolute address. */
@@ -25,12 +26,13 @@ struct area {
 	uint64_t exit64;         /* unused by code; keeps the next field aligned */
 	uint32_t far32_off;      /* far pointer into 32-bit code */
 	uint16_t far32_sel;
-	uint64_t landed;         /* 0: behind the instruction, 1: at the pad */
+	uint64_t landed;         /* enum native_end */
 };
 
 static struct area *const area = (struct area *)(uintptr_t)AREA;
 static sigjmp_buf back;
 static struct outcome *now;
+static unsigned upper_halves;    /* where a signal's XSAVE image has those of YMM registers */
 
 struct code {
 	uint8_t *p;
@@ -69,7 +71,7 @@ static void emit_gprs(struct code *c, uint8_t opcode, size_t where)
 }
 
 static void (*entry64)(void), (*entry32)(void);
-static uint32_t exit_fall, exit_pad, exit_fall32, exit_pad32;
+static uint32_t exit_fall, exit_pad, exit_common, exit_fall32, exit_pad32;
 
 static void emit_entry(struct code *c, bool wide)
 {
@@ -86,30 +88,30 @@ static void emit_entry(struct code *c, bool wide)
 		EMIT(c, 0xb8, 0x2b, 0, 0, 0, 0x8e, 0xd8, 0x8e, 0xc0);         /* DS and ES: 64-bit processes have none */
 	emit_gprs(c, 0x8b, offsetof(struct area, in.gpr));
 	if (wide) {
-		EMIT(c, 0xe9);
-		emit32(c, CODE_AT - (uint32_t)(uintptr_t)(c->p + 4));
+		EMIT(c, 0xff, 0x24, 0x25);                                    /* jmp [in.rip] */
+		emit32(c, field(offsetof(struct area, in.rip)));
 	} else {
 		EMIT(c, 0xff, 0x2c, 0x25);                                    /* jmp far [far32_off] */
 		emit32(c, field(offsetof(struct area, far32_off)));
 	}
 }
 
-/* Exit code; the two ways in differ in what they put into `landed`. */
+/* One way to the exit code: notes which. */
+static uint32_t emit_way_out(struct code *c, enum native_end end)
+{
+	uint32_t at = (uint32_t)(uintptr_t)c->p;
+
+	EMIT(c, 0xc7, 0x04, 0x25);
+	emit32(c, field(offsetof(struct area, landed)));
+	emit32(c, end);
+	EMIT(c, 0xe9);
+	emit32(c, exit_common - (uint32_t)(uintptr_t)(c->p + 4));
+	return at;
+}
+
 static void emit_exit(struct code *c)
 {
-	uint8_t *to_common;
-
-	exit_fall = (uint32_t)(uintptr_t)c->p;
-	EMIT(c, 0xc7, 0x04, 0x25);
-	emit32(c, field(offsetof(struct area, landed)));
-	emit32(c, 0);
-	EMIT(c, 0xeb, 0);
-	to_common = c->p;
-	exit_pad = (uint32_t)(uintptr_t)c->p;
-	EMIT(c, 0xc7, 0x04, 0x25);
-	emit32(c, field(offsetof(struct area, landed)));
-	emit32(c, 1);
-	to_common[-1] = (uint8_t)(c->p - to_common);
+	exit_common = (uint32_t)(uintptr_t)c->p;
 	emit_gprs(c, 0x89, offsetof(struct area, out.gpr));
 	emit_mov(c, 0x8b, X86_RSP, field(offsetof(struct area, host_rsp)));
 	EMIT(c, 0x9c, 0x8f, 0x04, 0x25);                                      /* pushf; pop [out.rflags] */
@@ -121,6 +123,8 @@ static void emit_exit(struct code *c)
 	emit32(c, field(offsetof(struct area, out.fx)));
 	EMIT(c, 0xdb, 0xe3, 0xc5, 0xf8, 0x77);                                /* fninit; vzeroupper */
 	EMIT(c, 0x41, 0x5f, 0x41, 0x5e, 0x41, 0x5d, 0x41, 0x5c, 0x5d, 0x5b, 0xc3);
+	exit_fall = emit_way_out(c, NATIVE_FELL);
+	exit_pad = emit_way_out(c, NATIVE_JUMPED);
 }
 
 /* 32-bit code: far jump back to the 64-bit exits. */
@@ -134,6 +138,11 @@ static uint32_t emit_far(struct code *c, uint32_t to)
 	return at;
 }
 
+static void no_alignment_checks(void)
+{
+	__asm__ volatile("lea -128(%%rsp), %%rsp; pushfq; andl $~0x40000, (%%rsp); popfq; lea 128(%%rsp), %%rsp" ::: "memory", "cc");
+}
+
 static void on_signal(int sig, siginfo_t *info, void *uc)
 {
 	const ucontext_t *u = uc;
@@ -145,18 +154,20 @@ static void on_signal(int sig, siginfo_t *info, void *uc)
 
 	(void)sig;
 	(void)info;
+	no_alignment_checks();
 	for (unsigned i = 0; i < 16; i++)
 		s->gpr[i] = (uint64_t)r[reg[i]];
 	s->rip = (uint64_t)r[REG_RIP];
 	s->rflags = (uint64_t)r[REG_EFL];
 	memcpy(s->fx, f, 512);
-	/* The upper halves are in the extended area; a faulting instruction leaves them alone. */
-	memcpy(s->ymm, area->in.ymm, sizeof s->ymm);
-	for (unsigned i = 0; i < 16; i++)
+	for (unsigned i = 0; i < 16; i++) {
 		memcpy(s->ymm[i].b, &f->_xmm[i], 16);
+		memcpy(s->ymm[i].b + 16, (const uint8_t *)f + upper_halves + 16 * i, 16);
+	}
 	now->vector = (int)r[REG_TRAPNO];
 	now->error = (uint32_t)r[REG_ERR];
 	now->cr2 = (uint64_t)r[REG_CR2];
+	now->cs = (uint16_t)r[REG_CSGSFS];
 	siglongjmp(back, 1);
 }
 
@@ -183,9 +194,15 @@ void native_map(void)
 	struct code c = { (uint8_t *)(uintptr_t)STUB };
 	struct sigaction a = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
 	stack_t alt = { .ss_size = 1 << 16 };
+	unsigned size, at = 0, b, d;
 
+	if (!__get_cpuid_count(0xd, 2, &size, &at, &b, &d) || !at) {
+		fprintf(stderr, "tests/cpu: this host has no AVX\n");
+		exit(1);
+	}
+	upper_halves = at;
 	map_at(STUB, 4096, PROT_READ | PROT_WRITE | PROT_EXEC);
-	map_at(CODE, 4096, PROT_READ | PROT_WRITE | PROT_EXEC);
+	map_at(CODE, CODE_PAGES * 4096, PROT_READ | PROT_WRITE | PROT_EXEC);
 	map_at(AREA, (sizeof *area + 4095) & ~4095ul, PROT_READ | PROT_WRITE);
 	map_at(DATA, DATA_PAGES * 4096, PROT_READ | PROT_WRITE);
 	/* A page that was never written may not be there, and then faults otherwise. */
@@ -199,7 +216,15 @@ void native_map(void)
 	emit_exit(&c);
 	exit_fall32 = emit_far(&c, exit_fall);
 	exit_pad32 = emit_far(&c, exit_pad);
-	area->far32_off = CODE_AT;
+	g_assert_cmphex((uintptr_t)c.p, <=, EXIT_64);
+	c.p = (uint8_t *)(uintptr_t)EXIT_64;
+	emit_way_out(&c, NATIVE_EXIT_64);
+	c.p = (uint8_t *)(uintptr_t)EXIT_32;
+	EMIT(&c, 0xc7, 0x05);                                                 /* 32-bit code: mov [landed], ... */
+	emit32(&c, field(offsetof(struct area, landed)));
+	emit32(&c, NATIVE_EXIT_32);
+	emit_far(&c, exit_common);
+	mprotect((void *)(uintptr_t)STUB, 4096, PROT_READ | PROT_EXEC);
 	area->far32_sel = 0x23;
 	alt.ss_sp = malloc(alt.ss_size);
 	sigaltstack(&alt, NULL);
@@ -230,26 +255,39 @@ static void copy_window(uint64_t window, uint8_t *bytes, bool in)
 	}
 }
 
+enum native_end native_enter(const struct state *in, struct outcome *o, bool wide)
+{
+	volatile enum native_end end = NATIVE_FAULT;
+
+	now = o;
+	now->vector = -1;
+	now->cs = wide ? 0x33 : 0x23;
+	area->in = *in;
+	area->far32_off = (uint32_t)in->rip;
+	if (!sigsetjmp(back, 0)) {
+		(wide ? entry64 : entry32)();
+		end = area->landed;
+	}
+	/* Flags too: a signal leaves AC as it was, and the compiler relies on it being clear. */
+	no_alignment_checks();
+	__asm__ volatile("cld; fninit" ::: "memory", "cc");
+	o->state = area->out;
+	return end;
+}
+
 void native_run(struct test_case *t)
 {
 	bool wide = t->mode == CASE_64;
+	enum native_end end;
 
-	now = &t->host;
-	now->vector = -1;
-	area->in = t->in;
 	memset((void *)(uintptr_t)CODE_AT, 0xcc, 0x80);
 	memcpy((void *)(uintptr_t)CODE_AT, t->code, t->len);
 	put_jump(CODE_AT + t->len, wide ? exit_fall : exit_fall32);
 	put_jump(PAD, wide ? exit_pad : exit_pad32);
 	copy_window(t->window, t->in.memory, true);
-	if (!sigsetjmp(back, 0)) {
-		(wide ? entry64 : entry32)();
-		area->out.rip = area->landed ? PAD : CODE_AT + t->len;
-	}
-	/* Flags too: a signal leaves AC as it was, and the compiler relies on it being clear. */
-	__asm__ volatile("lea -128(%%rsp), %%rsp; pushfq; andl $~0x40000, (%%rsp); popfq; lea 128(%%rsp), %%rsp; cld; fninit"
-			 ::: "memory", "cc");
-	t->host.state = area->out;
+	end = native_enter(&t->in, &t->host, wide);
+	if (end != NATIVE_FAULT)
+		t->host.state.rip = end == NATIVE_JUMPED ? PAD : CODE_AT + t->len;
 	copy_window(t->window, t->host.state.memory, false);
 	/* A later case may meet these bytes by chance, in an operand outside of its own window. */
 	copy_window(t->window, (uint8_t[WINDOW]){ 0 }, true);
