@@ -57,6 +57,8 @@ static bool overwrites_flags(const struct uop *u)
 	case H_add: case H_or: case H_adc: case H_sbb: case H_and: case H_sub: case H_xor: case H_cmp: case H_test:
 	case H_neg: case H_imul1: case H_imul2: case H_imul3: case H_mul:
 		return !block_refuses(u);
+	case H_shl: case H_shr: case H_sar:
+		return !keeps_flags(u) && !block_refuses(u);
 	default:
 		return false;
 	}
