@@ -64,6 +64,10 @@ def lists(a):
             with open(path, encoding="ascii") as f:
                 names = f.read().splitlines()[:-1]
             os.unlink(path)
+            with open(f"/proc/{e.process.pid}/maps", encoding="utf-8") as f:
+                code = [x for x in f if x.split()[1] == "r-xs"]
+        # perf looks names up only for what is no file to it: /dev/zero is what shared memory without one is called.
+        vm.expect(code and all("/dev/zero" in x for x in code), f"mappings of code: {code}")
         vm.expect(all(re.fullmatch("[0-9a-f]+ [0-9a-f]+ guest_(user|kernel)_[0-9a-f]+", x) for x in names), str(names[:3]))
         with open(log, encoding="ascii") as f:
             text = f.read()

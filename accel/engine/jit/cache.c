@@ -1,23 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The code cache: a memfd mapped twice, so that no mapping is writable and executable.
+ * The code cache: memory mapped twice, so that no mapping is writable and executable.
+ *
+ * It is anonymous shared memory, whose second mapping MREMAP makes of a length of 0, and no
+ * memfd: perf looks names up in its map only for what is no file to it.
  */
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "jit.h"
 
 bool jit_cache_open(struct jit *j)
 {
-	j->write = j->exec = MAP_FAILED;
-	j->fd = memfd_create("translated-code", MFD_CLOEXEC);
-	if (j->fd < 0)
-		return false;
-	if (!ftruncate(j->fd, j->size)) {
-		j->write = mmap(NULL, j->size, PROT_READ | PROT_WRITE, MAP_SHARED, j->fd, 0);
-		j->exec = mmap(NULL, j->size, PROT_READ | PROT_EXEC, MAP_SHARED, j->fd, 0);
-	}
-	if (j->write != MAP_FAILED && j->exec != MAP_FAILED)
+	j->exec = MAP_FAILED;
+	j->write = mmap(NULL, j->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (j->write != MAP_FAILED)
+		j->exec = mremap(j->write, 0, j->size, MREMAP_MAYMOVE);
+	if (j->exec != MAP_FAILED && !mprotect(j->exec, j->size, PROT_READ | PROT_EXEC))
 		return true;
 	jit_cache_close(j);
 	return false;
@@ -47,5 +45,4 @@ void jit_cache_close(struct jit *j)
 		munmap(j->write, j->size);
 	if (j->exec != MAP_FAILED)
 		munmap(j->exec, j->size);
-	close(j->fd);
 }

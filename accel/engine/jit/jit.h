@@ -156,7 +156,6 @@ struct jit {
 	uint32_t ok_count[2];
 	uint64_t ok_key[2];
 	struct wanted wanted;
-	int fd;
 	uint8_t *write, *exec;           /* the cache's two mappings */
 	uint32_t size;                   /* of each, bytes */
 	uint32_t used, start;            /* start: behind the thunks */
