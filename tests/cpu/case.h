@@ -29,6 +29,16 @@
 #define EXIT_32 (STUB + 0xd00)
 #define HARNESS 0x30000000u         /* handlers, tables and stack of the engine's side, absent on the host's */
 #define HARNESS_END 0x30006000u
+/* In a build with AddressSanitizer its shadow is mapped here in the host's process, so the host does not fault. */
+static inline bool in_shadow(uint64_t lin)
+{
+#ifdef __SANITIZE_ADDRESS__
+	return lin >= 0x7fff7000 && lin < 0x100080000000;
+#else
+	(void)lin;
+	return false;
+#endif
+}
 
 enum { WINDOW = 160 };              /* bytes of memory that a case sets and compares */
 enum { CASE_64, CASE_32 };

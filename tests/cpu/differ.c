@@ -313,6 +313,8 @@ static void flush(struct run *r)
 		if (!t->host.ran)
 			continue;
 		guest_run(r->guest, t);
+		if (t->ours.vector == X86_PFAULT && in_shadow(t->ours.cr2))
+			continue;
 		d = difference(t);
 		if (d)
 			d = confirmed(r, t, d);

@@ -337,7 +337,7 @@ static void trace_run(struct guest *g, struct sequence *s, struct seq_run *r)
 		never(r, "the interpreter broke off");
 	if (r->end.state.rflags & X86_AC && r->end.vector >= X86_SS_FAULT && r->end.vector <= X86_AC_FAULT)
 		not_on_host(r, "a fault where alignment is checked, too");
-	if ((in_harness(r->end.state.rip) && r->end.state.rip != EXIT_64 && r->end.state.rip != EXIT_32) || (r->end.vector == X86_PFAULT && in_harness(r->end.cr2)))
+	if ((in_harness(r->end.state.rip) && r->end.state.rip != EXIT_64 && r->end.state.rip != EXIT_32) || (r->end.vector == X86_PFAULT && (in_harness(r->end.cr2) || in_shadow(r->end.cr2))))
 		not_on_host(r, "went to where the harness is");
 	if (r->end.vector < -1 || (r->end.vector == -1 && r->end.cs != (r->end.state.rip == EXIT_64 ? 0x33 : 0x23)))
 		not_on_host(r, "its end");
