@@ -28,12 +28,14 @@ const struct engine *engine_find(const char *name)
 
 const struct engine *engine_default(const char **lacks)
 {
+	const char *what, *first = NULL;
 	size_t i = 0;
 
-	*lacks = NULL;
-	for (const char *what; engines[i]->lacks && (what = engines[i]->lacks()); i++)
-		if (!*lacks)
-			*lacks = what;
+	for (; engines[i]->lacks && (what = engines[i]->lacks()); i++)
+		if (!first)
+			first = what;
+	if (lacks)
+		*lacks = first;
 	return engines[i];
 }
 

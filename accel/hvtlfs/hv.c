@@ -8,8 +8,7 @@
 
 static const struct engine *engine_of(const struct hv_config *config, GError **error)
 {
-	const char *lacks;
-	const struct engine *e = config->engine ? engine_find(config->engine) : engine_default(&lacks);
+	const struct engine *e = config->engine ? engine_find(config->engine) : engine_default(NULL);
 	char *known;
 
 	if (e)

@@ -76,47 +76,30 @@ bool shows_flags(const struct trans *t)
 
 /* ---- to engine_flags and back ---- */
 
-/*
- * RAX waits in S1 meanwhile: by way of memory it would come back late, and much hangs on
- * RAX.  Where S1 is in use it has to.
- */
-static void rax_away(struct trans *t, bool by_s1)
-{
-	if (by_s1)
-		e_mov(&t->e, H_S1, H_RAX);
-	else
-		e_store(&t->e, H_RAX, GPR_AT(X86_RAX));
-}
-
-static void rax_back(struct trans *t, bool by_s1)
-{
-	if (by_s1)
-		e_mov(&t->e, H_RAX, H_S1);
-	else
-		e_load(&t->e, H_RAX, GPR_AT(X86_RAX));
-}
-
+/* RAX waits in S1 meanwhile: by way of memory it would come back late, and much hangs on RAX. */
 void flags_out(struct trans *t)
 {
 	struct emit *e = &t->e;
 
-	rax_away(t, true);
+	e_mov(e, H_S1, H_RAX);
 	E_RAW(e, "\x9f\x0f\x90\xc0");                        /* lahf; seto al */
 	e_ctx(e, false, 0x89, H_RAX, CPU_AT(engine_flags));
-	rax_back(t, true);
+	e_mov(e, H_RAX, H_S1);
 }
 
-static void flags_back(struct trans *t, bool by_s1)
+/* Host flags := engine_flags, by RAX. */
+static void load_flags(struct trans *t)
 {
-	struct emit *e = &t->e;
-
-	rax_away(t, by_s1);
-	e_ctx(e, false, 0x8b, H_RAX, CPU_AT(engine_flags));
-	E_RAW(e, "\x3c\x81\x9e");                            /* cmp al,81h; sahf */
-	rax_back(t, by_s1);
+	e_ctx(&t->e, false, 0x8b, H_RAX, CPU_AT(engine_flags));
+	E_RAW(&t->e, "\x3c\x81\x9e");                        /* cmp al,81h; sahf */
 }
 
-void flags_in(struct trans *t) { flags_back(t, true); }
+void flags_in(struct trans *t)
+{
+	e_mov(&t->e, H_S1, H_RAX);
+	load_flags(t);
+	e_mov(&t->e, H_RAX, H_S1);
+}
 
 void flags_found(struct trans *t)
 {
@@ -144,9 +127,12 @@ void flags_again(struct trans *t)
 	t->spilled = false;
 	if (t->lost)
 		return;
-	/* Behind a check S1 says where the operand is. */
-	if (t->live)
-		flags_back(t, false);
+	/* Behind a check S1 says where the operand is, so RAX has to wait in memory. */
+	if (t->live) {
+		e_store(&t->e, H_RAX, GPR_AT(X86_RAX));
+		load_flags(t);
+		e_load(&t->e, H_RAX, GPR_AT(X86_RAX));
+	}
 	t->stale = !t->live;
 }
 

@@ -109,17 +109,22 @@ static uint32_t written_between(const struct trans *t, unsigned n, unsigned end)
 	return all;
 }
 
+/* Whether there is a recipe for @q when the registers in @changed have been written since. */
+static bool find_recipe(struct trans *t, unsigned q, uint32_t changed)
+{
+	if (!decode_again(t, q))
+		return false;
+	t->recipe[q] = recipe_of(&t->insn, !(gpr_bit(&t->insn.op[0]) & changed), !(gpr_bit(&t->insn.op[1]) & changed));
+	return t->recipe[q].kind != NONE;
+}
+
 static void plan_span(struct trans *t, unsigned q, unsigned end)
 {
-	uint32_t changed = written_between(t, q + 1, end);
 	bool wanted = t->poll[end];
 
 	for (unsigned n = q + 1; n <= end; n++)
 		wanted |= accesses(&t->b->uop[n]);
-	if (!wanted || !decode_again(t, q))
-		return;
-	t->recipe[q] = recipe_of(&t->insn, !(gpr_bit(&t->insn.op[0]) & changed), !(gpr_bit(&t->insn.op[1]) & changed));
-	if (t->recipe[q].kind == NONE)
+	if (!wanted || !find_recipe(t, q, written_between(t, q + 1, end)))
 		return;
 	/* The old value is kept before its own checks, which may need another. */
 	t->recipe[q].slot = t->use[q] && t->recipe[t->use[q] - 1].old ? !t->recipe[t->use[q] - 1].slot : 0;
@@ -143,18 +148,18 @@ static bool jumps_back(const struct trans *t, unsigned n)
  */
 static void plan_loop(struct trans *t, unsigned q)
 {
-	unsigned end = span_end(t, 0);
-	const struct uop *jump = &t->b->uop[q + 1];
-	uint32_t changed = written_between(t, 0, end);
+	unsigned end;
 
-	if (!t->poll[q] || jump->off + jump->len + jump->imm || end == t->count || !shows_flags(t) || !decode_again(t, q))
+	if (!t->poll[q] || !is_loop_jump(&t->b->uop[q + 1]) || !shows_flags(t))
 		return;
-	t->recipe[q] = recipe_of(&t->insn, !(gpr_bit(&t->insn.op[0]) & changed), !(gpr_bit(&t->insn.op[1]) & changed));
+	end = span_end(t, 0);
+	if (end == t->count || !find_recipe(t, q, written_between(t, 0, end)))
+		return;
 	/* An old value's slot may be another's by then. */
-	if (t->recipe[q].old)
+	if (t->recipe[q].old) {
 		t->recipe[q] = (struct recipe){ NONE, false };
-	if (t->recipe[q].kind == NONE)
 		return;
+	}
 	t->loop = (uint8_t)(q + 1);
 	t->loop_end = (uint8_t)end;
 }

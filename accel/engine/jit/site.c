@@ -12,13 +12,9 @@ enum { SOON = 512, SOON_MAX = 64 };   /* host TSC ticks between two misses; such
 
 bool wants_sites(const struct trans *t)
 {
-	for (unsigned n = 0; n < t->count; n++) {
-		const struct uop *u = &t->b->uop[n];
-		unsigned h = x86_rows[u->row].handler;
-
-		if ((h == H_jcc || h == H_jmp_rel) && !(u->off + u->len + u->imm))
+	for (unsigned n = 0; n < t->count; n++)
+		if (is_loop_jump(&t->b->uop[n]))
 			return true;
-	}
 	return false;
 }
 

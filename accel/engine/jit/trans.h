@@ -232,6 +232,13 @@ bool operand_written(const struct x86_insn *i);
 
 /* group.c: which accesses share a check. */
 void plan_groups(struct trans *t);
+/* Whether *u jumps to the beginning of its own block. */
+static inline bool is_loop_jump(const struct uop *u)
+{
+	unsigned h = x86_rows[u->row].handler;
+
+	return (h == H_jcc || h == H_jmp_rel) && !(u->off + u->len + u->imm);
+}
 /* The general register that *op is, a bit; 0 for what else there is. */
 static inline uint32_t gpr_bit(const struct x86_opnd *op) { return op->kind == OPK_GPR ? 1u << op->reg : 0; }
 

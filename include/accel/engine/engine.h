@@ -81,7 +81,7 @@ void engine_unroom(void *room, size_t size);
  */
 void engine_touch(void *at, size_t n);
 
-/* The fastest that this host can run; *lacks: what it lacks for a faster one, else NULL. */
+/* The fastest that this host can run; *lacks, if wanted: what it lacks for a faster one, else NULL. */
 const struct engine *engine_default(const char **lacks);
 /* By name; NULL if there is none.  engine_names: NULL-terminated. */
 const struct engine *engine_find(const char *name);
