@@ -52,11 +52,12 @@ KNOWN = (
     ("sched: RT throttling activated", "hrtimers run in a real-time class"),
     ("Attempt to set a LOCK_MAND lock", "flock tries all kinds of locks"),
     ("Unexpected rseq signature", "rseq tries what happens with a wrong one"),
+    ("comm: stress-ng-opcod, no enough memory", "opcode runs any bytes, so also system calls that ask for more memory than there is"),
     ("rseq_get_rseq_cs: ", "how often the kernel did not say the same"),
 )
-# What stress-ng itself does not count: its exit code stays 0.
+# What stress-ng says of itself; its exit code stays 0.
 HARMLESS = (
-    "execs failed",   # with the errno of another thread than the one that executed garbage
+    ("execs failed", "exec runs a file of garbage from a second thread and then looks at the first one's errno"),
 )
 # From the second quarter of a stage, when all memory has been touched and caches are full, to the last one.
 # Judged only if each mix has had its turn in each quarter.
@@ -127,16 +128,26 @@ class Soak:
         self.methods = {n: itertools.cycle(methods(self.e, n)) for n in names}
         self.kernel_log()
 
+    def is_known(self, line, table):
+        """Whether @table has the line; then it is counted."""
+        known = next((k for k, _ in table if k in line), None)
+        if known:
+            self.known[known] = self.known.get(known, 0) + 1
+        return known is not None
+
+    def report_known(self):
+        """Says what was seen and not taken for a failure."""
+        for text, why in KNOWN + HARMLESS:
+            if text in self.known:
+                self.say(f"not counted, {self.known[text]} times: '{text}' ({why})")
+
     def kernel_log(self):
         """Fails if the kernel has warned since the last call."""
         lines = self.e.console.run("dmesg -r -c | awk -F'[<>]' '$2 % 8 <= 4 { print \"LOG\", $0 }'")
         bad = []
         for x in lines:
             if x.startswith("LOG "):
-                known = next((k for k, _ in KNOWN if k in x), None)
-                if known:
-                    self.known[known] = self.known.get(known, 0) + 1
-                else:
+                if not self.is_known(x, KNOWN):
                     bad.append(x[4:])
         equal(bad, [], "warnings in the kernel's log")
 
@@ -153,7 +164,7 @@ class Soak:
         if name in AS_USER:
             command = f'su -s /bin/sh user -c "{command}"'
         said = self.e.console.run(f'{command} 2>&1; echo "CODE $?"', vm.BOOT + 20 * seconds)
-        bad = [x for x in said if re.search(r"stress-ng: (fail|error)|caught signal", x) and not any(h in x for h in HARMLESS)]
+        bad = [x for x in said if re.search(r"stress-ng: (fail|error)|caught signal", x) and not self.is_known(x, HARMLESS)]
         expect("CODE 0" in said and not bad, f"mix {name}: stress-ng {options}\n" + "\n".join(bad or said[-8:]))
         self.kernel_log()
         self.ran.append(name)
@@ -212,9 +223,7 @@ def stage(a, number, accel, seconds):
             work = soak.e.cpu()
             counts = soak.e.qmp.run("x-query-jit")["total"] if "engine=jit" in accel else {}
             soak.finish()
-            for text, why in KNOWN:
-                if text in soak.known:
-                    say(f"not counted, {soak.known[text]} times: '{text}' ({why})")
+            soak.report_known()
             sizes = " ".join(f"{q >> 20}" for q in quarters)
             say(f"stage {number}: {len(soak.ran) - 1} mixes in {done:.0f} s, {work:.0f} s of processor time, resident by quarter {sizes} MiB")
             if counts:

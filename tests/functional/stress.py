@@ -49,6 +49,7 @@ def mixes(a):
         for name in soak.MIXES if a.long else soak.SHORT:
             s.mix(name, soak.T if a.long else 4)
         s.finish()
+        s.report_known()
 
 
 if __name__ == "__main__":
