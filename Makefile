@@ -18,6 +18,7 @@ help:
 	@echo 'make check-cpu-long   every instruction form, many more cases; many more sequences'
 	@echo 'make fuzz-cpu    half an hour (SECS=1800) of random instruction sequences and bytes: host, interpreter and translator compared'
 	@echo 'make check-boot-long  both kernels again and again, long stress, processor time of an idle guest (an hour)'
+	@echo 'make check-boots 100 boots in a row (TIMES=100) of each kernel with 1, 2 and 4 VPs'
 	@echo 'make check-hostile-long   ten minutes of random code and garbage in a guest (SECS=600)'
 	@echo 'make soak        an hour of stress-ng in a guest with 4 VPs, ten minutes under comparison with the interpreter (SECS=3600 CHECK_SECS=600)'
 	@echo 'make check-sanitize   the tests under AddressSanitizer and UndefinedBehaviorSanitizer'
@@ -55,6 +56,12 @@ check-boot-long: all
 	@scripts/make-guest -k generic
 	@tests/run-check --build $(BUILD) --suite long $(CHECK_ARGS)
 
+check-boots: TIMES ?= 100
+check-boots: all
+	@scripts/make-guest -k cloud
+	@scripts/make-guest -k generic
+	@tests/functional/boot.py $(BUILD)/qemu-system-x86_64 --long --times $(TIMES) $(CHECK_ARGS)
+
 fuzz-cpu: SECS ?= 1800
 fuzz-cpu: all
 	@$(BUILD)/tests/cpu/test-fuzz-cpu --case $(FUZZ_SEED)000000 --seconds $(SECS) --minimise
@@ -91,4 +98,4 @@ bench: all
 clean:
 	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan
 
-.PHONY: all help guest run check check-cpu-long check-boot-long check-hostile-long soak check-sanitize check-thread fuzz fuzz-cpu bench clean
+.PHONY: all help guest run check check-cpu-long check-boot-long check-boots check-hostile-long soak check-sanitize check-thread fuzz fuzz-cpu bench clean

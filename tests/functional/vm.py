@@ -412,13 +412,22 @@ def run_one(n, name, function, a):
     return result == "ok"
 
 
-def main(doc, tests, long_tests=None):
-    """Runs @tests, with --long @long_tests: functions of the arguments, named by their documentation."""
+def main(doc, tests, long_tests=None, times=None):
+    """Runs @tests, with --long @long_tests: functions of the arguments, named by their documentation.
+
+    With @times they have `a.times` too: how often to repeat, 1 without --long, @times with it.
+    """
     p = argparse.ArgumentParser(description=doc.strip().splitlines()[0])
     p.add_argument("program", nargs="?", default=os.path.join(ROOT, "build", "qemu-system-x86_64"), help="the emulator")
     p.add_argument("-l", "--long", action="store_true", help="many more repetitions")
     p.add_argument("-o", "--only", action="append", default=[], help="only tests whose function has this in its name")
+    if times:
+        p.add_argument("-t", "--times", type=int, metavar="N", help=f"how often each test repeats (1; {times} with --long)")
     a = p.parse_args()
+    if times:
+        if a.times is not None and a.times < 1:
+            p.error(f"--times {a.times}: must be at least 1")
+        a.times = a.times or (times if a.long else 1)
     a.program = os.path.abspath(a.program)
     if a.long and long_tests is not None:
         tests = long_tests
