@@ -254,11 +254,16 @@ static void env_unpack(struct x86_cpu *c, const struct uop *u, const uint8_t *b)
 	f->fds = (uint16_t)w[6];
 }
 
+static uint64_t env_lin(struct x86_cpu *c, const struct uop *u, unsigned n, enum x86_access a)
+{
+	return x87_lin(c, u, n, u->opsize == 2 ? 2 : 4, a);
+}
+
 OP(fldenv)
 {
 	uint8_t b[28];
 
-	x86_read(c, uop_lin(c, u, env_size(u), X86_READ), b, env_size(u));
+	x86_read(c, env_lin(c, u, env_size(u), X86_READ), b, env_size(u));
 	env_unpack(c, u, b);
 	return NEXT(u);
 }
@@ -268,7 +273,7 @@ OP(fnstenv)
 	uint8_t b[28];
 
 	env_pack(c, u, b);
-	x86_write(c, uop_lin(c, u, env_size(u), X86_WRITE), b, env_size(u));
+	x86_write(c, env_lin(c, u, env_size(u), X86_WRITE), b, env_size(u));
 	set_control(c, c->fpu.fcw | SF_ALL);
 	return NEXT(u);
 }
@@ -279,7 +284,7 @@ OP(frstor)
 	unsigned n = env_size(u);
 	uint8_t b[108];
 
-	x86_read(c, uop_lin(c, u, n + 80, X86_READ), b, n + 80);
+	x86_read(c, env_lin(c, u, n + 80, X86_READ), b, n + 80);
 	env_unpack(c, u, b);
 	for (unsigned i = 0; i < 8; i++) {
 		memcpy(&x87_st(f, i)->frac, b + n + 10 * i, 8);
@@ -299,7 +304,7 @@ OP(fnsave)
 		memcpy(b + n + 10 * i, &x87_st(f, i)->frac, 8);
 		memcpy(b + n + 10 * i + 8, &x87_st(f, i)->se, 2);
 	}
-	x86_write(c, uop_lin(c, u, n + 80, X86_WRITE), b, n + 80);
+	x86_write(c, env_lin(c, u, n + 80, X86_WRITE), b, n + 80);
 	init(f);
 	x86_mode_update_fp(c);
 	return NEXT(u);

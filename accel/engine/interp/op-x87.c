@@ -369,7 +369,7 @@ OP(fld_m80)
 	struct x86_f80 v;
 	uint8_t b[10];
 
-	x86_read(c, uop_lin(c, u, 10, X86_READ), b, 10);
+	x86_read(c, x87_lin80(c, u, X86_READ), b, 10);
 	memcpy(&v.frac, b, 8);
 	memcpy(&v.se, b + 8, 2);
 	return load_plain(c, u, v);
@@ -386,7 +386,7 @@ OP(fbld)
 	struct x86_f80 r;
 	uint64_t v = 0;
 
-	x86_read(c, uop_lin(c, u, 10, X86_READ), b, 10);
+	x86_read(c, x87_lin80(c, u, X86_READ), b, 10);
 	for (int i = 8; i >= 0; i--)
 		v = v * 100 + (b[i] >> 4) * 10u + (b[i] & 15);
 	r = sf80_from_i64((int64_t)v);
@@ -451,7 +451,7 @@ static const struct uop *store(struct x86_cpu *c, const struct uop *u, const str
 {
 	struct x86_fpu *f = &c->fpu;
 	bool stopped = e->flags & ~e->masks & (SF_IE | SF_OE | SF_UE);
-	uint64_t lin = uop_lin(c, u, n, X86_WRITE), small = 0;
+	uint64_t lin = n == 10 ? x87_lin80(c, u, X86_WRITE) : uop_lin(c, u, n, X86_WRITE), small = 0;
 
 	/* Memory is checked even if nothing will be stored: hosts fault first. */
 	if (stopped) {

@@ -105,4 +105,27 @@ static inline void x87_track_mem(struct x86_cpu *c, const struct uop *u)
 	f->fds = c->mode & X86_MODE_CS64 ? 0 : c->seg[u->seg].sel;
 }
 
+/*
+ * Linear address of a memory operand of @n bytes that the processor moves in pieces,
+ * the first of @piece bytes: if only what is behind that has no canonical address, the
+ * page of the first may fault before.
+ */
+static inline uint64_t x87_lin(struct x86_cpu *c, const struct uop *u, unsigned n, unsigned piece, enum x86_access a)
+{
+	uint64_t lin = uop_lin(c, u, n, a);
+
+	if (likely(!(c->mode & X86_MODE_CS64) || x86_canonical(c, lin + n - 1) || !x86_canonical(c, lin + piece - 1)))
+		return lin;
+	if (a == X86_WRITE)
+		x86_probe_write(c, lin, piece);
+	else
+		x86_probe_read(c, lin, piece);
+	return lin;
+}
+/* Of an 80-bit operand: the significand comes first. */
+static inline uint64_t x87_lin80(struct x86_cpu *c, const struct uop *u, enum x86_access a)
+{
+	return x87_lin(c, u, 10, 8, a);
+}
+
 #endif
