@@ -396,6 +396,10 @@ static bool make_hypervisor(struct vmm *v, GError **error)
 
 	hv_features_init(&v->features);
 	v->model = x86_model_parse(o->cpu, hv_cpu_option, &v->features, error);
+	if (v->model && !hv_features_settle(&v->features, error)) {
+		x86_model_free(v->model);
+		v->model = NULL;
+	}
 	if (!v->model) {
 		if (error && !g_str_has_prefix((*error)->message, "-cpu"))
 			g_prefix_error(error, "-cpu %s: ", o->cpu);

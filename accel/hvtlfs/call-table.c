@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* All hypercalls, in ascending order of code. */
+/*
+ * All hypercalls: the core's and the components' rows become one table, once per
+ * machine.  Here besides are those few calls whose chapter has no file of its own.
+ */
 #include <sched.h>
 
 #include "call.h"
@@ -21,11 +24,46 @@ static hv_status get_partition_id(struct hv_ctx *c)
 	return HV_STATUS_SUCCESS;
 }
 
-const struct hv_call hv_calls[] = {
+static const struct hv_call few_calls[] = {
 	{ HV_CALL_NOTIFY_LONG_SPIN_WAIT, "HvNotifyLongSpinWait", "18.5.1",
 	  .in = sizeof(struct hv_in_notify_long_spin_wait), .run = notify_long_spin_wait },
 	{ HV_CALL_GET_PARTITION_ID, "HvGetPartitionId", "5.6.7",
 	  .out = sizeof(struct hv_out_get_partition_id), .privilege = HV_ACCESS_PARTITION_ID, .run = get_partition_id },
+	{ .name = NULL },
 };
 
-const unsigned hv_call_count = G_N_ELEMENTS(hv_calls);
+/* One line per chapter's file in this folder. */
+static const struct hv_call *const core_lists[] = {
+	few_calls,
+};
+
+static void add_list(GArray *table, const struct hv_call *row)
+{
+	for (; row && row->name; row++)
+		g_array_append_val(table, *row);
+}
+
+static gint by_code(gconstpointer a, gconstpointer b)
+{
+	return (gint)((const struct hv_call *)a)->code - ((const struct hv_call *)b)->code;
+}
+
+void call_table_init(struct hv *hv)
+{
+	hv->call_rows = g_array_new(FALSE, FALSE, sizeof(struct hv_call));
+	for (unsigned i = 0; i < G_N_ELEMENTS(core_lists); i++)
+		add_list(hv->call_rows, core_lists[i]);
+	for (unsigned i = 0; i < hv->component_count; i++)
+		add_list(hv->call_rows, hv->components[i]->calls);
+	g_array_sort(hv->call_rows, by_code);
+	hv->calls = (const struct hv_call *)(const void *)hv->call_rows->data;
+	hv->call_count = hv->call_rows->len;
+	for (unsigned i = 1; i < hv->call_count; i++)
+		if (hv->calls[i].code == hv->calls[i - 1].code)
+			g_error("hypercall %#x has two rows", hv->calls[i].code);
+}
+
+void call_table_fini(struct hv *hv)
+{
+	g_array_free(hv->call_rows, TRUE);
+}

@@ -11,6 +11,7 @@
 
 #include <string.h>
 
+#include "hv/cpuid.h"
 #include "hv/msr.h"
 #include "partition.h"
 #include "sync/futex.h"
@@ -121,7 +122,7 @@ static enum x86_result fast_input(struct call *c)
 	const union x86_vec *ymm = c->vp->cpu.ymm;
 
 	/* T4.7.1.c */
-	if (c->in_size > HV_CALL_FAST_BYTES && !c->vp->partition->features.xmm_input)
+	if (c->in_size > HV_CALL_FAST_BYTES && !(c->vp->partition->features.facilities & HV_FEATURE_XMM_INPUT))
 		return X86_FAULT_UD;
 	c->in_list[0] = c->in;
 	c->in_list[1] = c->out;
@@ -226,8 +227,10 @@ static enum x86_result call_execute(struct call *c)
 	enum x86_result r;
 
 	c->again = false;
+	vp_count(c->vp, COUNT_HYPERCALLS);
 	if (s != HV_STATUS_SUCCESS) {
 		c->result = hv_call_result(s, 0);
+		vp_count(c->vp, COUNT_HYPERCALLS_FAILED);
 		call_log(c);
 		return X86_OK;
 	}
@@ -235,6 +238,8 @@ static enum x86_result call_execute(struct call *c)
 	r = fetch_input(c);
 	if (r == X86_OK)
 		r = c->row->flags & CALL_REP ? run_rep(c) : run_simple(c);
+	if (r != X86_OK || hv_result_status(c->result) != HV_STATUS_SUCCESS)
+		vp_count(c->vp, COUNT_HYPERCALLS_FAILED);
 	call_log(c);
 	return r;
 }
@@ -252,7 +257,7 @@ static bool environment_legal(const struct vp *vp)
 
 	if (!(cpu->mode & X86_MODE_PE) || (cpu->mode & X86_MODE_VM) || x86_cpl(cpu) != 0)
 		return false;                              /* T4.5.a, T4.5.b */
-	return atomic_load(&vp->partition->hypercall.value) & HV_MSR_PAGE_ENABLE;  /* T4.12.n */
+	return msr_page_enabled(vp->partition->hypercall);  /* T4.12.n */
 }
 
 static uint64_t register_pair(const struct x86_cpu *cpu, int high, int low)

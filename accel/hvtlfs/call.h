@@ -1,48 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * Hypercalls: one row each, one dispatcher.
- *
- * The row says what the interface chapter says of a call; the dispatcher holds
- * every rule of chapter 4.  A handler never looks at the fast bit, rep fields,
- * alignment, page crossing or privileges, and gets its input in c->in whatever form
- * the caller chose.
- */
+/* The dispatcher's side of hypercalls. */
 #ifndef HVTLFS_CALL_H
 #define HVTLFS_CALL_H
 
-#include "hv/hypercall.h"
-#include "hv/status.h"
+#include "accel/hvtlfs/call.h"
 #include "target/i386/cpu.h"
 
-struct vp;
-struct partition;
+/* The core's lists, each from its chapter's file, end with name NULL; call-table.c puts them together. */
 
-enum { CALL_REP = 1 << 0, CALL_VARIABLE = 1 << 1 /* takes a variable header */ };
-
-/* One call, for its handler.  On the thread of c->vp, no lock held. */
-struct hv_ctx {
-	struct vp *vp;
-	struct partition *caller;
-	const void *in;             /* fixed block; NULL if the row has none */
-	const uint64_t *variable;   /* variable header */
-	uint32_t variable_count;    /* its 8-byte words */
-	void *out;                  /* fixed output block, zeroed; written back on success */
-};
-
-struct hv_call {
-	uint16_t code;
-	const char *name, *section;
-	uint16_t in, out;           /* fixed blocks, bytes, multiples of 8 (T4.1.b) */
-	uint16_t in_elem, out_elem; /* rep calls: bytes per element */
-	uint8_t flags;              /* CALL_* */
-	uint64_t privilege;         /* HV_* of hv/partition.h; 0 none */
-	hv_status (*run)(struct hv_ctx *c);                               /* simple calls */
-	hv_status (*element)(struct hv_ctx *c, const void *in, void *out); /* rep calls */
-};
-
-/* All calls, in ascending order of code. */
-extern const struct hv_call hv_calls[];
-extern const unsigned hv_call_count;
+/* The core's rows and those of @hv's components, in ascending order of code; hv->calls. */
+void call_table_init(struct hv *hv);
+void call_table_fini(struct hv *hv);
 
 /* VMCALL of @vp: rules of 4.5, then the call; x86_ops.hypercall. */
 enum x86_result call_instruction(struct vp *vp);

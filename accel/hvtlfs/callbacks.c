@@ -52,6 +52,7 @@ enum x86_result vp_mmio_read(void *o, uint64_t gpa, unsigned size, uint64_t *val
 	struct vp *vp = o;
 	struct partition *p = vp->partition;
 
+	vp_count(vp, COUNT_MMIO);
 	*value = UINT64_MAX;
 	if (overlay_forbids(vp, gpa))
 		return X86_FAULT_GP;
@@ -73,6 +74,7 @@ enum x86_result vp_mmio_write(void *o, uint64_t gpa, unsigned size, uint64_t val
 	struct vp *vp = o;
 	struct partition *p = vp->partition;
 
+	vp_count(vp, COUNT_MMIO);
 	if (overlay_forbids(vp, gpa))
 		return X86_FAULT_GP;
 	for (unsigned i = 0; i < p->hv->component_count; i++) {
@@ -108,6 +110,7 @@ static enum x86_result io_read(void *o, uint16_t port, unsigned size, uint32_t *
 	struct vp *vp = o;
 	struct partition *p = vp->partition;
 
+	vp_count(vp, COUNT_IO);
 	*value = UINT32_MAX;
 	if (!p->stack || !p->stack->io_read)
 		return X86_OK;
@@ -119,6 +122,7 @@ static enum x86_result io_write(void *o, uint16_t port, unsigned size, uint32_t 
 	struct vp *vp = o;
 	struct partition *p = vp->partition;
 
+	vp_count(vp, COUNT_IO);
 	if (!p->stack || !p->stack->io_write)
 		return X86_OK;
 	return stack_answer(vp, p->stack->io_write(p->stack_opaque, vp, port, size, value));
@@ -152,8 +156,13 @@ static int op_interrupt(void *o)
 	struct hv *hv = vp->partition->hv;
 
 	for (unsigned i = 0; i < hv->component_count; i++)
-		if (hv->components[i]->interrupt)
-			return hv->components[i]->interrupt(vp, vp->component[i]);
+		if (hv->components[i]->interrupt) {
+			int vector = hv->components[i]->interrupt(vp, vp->component[i]);
+
+			if (vector >= 0)
+				vp_count(vp, COUNT_INTERRUPTS);
+			return vector;
+		}
 	return -1;
 }
 

@@ -9,37 +9,102 @@
 #include "hv/cpuid.h"
 #include "partition.h"
 
-void hv_features_init(struct hv_features *f)
-{
-	*f = (struct hv_features) {
-		.privileges = HV_ACCESS_REFERENCE_COUNTER | HV_ACCESS_HYPERCALL | HV_ACCESS_VP_INDEX |
-			      HV_ACCESS_REFERENCE_TSC | HV_ACCESS_FREQUENCIES,
-		.relaxed = true,
-		.spinlock_retries = HV_SPIN_NEVER_NOTIFY,
-		.vendor = "Microsoft Hv",
-	};
-}
-
-/* One on/off option: privileges, or a switch, or (neither) not available. */
+/*
+ * One on/off option: what it turns on, the one that it needs.  A row that turns nothing
+ * on is a facility that does not work yet: it can be switched off, not on.
+ */
 struct feature_switch {
 	const char *key;
 	uint64_t privileges;
-	size_t offset;     /* of a bool in struct hv_features; 0 none */
+	uint32_t facilities, hints;
+	const char *needs, *needs_too;
+	bool off;          /* unless asked for */
 };
 
 static const struct feature_switch switches[] = {
-	{ "hv-time", HV_ACCESS_REFERENCE_COUNTER | HV_ACCESS_REFERENCE_TSC },
+	{ "hv-relaxed", .hints = HV_HINT_RELAXED_TIMING },
 	{ "hv-vpindex", HV_ACCESS_VP_INDEX },
-	{ "hv-runtime", HV_ACCESS_VP_RUN_TIME },
-	{ "hv-frequencies", HV_ACCESS_FREQUENCIES },
-	{ "hv-relaxed", 0, offsetof(struct hv_features, relaxed) },
-	{ "hv-xmm-input", 0, offsetof(struct hv_features, xmm_input) },
-	{ "hv-apicv" }, { "hv-avic" }, { "hv-crash" }, { "hv-emsr-bitmap" }, { "hv-enforce-cpuid" }, { "hv-evmcs" },
-	{ "hv-ipi" }, { "hv-no-nonarch-coresharing" }, { "hv-passthrough" }, { "hv-reenlightenment" }, { "hv-reset" },
-	{ "hv-stimer" }, { "hv-stimer-direct" }, { "hv-syndbg" }, { "hv-synic" }, { "hv-tlbflush" },
-	{ "hv-tlbflush-direct" }, { "hv-tlbflush-ext" }, { "hv-vapic" },
+	{ "hv-runtime", HV_ACCESS_VP_RUN_TIME, .off = true },
+	{ "hv-time", HV_ACCESS_REFERENCE_COUNTER | HV_ACCESS_REFERENCE_TSC },
+	{ "hv-frequencies", HV_ACCESS_FREQUENCIES, HV_FEATURE_FREQUENCY_MSRS },
+	{ "hv-xmm-input", .facilities = HV_FEATURE_XMM_INPUT, .off = true },
+	{ "hv-crash" },
+	{ "hv-reset" },
+	{ "hv-vapic" },
+	{ "hv-synic", .needs = "hv-vpindex" },
+	{ "hv-stimer", .needs = "hv-synic", .needs_too = "hv-time" },
+	{ "hv-stimer-direct", .needs = "hv-stimer" },
+	{ "hv-tlbflush", .needs = "hv-vpindex" },
+	{ "hv-tlbflush-ext", .needs = "hv-tlbflush" },
+	{ "hv-tlbflush-direct", .needs = "hv-vapic" },
+	{ "hv-ipi", .needs = "hv-vpindex" },
+	{ "hv-reenlightenment" },
+	{ "hv-apicv" }, { "hv-avic" }, { "hv-emsr-bitmap" }, { "hv-enforce-cpuid" }, { "hv-evmcs", .needs = "hv-vapic" },
+	{ "hv-no-nonarch-coresharing" }, { "hv-passthrough" }, { "hv-syndbg" },
 };
-static_assert(offsetof(struct hv_features, relaxed) && offsetof(struct hv_features, xmm_input), "0 means none");
+static_assert(G_N_ELEMENTS(switches) <= 64, "a bit each in hv_features.on");
+
+static bool available(const struct feature_switch *s)
+{
+	return s->privileges || s->facilities || s->hints;
+}
+
+static bool is_on(const struct hv_features *f, const struct feature_switch *s)
+{
+	return available(s) && (f->privileges & s->privileges) == s->privileges &&
+	       (f->facilities & s->facilities) == s->facilities && (f->hints & s->hints) == s->hints;
+}
+
+static void turn(struct hv_features *f, const struct feature_switch *s, bool on)
+{
+	f->privileges = on ? f->privileges | s->privileges : f->privileges & ~s->privileges;
+	f->facilities = on ? f->facilities | s->facilities : f->facilities & ~s->facilities;
+	f->hints = on ? f->hints | s->hints : f->hints & ~s->hints;
+}
+
+void hv_features_init(struct hv_features *f)
+{
+	*f = (struct hv_features) {
+		.privileges = HV_ACCESS_HYPERCALL,
+		.spinlock_retries = HV_SPIN_NEVER_NOTIFY,
+		.vendor = "Microsoft Hv",
+	};
+	for (unsigned i = 0; i < G_N_ELEMENTS(switches); i++)
+		if (!switches[i].off)
+			turn(f, &switches[i], true);
+}
+
+static const struct feature_switch *switch_find(const char *key)
+{
+	for (unsigned i = 0; i < G_N_ELEMENTS(switches); i++)
+		if (!strcmp(key, switches[i].key))
+			return &switches[i];
+	return NULL;
+}
+
+/* False with an error if the user asked for both @s and the absence of what it needs. */
+static bool settle_one(struct hv_features *f, const struct feature_switch *s, const char *needs, GError **error)
+{
+	if (!needs || !is_on(f, s) || is_on(f, switch_find(needs)))
+		return true;
+	if (f->on >> (s - switches) & 1) {
+		g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "%s requires %s: switch both on or leave %s out",
+			    s->key, needs, s->key);
+		return false;
+	}
+	turn(f, s, false);
+	return true;
+}
+
+bool hv_features_settle(struct hv_features *f, GError **error)
+{
+	/* Rows stand behind what they need, so one pass does. */
+	for (unsigned i = 0; i < G_N_ELEMENTS(switches); i++)
+		if (!settle_one(f, &switches[i], switches[i].needs, error) ||
+		    !settle_one(f, &switches[i], switches[i].needs_too, error))
+			return false;
+	return true;
+}
 
 static bool parse_switch(const char *key, const char *value, bool *on, GError **error)
 {
@@ -59,17 +124,16 @@ static bool set_switch(struct hv_features *f, const struct feature_switch *s, co
 
 	if (!parse_switch(s->key, value, &on, error))
 		return false;
-	if (on && !s->privileges && !s->offset) {
+	if (on && !available(s)) {
 		g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
 			    "%s=on: not available yet; leave it out or say %s=off", s->key, s->key);
 		return false;
 	}
 	if (on)
-		f->privileges |= s->privileges;
+		f->on |= UINT64_C(1) << (s - switches);
 	else
-		f->privileges &= ~s->privileges;
-	if (s->offset)
-		*(bool *)((char *)f + s->offset) = on;
+		f->on &= ~(UINT64_C(1) << (s - switches));
+	turn(f, s, on);
 	return true;
 }
 
@@ -113,7 +177,7 @@ static bool unknown(const char *key, const char *name, GError **error)
 		return false;
 	list = g_string_new("hv-vendor-id= hv-spinlocks=");
 	for (unsigned i = 0; i < G_N_ELEMENTS(switches); i++)
-		if (switches[i].privileges || switches[i].offset)
+		if (available(&switches[i]))
 			g_string_append_printf(list, " %s", switches[i].key);
 	g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "unknown property '%s'; there are: %s", key,
 		    list->str);
@@ -133,8 +197,7 @@ bool hv_cpu_option(void *o, const char *key, const char *value, GError **error)
 		return set_vendor(f, value, error);
 	if (!strcmp(name, "hv-spinlocks"))
 		return set_spinlocks(f, value, error);
-	for (unsigned i = 0; i < G_N_ELEMENTS(switches); i++)
-		if (!strcmp(name, switches[i].key))
-			return set_switch(f, &switches[i], value, error);
+	if (switch_find(name))
+		return set_switch(f, switch_find(name), value, error);
 	return unknown(key, name, error);
 }

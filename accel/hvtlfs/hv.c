@@ -38,12 +38,11 @@ struct hv *hv_new_with(const struct hv_config *config, const struct vp_component
 	hv->components = components;
 	while (components && components[hv->component_count])
 		hv->component_count++;
-	hv->calls = hv_calls;
-	hv->call_count = hv_call_count;
 	if (!frames_init(&hv->frames, config->memory, error)) {
 		g_free(hv);
 		return NULL;
 	}
+	call_table_init(hv);
 	lock_init(&hv->lock, LOCK_MACHINE, "partition tree");
 	hv->partitions = g_ptr_array_new();
 	clock_calibrate(hv);
@@ -74,6 +73,7 @@ void hv_free(struct hv *hv)
 	timers_fini(hv);
 	g_ptr_array_free(hv->partitions, TRUE);
 	frames_fini(&hv->frames);
+	call_table_fini(hv);
 	lock_destroy(&hv->lock);
 	g_free(hv);
 }

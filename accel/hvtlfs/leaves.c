@@ -49,18 +49,14 @@ static void leaf_features(struct vp *vp, uint32_t regs[4])
 
 	regs[EAX] = (uint32_t)f->privileges;
 	regs[EBX] = (uint32_t)(f->privileges >> 32);
-	if (f->privileges & HV_ACCESS_FREQUENCIES)
-		regs[EDX] |= HV_FEATURE_FREQUENCY_MSRS;
-	if (f->xmm_input)
-		regs[EDX] |= HV_FEATURE_XMM_INPUT;         /* T3.4.n */
+	regs[EDX] = f->facilities;                         /* T3.4.n, T3.4.p */
 }
 
 static void leaf_recommendations(struct vp *vp, uint32_t regs[4])
 {
 	const struct hv_features *f = &vp->partition->features;
 
-	if (f->relaxed)
-		regs[EAX] |= HV_HINT_RELAXED_TIMING;
+	regs[EAX] = f->hints;
 	regs[EBX] = f->spinlock_retries;
 }
 
@@ -77,6 +73,7 @@ void leaves_answer(struct vp *vp, uint32_t leaf, uint32_t regs[4])
 		regs[EDX] &= ~(1u << CPUID_1_EDX_APIC);
 	if (leaf >> 16 != HV_CPUID_VENDOR >> 16)
 		return;
+	vp_count(vp, COUNT_CPUIDS);
 	/* Whatever comes in: guests read leaves beyond the announced ones and take zeros for granted. */
 	memset(regs, 0, 4 * sizeof regs[0]);
 	switch (leaf) {

@@ -21,7 +21,8 @@ struct hv {
 	struct engine_options engine_options;
 	const struct vp_component *const *components;
 	unsigned component_count;
-	const struct hv_call *calls;    /* hv_calls; tests put their own here before VPs run */
+	GArray *call_rows;              /* struct hv_call */
+	const struct hv_call *calls;    /* those rows; tests put their own here before VPs run */
 	unsigned call_count;
 	bool tsc_native;                /* the host's TSC counts at a constant rate */
 	uint64_t tsc_hz;

@@ -8,49 +8,13 @@
 #include <string.h>
 
 #include "hv/time.h"
-#include "partition.h"
+#include "page.h"
 #include "target/i386/mem.h"
 #include "trace/log.h"
-
-/* ---- pages that an MSR places ---- */
-
-/*
- * Locks: p->lock held; the caller flushes after releasing it.  False: no frame left
- * for the page, nothing changed.
- */
-static bool page_place(struct partition *p, struct msr_page *m, uint64_t value, uint32_t rights)
-{
-	bool enable = value & HV_MSR_PAGE_ENABLE;
-
-	lock_assert_held(&p->lock);
-	if (enable && !m->has_frame) {
-		struct extent e = { .count = 1, .owner = p, .kind = FRAME_HYPERVISOR };
-
-		if (!frames_take(&p->hv->frames, 1, p, FRAME_HYPERVISOR, &m->page.frame))
-			return false;
-		e.first = m->page.frame.v;
-		g_array_append_val(p->extents, e);
-		m->has_frame = true;
-	}
-	m->page.rights = rights;
-	atomic_store(&m->value, value);
-	gpa_map_overlay(&p->map, &m->page, enable ? (gpn_t){ value >> HV_MSR_PAGE_SHIFT } : GPN_NOWHERE);
-	return true;
-}
 
 static bool beyond_space(const struct partition *p, uint64_t value)
 {
 	return value >> HV_MSR_PAGE_SHIFT >= p->map.pages;
-}
-
-static enum x86_result page_result(struct vp *vp, bool placed)
-{
-	if (!placed) {
-		log_print(LOG_GUEST_ERRORS, "%s/%u: no frame left for an overlay page\n", vp->partition->name, vp->index);
-		return X86_FAULT_GP;
-	}
-	partition_flush(vp->partition, vp);
-	return X86_OK;
 }
 
 /* ---- identity and hypercall page (3.6, 4.12) ---- */
@@ -65,25 +29,24 @@ static enum x86_result os_id_read(struct vp *vp, uint32_t msr, uint64_t *value)
 static enum x86_result os_id_write(struct vp *vp, uint32_t msr, uint64_t value)
 {
 	struct partition *p = vp->partition;
-	uint64_t hypercall;
-	bool placed = true;
+	bool disable;
 
 	(void)msr;
 	lock_acquire(&p->lock);
 	atomic_store(&p->guest_os_id, value);
-	hypercall = atomic_load(&p->hypercall.value);
-	if (!value && hypercall & HV_MSR_PAGE_ENABLE)      /* T3.6.e, T4.12.h */
-		placed = page_place(p, &p->hypercall, hypercall & ~HV_MSR_PAGE_ENABLE, 0);
-	else
-		hypercall = 0;
+	disable = !value && msr_page_enabled(p->hypercall); /* T3.6.e, T4.12.h */
+	if (disable)
+		msr_page_set(p->hypercall, msr_page_value(p->hypercall) & ~HV_MSR_PAGE_ENABLE);
 	lock_release(&p->lock);
-	return hypercall ? page_result(vp, placed) : X86_OK;
+	if (disable)
+		partition_flush(p, vp);
+	return X86_OK;
 }
 
 static enum x86_result hypercall_read(struct vp *vp, uint32_t msr, uint64_t *value)
 {
 	(void)msr;
-	*value = atomic_load(&vp->partition->hypercall.value);
+	*value = msr_page_value(vp->partition->hypercall);
 	return X86_OK;
 }
 
@@ -100,13 +63,12 @@ static void hypercall_page_fill(struct partition *p)
 	/* int3 behind it: nothing there is an entry. */
 	memset(page, 0xcc, sizeof page);
 	memcpy(page, code, sizeof code);
-	memory_fill(p, p->hypercall.page.frame, page, sizeof page);
+	memory_fill(p, p->hypercall->page.frame, page, sizeof page);
 }
 
 static enum x86_result hypercall_write(struct vp *vp, uint32_t msr, uint64_t value)
 {
 	struct partition *p = vp->partition;
-	bool placed;
 
 	(void)msr;
 	if (value & HV_MSR_PAGE_ENABLE && beyond_space(p, value))
@@ -114,11 +76,12 @@ static enum x86_result hypercall_write(struct vp *vp, uint32_t msr, uint64_t val
 	lock_acquire(&p->lock);
 	if (!atomic_load(&p->guest_os_id))
 		value &= ~HV_MSR_PAGE_ENABLE;              /* T4.12.f */
-	placed = page_place(p, &p->hypercall, value, X86_PAGE_READ | X86_PAGE_EXEC);
-	if (placed && value & HV_MSR_PAGE_ENABLE)
+	msr_page_set(p->hypercall, value);
+	if (value & HV_MSR_PAGE_ENABLE)
 		hypercall_page_fill(p);
 	lock_release(&p->lock);
-	return page_result(vp, placed);
+	partition_flush(p, vp);
+	return X86_OK;
 }
 
 /* ---- VP index, run time ---- */
@@ -149,7 +112,7 @@ static enum x86_result reference_count_read(struct vp *vp, uint32_t msr, uint64_
 static enum x86_result reference_tsc_read(struct vp *vp, uint32_t msr, uint64_t *value)
 {
 	(void)msr;
-	*value = atomic_load(&vp->partition->reference_tsc.value);
+	*value = msr_page_value(vp->partition->reference_tsc);
 	return X86_OK;
 }
 
@@ -159,7 +122,7 @@ static enum x86_result reference_tsc_read(struct vp *vp, uint32_t msr, uint64_t 
  */
 static void reference_page_fill(struct partition *p)
 {
-	uint8_t *page = frames_host(&p->hv->frames, p->reference_tsc.page.frame);
+	uint8_t *page = msr_page_host(p->reference_tsc);
 
 	p->reference_sequence++;
 	if (p->reference_sequence < HV_REFERENCE_TSC_FIRST || p->reference_sequence > HV_REFERENCE_TSC_LAST)
@@ -174,15 +137,15 @@ static void reference_page_fill(struct partition *p)
 static enum x86_result reference_tsc_write(struct vp *vp, uint32_t msr, uint64_t value)
 {
 	struct partition *p = vp->partition;
-	bool placed;
 
 	(void)msr;
 	lock_acquire(&p->lock);
-	placed = page_place(p, &p->reference_tsc, value, X86_PAGE_READ);
-	if (placed && value & HV_MSR_PAGE_ENABLE)
+	msr_page_set(p->reference_tsc, value);
+	if (value & HV_MSR_PAGE_ENABLE)
 		reference_page_fill(p);
 	lock_release(&p->lock);
-	return page_result(vp, placed);
+	partition_flush(p, vp);
+	return X86_OK;
 }
 
 static enum x86_result tsc_frequency_read(struct vp *vp, uint32_t msr, uint64_t *value)
@@ -204,20 +167,15 @@ static enum x86_result apic_frequency_read(struct vp *vp, uint32_t msr, uint64_t
 static enum x86_result assist_read(struct vp *vp, uint32_t msr, uint64_t *value)
 {
 	(void)msr;
-	*value = atomic_load(&vp->assist.value);
+	*value = msr_page_value(vp->assist);
 	return X86_OK;
 }
 
 static enum x86_result assist_write(struct vp *vp, uint32_t msr, uint64_t value)
 {
-	struct partition *p = vp->partition;
-	bool placed;
-
 	(void)msr;
-	lock_acquire(&p->lock);
-	placed = page_place(p, &vp->assist, value, X86_PAGE_READ | X86_PAGE_WRITE);
-	lock_release(&p->lock);
-	return page_result(vp, placed);
+	msr_page_place(vp, vp->assist, value);
+	return X86_OK;
 }
 
 /* ---- the table ---- */
@@ -264,6 +222,7 @@ enum x86_result msr_read(struct vp *vp, uint32_t msr, uint64_t *value)
 	const struct msr_row *row = row_of(vp, msr);
 	enum x86_result r = row && row->read ? row->read(vp, msr, value) : X86_FAULT_GP;
 
+	vp_count(vp, COUNT_MSR_READS);
 	if (log_on(LOG_MSR))
 		log_print(LOG_MSR, "%s/%u: rdmsr %#x (%s) = %#" PRIx64 "%s\n", vp->partition->name, vp->index, msr,
 			  row ? row->name : "unknown", r == X86_OK ? *value : 0, r == X86_OK ? "" : " #GP");
@@ -275,6 +234,7 @@ enum x86_result msr_write(struct vp *vp, uint32_t msr, uint64_t value)
 	const struct msr_row *row = row_of(vp, msr);
 	enum x86_result r = X86_FAULT_GP;
 
+	vp_count(vp, COUNT_MSR_WRITES);
 	if (row && row->write && !(value & row->reserved))
 		r = row->write(vp, msr, value);
 	if (log_on(LOG_MSR))
@@ -285,26 +245,42 @@ enum x86_result msr_write(struct vp *vp, uint32_t msr, uint64_t value)
 
 /* ---- life ---- */
 
-void msr_init(struct partition *p)
+bool msr_init(struct partition *p)
 {
-	p->hypercall.page.at = GPN_NOWHERE;
-	p->reference_tsc.page.at = GPN_NOWHERE;
+	p->hypercall = msr_page_new(p, X86_PAGE_READ | X86_PAGE_EXEC);
+	p->reference_tsc = msr_page_new(p, X86_PAGE_READ);
+	return p->hypercall && p->reference_tsc;
+}
+
+bool msr_init_vp(struct vp *vp)
+{
+	vp->assist = msr_page_new(vp->partition, X86_PAGE_READ | X86_PAGE_WRITE);
+	return vp->assist != NULL;
+}
+
+void msr_fini(struct partition *p)
+{
+	msr_page_free(p->hypercall);
+	msr_page_free(p->reference_tsc);
+	p->hypercall = p->reference_tsc = NULL;
+}
+
+void msr_fini_vp(struct vp *vp)
+{
+	msr_page_free(vp->assist);
+	vp->assist = NULL;
 }
 
 void msr_reset_partition(struct partition *p)
 {
-	lock_acquire(&p->lock);
 	atomic_store(&p->guest_os_id, 0);
-	page_place(p, &p->hypercall, 0, 0);
-	page_place(p, &p->reference_tsc, 0, 0);
-	lock_release(&p->lock);
+	msr_page_reset(p->hypercall);
+	msr_page_reset(p->reference_tsc);
 }
 
 void msr_reset_vp(struct vp *vp)
 {
-	lock_acquire(&vp->partition->lock);
-	page_place(vp->partition, &vp->assist, 0, 0);
-	lock_release(&vp->partition->lock);
+	msr_page_reset(vp->assist);
 }
 
 /* ---- from outside ---- */

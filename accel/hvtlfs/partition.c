@@ -68,6 +68,8 @@ void partition_unref(struct partition *p)
 	g_object_unref(p->object);
 	lock_destroy(&p->lock);
 	g_array_free(p->extents, TRUE);
+	/* The machine may be gone by now. */
+	g_strfreev((char **)p->component);
 	g_free(p->vps);
 	g_free(p->name);
 	g_free(p);
@@ -125,8 +127,32 @@ static struct partition *partition_alloc(struct hv *hv, const struct partition_c
 	atomic_init(&p->tsc_stopped, true);
 	lock_init(&p->lock, LOCK_PARTITION, "partition");
 	gpa_map_init(&p->map, c->model->phys_bits);
-	msr_init(p);
+	p->component = g_new0(void *, hv->component_count + 1);
+	for (unsigned i = 0; i < hv->component_count; i++)
+		p->component[i] = g_malloc0(MAX(hv->components[i]->partition_size, 1));
 	return p;
+}
+
+static void give_frames(struct partition *p, guint from);
+
+static bool make_pages(struct partition *p, GError **error)
+{
+	if (msr_init(p))
+		return true;
+	g_set_error(error, G_IO_ERROR, G_IO_ERROR_NO_SPACE, "no frame is left for the pages of partition '%s': delete another",
+		    p->name);
+	return false;
+}
+
+static void components_partition(struct partition *p, size_t verb)
+{
+	for (unsigned i = 0; i < p->hv->component_count; i++) {
+		void (*f)(struct partition *, void *) =
+			*(void (*const *)(struct partition *, void *))((const char *)p->hv->components[i] + verb);
+
+		if (f)
+			f(p, p->component[i]);
+	}
 }
 
 static bool make_vps(struct partition *p, uint32_t count, GError **error)
@@ -182,10 +208,11 @@ struct partition *partition_new(struct hv *hv, const struct partition_config *co
 		return NULL;
 	p = partition_alloc(hv, config);
 	p->object = partition_object_new(p);
-	if (!make_vps(p, config->vps, error) || !tree_add(p, error)) {
+	if (!make_pages(p, error) || !make_vps(p, config->vps, error) || !tree_add(p, error)) {
 		drop_vps(p, 0);
 		goto undo;
 	}
+	components_partition(p, offsetof(struct vp_component, partition_init));
 	for (; started < p->vp_count; started++)
 		if (!vp_start_thread(p->vps[started], error))
 			break;
@@ -197,11 +224,14 @@ struct partition *partition_new(struct hv *hv, const struct partition_config *co
 		g_ptr_array_remove(hv->partitions, p);
 		lock_release(&hv->lock);
 		partition_unref(p);
+		components_partition(p, offsetof(struct vp_component, partition_fini));
 		goto undo;
 	}
 	log_print(LOG_PARTITION, "partition %" PRIu64 " '%s' created with %u VPs\n", p->id, p->name, p->vp_count);
 	return p;
 undo:
+	msr_fini(p);
+	give_frames(p, 0);
 	hv_object_dead(p->object);
 	atomic_store(&p->state, PARTITION_DELETED);
 	partition_unref(p);
@@ -401,6 +431,8 @@ static void reset_vp(struct vp *vp, void *o)
 	if (vp->index)
 		vp->cpu.activity = X86_WAIT_SIPI;
 	x86_tlb_flush(&vp->cpu, X86_FLUSH_ALL);
+	vp->not_alone = false;
+	vp->cpu.alone = vp->partition->vp_count == 1;
 	vp->partition->hv->engine->forget(&vp->cpu);
 	msr_reset_vp(vp);
 	vp_reset_state(vp, X86_RESET_POWER_ON);
@@ -413,6 +445,7 @@ void partition_reset(struct partition *p)
 	for (uint32_t i = 0; i < p->vp_count; i++)
 		vp_call(p->vps[i], reset_vp, NULL);
 	msr_reset_partition(p);
+	components_partition(p, offsetof(struct vp_component, partition_reset));
 	lock_acquire(&p->lock);
 	partition_time_stop(p);
 	atomic_store(&p->tsc_frozen, 0);
@@ -467,9 +500,10 @@ void partition_delete(struct partition *p)
 	for (uint32_t i = 0; i < p->vp_count; i++)
 		vp_join(p->vps[i]);
 	memory_close(p);
-	msr_reset_partition(p);
+	components_partition(p, offsetof(struct vp_component, partition_fini));
+	msr_fini(p);
 	for (uint32_t i = 0; i < p->vp_count; i++)
-		msr_reset_vp(p->vps[i]);
+		msr_fini_vp(p->vps[i]);
 	gpa_map_clear(&p->map, (gpn_t){ 0 }, p->map.pages);
 	give_frames(p, 0);
 	for (uint32_t i = 0; i < p->vp_count; i++)

@@ -16,13 +16,6 @@ enum {
 	SUSPEND_INTERCEPT = 1 << 2,  /* an exit that its stack has to act on */
 };
 
-/* A page that an MSR places: 63:12 page, 0 enable (T31.g). */
-struct msr_page {
-	_Atomic uint64_t value;      /* as the guest reads it; written under partition.lock */
-	struct overlay page;         /* partition.lock, and map.lock for where it is */
-	bool has_frame;              /* partition.lock */
-};
-
 struct partition {
 	/* Set once. */
 	struct hv *hv;
@@ -37,6 +30,7 @@ struct partition {
 	uint32_t vp_count;
 	struct vp **vps;
 	HvtObject *object;
+	void **component;            /* state of each component */
 
 	_Atomic uint32_t refs;
 	_Atomic uint32_t state;      /* enum partition_state; written under lock */
@@ -58,7 +52,7 @@ struct partition {
 
 	/* Partition-wide synthetic MSRs: msr.c. */
 	_Atomic uint64_t guest_os_id;   /* written under lock */
-	struct msr_page hypercall, reference_tsc;
+	struct msr_page *hypercall, *reference_tsc;   /* set once */
 	uint32_t reference_sequence;    /* lock */
 
 	/* Held by the VP that is between exclusive_begin and exclusive_end: rendezvous.c. */
@@ -109,7 +103,9 @@ struct vp {
 	/* The running thread's own. */
 	int64_t next_deadline;
 	int stop_exit;               /* enum exit_reason of a STOP answer, EXIT_NONE or EXIT_AGAIN */
-	struct msr_page assist;      /* partition.lock */
+	struct msr_page *assist;     /* set once */
+	_Atomic uint64_t count[VP_COUNT_COUNT];   /* enum vp_count */
+	bool not_alone;              /* asked for; takes effect in the next slice */
 };
 
 enum { SIPI_VALID = 0x100 };
@@ -183,7 +179,11 @@ void partition_time_go(struct partition *p);
 
 enum x86_result msr_read(struct vp *vp, uint32_t msr, uint64_t *value);
 enum x86_result msr_write(struct vp *vp, uint32_t msr, uint64_t value);
-void msr_init(struct partition *p);
+/* False: no frame left for its pages. */
+bool msr_init(struct partition *p);
+bool msr_init_vp(struct vp *vp);
+void msr_fini(struct partition *p);
+void msr_fini_vp(struct vp *vp);
 /* Partition-wide ones; VPs parked. */
 void msr_reset_partition(struct partition *p);
 void msr_reset_vp(struct vp *vp);

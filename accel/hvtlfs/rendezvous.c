@@ -17,8 +17,8 @@
  *
  * Sharing.  Frames belong to one partition as yet, so its VPs are all that can
  * reach them.  When frames are shared, the set of VPs is those of all sharers, and
- * x86_cpu.alone is true of none of them.  Nor is it of a VP whose event flags or
- * assist page another thread changes bit by bit.
+ * x86_cpu.alone is true of none of them.  Nor is it of a VP whose event flags
+ * another thread changes bit by bit: vp_not_alone().
  */
 #include "partition.h"
 

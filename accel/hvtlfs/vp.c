@@ -42,6 +42,41 @@ void *vp_component_state(struct vp *vp, const struct vp_component *k)
 	return NULL;
 }
 
+void *partition_component_state(struct partition *p, const struct vp_component *k)
+{
+	for (unsigned i = 0; i < p->hv->component_count; i++)
+		if (p->hv->components[i] == k)
+			return p->component[i];
+	return NULL;
+}
+
+void vp_raise(struct vp *vp, uint8_t vector, unsigned flags)
+{
+	struct hv *hv = vp->partition->hv;
+
+	for (unsigned i = 0; i < hv->component_count; i++)
+		if (hv->components[i]->raise)
+			hv->components[i]->raise(vp, vp->component[i], vector, flags);
+}
+
+void vp_interrupt_ended(struct vp *vp, uint8_t vector)
+{
+	struct hv *hv = vp->partition->hv;
+
+	for (unsigned i = 0; i < hv->component_count; i++)
+		if (hv->components[i]->ended)
+			hv->components[i]->ended(vp, vp->component[i], vector);
+}
+
+void vp_not_alone(struct vp *vp)
+{
+	if (!vp->cpu.alone)
+		return;
+	/* Not here: the caller may be an instruction in the middle of a block. */
+	vp->not_alone = true;
+	vp_pend(vp, X86_PEND_STOP);
+}
+
 uint64_t vp_run_time_ns(struct vp *vp)
 {
 	struct timespec ts;
@@ -136,6 +171,7 @@ static void vp_sleep(struct vp *vp)
 	/* The gate has its own alarm; the timer thread need not kick us. */
 	timers_arm(vp->partition->hv, vp, INT64_MAX);
 	atomic_store(&vp->halted, true);
+	vp_count(vp, COUNT_HALTS);
 	gate_wait(&vp->gate, vp->next_deadline);
 	atomic_store(&vp->halted, false);
 }
@@ -167,6 +203,10 @@ static enum x86_run vp_run_engine(struct vp *vp)
 
 static void vp_slice(struct vp *vp)
 {
+	if (vp->not_alone) {
+		vp->not_alone = vp->cpu.alone = false;
+		vp->partition->hv->engine->forget(&vp->cpu);
+	}
 	vp_service(vp);
 	switch (vp_run_engine(vp)) {
 	case X86_RUN_KICKED:
@@ -445,7 +485,6 @@ struct vp *vp_new(struct partition *p, uint32_t index, GError **error)
 	vp->suspend = SUSPEND_CREATED;
 	vp->next_deadline = INT64_MAX;
 	vp->armed = INT64_MAX;
-	vp->assist.page.at = GPN_NOWHERE;
 	lock_and_condition_init(vp);
 	gate_init(&vp->gate);
 	vp->component = g_new0(void *, p->hv->component_count + 1);
@@ -460,6 +499,13 @@ struct vp *vp_new(struct partition *p, uint32_t index, GError **error)
 	if (!p->hv->engine->attach(&vp->cpu, &p->hv->engine_options)) {
 		g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NOMEM, "no memory for the engine of VP %u of partition '%s'",
 			    index, p->name);
+		vp_free(vp);
+		return NULL;
+	}
+	if (!msr_init_vp(vp)) {
+		g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NOMEM,
+			    "no frame is left for the pages of VP %u of partition '%s': use fewer processors", index, p->name);
+		p->hv->engine->detach(&vp->cpu);
 		vp_free(vp);
 		return NULL;
 	}
@@ -529,6 +575,7 @@ void vp_join(struct vp *vp)
 
 void vp_free(struct vp *vp)
 {
+	msr_fini_vp(vp);
 	for (unsigned i = 0; vp->component[i]; i++)
 		g_free(vp->component[i]);
 	g_free(vp->component);

@@ -59,6 +59,7 @@ struct apic {
 	_Atomic uint32_t isr[8];
 	/* Written by any thread. */
 	_Atomic uint32_t irr[8], tmr[8];
+	_Atomic uint32_t auto_eoi[8];    /* of those in IRR: ended when taken */
 	_Atomic uint32_t esr_new;        /* errors since the last write of ESR */
 	_Atomic uint32_t extint;         /* EXTINT_* */
 	/* The VP's thread only. */
@@ -199,11 +200,22 @@ static int apic_interrupt(struct vp *vp, void *state)
 	if (v < 0)
 		return -1;
 	bit_clear(a->irr, v);
-	bit_set(a->isr, v);
+	if (bit_test(a->auto_eoi, v))
+		vp_interrupt_ended(vp, v);
+	else
+		bit_set(a->isr, v);
 	return v;
 }
 
-static void accept(struct apic *a, uint8_t vector, bool level)
+static void set_to(_Atomic uint32_t *set, uint8_t n, bool to)
+{
+	if (to)
+		bit_set(set, n);
+	else if (bit_test(set, n))
+		bit_clear(set, n);
+}
+
+static void accept_as(struct apic *a, uint8_t vector, bool level, bool auto_eoi)
 {
 	if (!sw_enabled(a))
 		return;
@@ -211,12 +223,20 @@ static void accept(struct apic *a, uint8_t vector, bool level)
 		atomic_fetch_or(&a->esr_new, ESR_RECEIVE_VECTOR);
 		return;
 	}
-	if (level)
-		bit_set(a->tmr, vector);
-	else if (bit_test(a->tmr, vector))
-		bit_clear(a->tmr, vector);
+	set_to(a->tmr, vector, level);
+	set_to(a->auto_eoi, vector, auto_eoi);
 	bit_set(a->irr, vector);
 	vp_pend(a->vp, X86_PEND_INTR);
+}
+
+static void accept(struct apic *a, uint8_t vector, bool level)
+{
+	accept_as(a, vector, level, false);
+}
+
+static void apic_raise(struct vp *vp, void *state, uint8_t vector, unsigned flags)
+{
+	accept_as(state, vector, false, flags & RAISE_AUTO_EOI);
 }
 
 /* A message that reached this APIC. */
@@ -397,6 +417,7 @@ static void end_of_interrupt(struct apic *a)
 	bit_clear(a->isr, v);
 	if (bit_test(a->tmr, v))
 		partition_eoi(vp_partition(a->vp), v);
+	vp_interrupt_ended(a->vp, v);
 	refresh(a);
 }
 
@@ -759,7 +780,7 @@ static void reset_registers(struct apic *a)
 	for (unsigned i = 0; i < LVT_COUNT; i++)
 		a->lvt[i] = LVT_MASKED;
 	for (unsigned i = 0; i < 8; i++)
-		a->isr[i] = a->irr[i] = a->tmr[i] = 0;
+		a->isr[i] = a->irr[i] = a->tmr[i] = a->auto_eoi[i] = 0;
 	a->esr_new = 0;
 	atomic_fetch_and(&a->extint, ~(uint32_t)EXTINT_MESSAGE);
 	a->esr = a->initial = a->divide = 0;
@@ -921,7 +942,7 @@ const struct vp_component apic_component = {
 	.init = apic_init, .reset = apic_reset, .msrs = apic_msrs,
 	.interrupt = apic_interrupt, .interrupt_pending = apic_pending,
 	.tpr_read = apic_tpr_read, .tpr_write = apic_tpr_write,
-	.msi = apic_msi, .extint = apic_extint, .nmi = apic_nmi,
+	.raise = apic_raise, .msi = apic_msi, .extint = apic_extint, .nmi = apic_nmi,
 	.mmio_read = apic_mmio_read, .mmio_write = apic_mmio_write,
 	.next_deadline = apic_next_deadline, .expire = apic_expire,
 	.suspend = apic_suspend, .resume = apic_resume,

@@ -17,7 +17,7 @@ struct vp {
 	struct x86_cpu cpu;
 	struct partition *p;
 	uint32_t index, pended;
-	int sipi;
+	int sipi, ended, ends;
 	void *state;
 };
 
@@ -41,6 +41,8 @@ uint64_t hv_tsc_hz(struct hv *hv) { return UINT64_C(2000000000); }
 uint64_t partition_tsc(struct partition *p) { return p->tsc; }
 int partition_pic_acknowledge(struct partition *p) { return p->pic_vector; }
 void partition_eoi(struct partition *p, uint8_t vector) { p->eoi_vector = vector; p->eois++; }
+
+void vp_interrupt_ended(struct vp *vp, uint8_t vector) { vp->ended = vector; vp->ends++; }
 
 static const struct vp_component *const k = &apic_component;
 
@@ -177,6 +179,36 @@ static void level_eoi(void)
 	g_assert_cmpint(p->eoi_vector, ==, 0x61);
 	k->msi(p, 0xfee01000, 0x61);
 	g_assert_cmphex(rd(vp, TMR + 0x30), ==, 0);
+	end(p);
+}
+
+/* What vp_raise() does: never level, ended as soon as taken if so asked. */
+static void raised(void)
+{
+	struct partition *p = world();
+	struct vp *vp = &p->vp[0];
+
+	enable_all(p);
+	k->raise(vp, vp->state, 0x52, RAISE_AUTO_EOI);
+	g_assert_cmphex(pended(vp) & X86_PEND_INTR, ==, X86_PEND_INTR);
+	g_assert_cmpint(take(vp), ==, 0x52);
+	g_assert_cmpint(vp->ended, ==, 0x52);
+	g_assert_cmpint(vp->ends, ==, 1);
+	/* Nothing is in service: one of lower priority comes through, and is in service. */
+	k->raise(vp, vp->state, 0x42, 0);
+	g_assert_cmpint(take(vp), ==, 0x42);
+	g_assert_cmpint(vp->ends, ==, 1);
+	k->raise(vp, vp->state, 0x43, 0);
+	g_assert_cmpint(take(vp), ==, -1);
+	wr(vp, EOI, 0);
+	g_assert_cmpint(vp->ended, ==, 0x42);
+	g_assert_cmpint(vp->ends, ==, 2);
+	/* The last request says how it ends. */
+	k->raise(vp, vp->state, 0x52, RAISE_AUTO_EOI);
+	k->raise(vp, vp->state, 0x52, 0);
+	g_assert_cmpint(take(vp), ==, 0x52);
+	g_assert_cmpint(vp->ends, ==, 2);
+	g_assert_cmpint(p->eois, ==, 0);
 	end(p);
 }
 
@@ -525,6 +557,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/apic/reset", reset_values);
 	g_test_add_func("/apic/priorities", priorities);
 	g_test_add_func("/apic/level-eoi", level_eoi);
+	g_test_add_func("/apic/raised", raised);
 	g_test_add_func("/apic/software-disabled", software_disabled);
 	g_test_add_func("/apic/logical", logical_destinations);
 	g_test_add_func("/apic/lowest-priority", lowest_priority);

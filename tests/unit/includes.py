@@ -20,12 +20,13 @@ RULES = {
     "hw": BASE | {"hw", "object", "backends"},
     "hw/i386": BASE | {"hw", "object", "backends", "accel/hvtlfs", "target/i386", "hv"},
     "hw/intc": BASE | {"hw", "object", "backends", "accel/hvtlfs", "target/i386", "hv"},
+    "hw/hyperv": BASE | {"hw", "object", "backends", "accel/hvtlfs", "target/i386", "hv"},
     "backends": BASE | {"backends"},
     "system": {"*"},
     "tests": {"*"},
 }
 # The list of device types and that of components name what they list.
-EXCEPTIONS = {("hw/core/types.c", "hw"), ("accel/hvtlfs/components.c", "hw/intc")}
+EXCEPTIONS = {("hw/core/types.c", "hw"), ("accel/hvtlfs/components.c", "hw")}
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
 
 

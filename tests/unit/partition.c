@@ -756,9 +756,9 @@ static void test_options(void)
 	g_assert_cmpstr(f.vendor, ==, "KVMKVMKVM");
 	g_assert_no_error(error);
 	/* Off is fine, on is not there yet. */
-	g_assert_true(hv_cpu_option(&f, "hv-synic", "off", &error));
-	g_assert_false(hv_cpu_option(&f, "hv-synic", "on", &error));
-	g_assert_nonnull(strstr(error->message, "hv-synic"));
+	g_assert_true(hv_cpu_option(&f, "hv-evmcs", "off", &error));
+	g_assert_false(hv_cpu_option(&f, "hv-evmcs", "on", &error));
+	g_assert_nonnull(strstr(error->message, "hv-evmcs"));
 	g_clear_error(&error);
 	g_assert_false(hv_cpu_option(&f, "hv-time", "perhaps", &error));
 	g_assert_nonnull(strstr(error->message, "perhaps"));

@@ -8,6 +8,8 @@
 #ifndef ACCEL_HVTLFS_COMPONENT_H
 #define ACCEL_HVTLFS_COMPONENT_H
 
+#include "accel/hvtlfs/call.h"
+#include "accel/hvtlfs/count.h"
 #include "accel/hvtlfs/hv.h"
 
 enum msr_scope { MSR_VP, MSR_PARTITION };
@@ -30,7 +32,13 @@ struct vp_component {
 	bool (*init)(struct vp *vp, void *state);
 	void (*reset)(struct vp *vp, void *state, enum x86_reset how);
 	void (*fini)(struct vp *vp, void *state);
+	/* The same once per partition: before its VPs' init, VPs parked, after their fini. */
+	size_t partition_size;
+	void (*partition_init)(struct partition *p, void *state);
+	void (*partition_reset)(struct partition *p, void *state);
+	void (*partition_fini)(struct partition *p, void *state);
 	const struct msr_row *msrs;         /* ends with name NULL */
+	const struct hv_call *calls;        /* ends with name NULL */
 	/* Interrupt controller verbs; one component of the list has them. */
 	int (*interrupt)(struct vp *vp, void *state);         /* take the highest: vector or -1 */
 	bool (*interrupt_pending)(struct vp *vp, void *state);/* would interrupt() give one now? */
@@ -39,6 +47,9 @@ struct vp_component {
 	void (*msi)(struct partition *p, uint64_t address, uint32_t data);
 	void (*extint)(struct partition *p, bool level);
 	void (*nmi)(struct partition *p);
+	void (*raise)(struct vp *vp, void *state, uint8_t vector, unsigned flags);   /* vp_raise() */
+	/* An interrupt of @vector ended, by an EOI or, automatically, when it was taken.  The VP's thread. */
+	void (*ended)(struct vp *vp, void *state, uint8_t vector);
 	/* Device memory window of the component (xAPIC page); false: not here. */
 	bool (*mmio_read)(struct vp *vp, void *state, gpa_t gpa, unsigned size, uint64_t *value);
 	bool (*mmio_write)(struct vp *vp, void *state, gpa_t gpa, unsigned size, uint64_t value);
@@ -58,6 +69,44 @@ extern const struct vp_component *const vp_components[];
 extern const struct vp_component apic_component;   /* hw/intc/apic.c */
 /* State of component @k for @vp. */
 void *vp_component_state(struct vp *vp, const struct vp_component *k);
+/* State of component @k for partition @p. */
+void *partition_component_state(struct partition *p, const struct vp_component *k);
+/*
+ * A fixed, edge-triggered interrupt for this very VP's local APIC, as if by a message.
+ * RAISE_AUTO_EOI: ended as soon as it is taken.  Any thread, any lock below LOCK_FRAMES.
+ */
+enum { RAISE_AUTO_EOI = 1 << 0 };
+void vp_raise(struct vp *vp, uint8_t vector, unsigned flags);
+/* From the interrupt controller, on the VP's thread: calls all components' ended(). */
+void vp_interrupt_ended(struct vp *vp, uint8_t vector);
+/*
+ * From now on, until the VP is reset, others change this VP's memory bit by bit while it runs: its
+ * locked instructions are to be locked ones even if it is the partition's only VP.  Own thread;
+ * holds from the next block on.
+ */
+void vp_not_alone(struct vp *vp);
+
+/*
+ * Overlay page that an MSR places: 63:12 its GPA page, 0 enable (T31.g).  It has its frame
+ * from creation to the end of the partition, so who writes to it need not ask whether
+ * the guest sees it.
+ */
+struct msr_page;
+/* @rights: X86_PAGE_*, what the guest may do with it.  NULL: no frame left.  Zeroed. */
+struct msr_page *msr_page_new(struct partition *p, uint32_t rights);
+/* The partition has been deleted or was never started; @m may be NULL. */
+void msr_page_free(struct msr_page *m);
+uint64_t msr_page_value(const struct msr_page *m);      /* as the guest reads it */
+bool msr_page_enabled(const struct msr_page *m);
+/* Its 4096 bytes in the host.  Others may read and write them at the same time: x86_host_*() of target/i386/mem.h. */
+void *msr_page_host(const struct msr_page *m);
+/*
+ * WRMSR of @value on @vp's thread: places it, or takes it away; flushes.  Beyond the GPA space
+ * it is enabled where nobody sees it (T15.4.1.c).
+ */
+void msr_page_place(struct vp *vp, struct msr_page *m, uint64_t value);
+/* Disabled, value 0, content zeroed.  No VP of the partition runs; the caller flushes. */
+void msr_page_reset(struct msr_page *m);
 /*
  * The component's deadline changed (earlier or later).  Any thread.  The core
  * sees to it that expire() runs on the VP's thread, or kicks the running VP at the

@@ -96,8 +96,9 @@ const char *partition_state_name(enum partition_state s);  /* "created", "runnin
  */
 struct hv_features {
 	uint64_t privileges;      /* HV_ACCESS_* and the like of hv/partition.h */
-	bool relaxed;             /* recommend relaxed timing */
-	bool xmm_input;           /* hypercall input in XMM registers */
+	uint32_t facilities;      /* leaf 3 EDX: HV_FEATURE_* of hv/cpuid.h */
+	uint32_t hints;           /* leaf 4 EAX: HV_HINT_* */
+	uint64_t on;              /* hv-* switches that the user asked for, by their place in features.c */
 	uint32_t spinlock_retries;  /* before HvNotifyLongSpinWait; 0xffffffff never */
 	char vendor[13];          /* of leaf 0x40000000 */
 };
@@ -197,5 +198,10 @@ void vp_cpuid(struct vp *vp, uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);
  * cannot be switched on.
  */
 bool hv_cpu_option(void *o, const char *key, const char *value, GError **error);
+/*
+ * After the last option: what needs a facility that is off goes off as well, unless the
+ * user named it; then an error that names both.
+ */
+bool hv_features_settle(struct hv_features *f, GError **error);
 
 #endif

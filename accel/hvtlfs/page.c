@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "page.h"
+
+#include "hv/msr.h"
+#include "target/i386/mem.h"
+
+struct msr_page *msr_page_new(struct partition *p, uint32_t rights)
+{
+	struct extent e = { .count = 1, .owner = p, .kind = FRAME_HYPERVISOR };
+	struct msr_page *m;
+	spn_t frame;
+
+	lock_acquire(&p->lock);
+	if (!frames_take(&p->hv->frames, 1, p, FRAME_HYPERVISOR, &frame)) {
+		lock_release(&p->lock);
+		return NULL;
+	}
+	e.first = frame.v;
+	g_array_append_val(p->extents, e);
+	lock_release(&p->lock);
+	m = g_new0(struct msr_page, 1);
+	m->partition = p;
+	m->page = (struct overlay){ .frame = frame, .rights = rights, .at = GPN_NOWHERE };
+	return m;
+}
+
+void msr_page_free(struct msr_page *m)
+{
+	if (!m)
+		return;
+	/* The frame goes with the partition's others. */
+	gpa_map_overlay(&m->partition->map, &m->page, GPN_NOWHERE);
+	g_free(m);
+}
+
+uint64_t msr_page_value(const struct msr_page *m)
+{
+	return atomic_load(&m->value);
+}
+
+bool msr_page_enabled(const struct msr_page *m)
+{
+	return atomic_load(&m->value) & HV_MSR_PAGE_ENABLE;
+}
+
+void *msr_page_host(const struct msr_page *m)
+{
+	return frames_host(&m->partition->hv->frames, m->page.frame);
+}
+
+void msr_page_set(struct msr_page *m, uint64_t value)
+{
+	bool enable = value & HV_MSR_PAGE_ENABLE;
+
+	lock_assert_held(&m->partition->lock);
+	atomic_store(&m->value, value);
+	gpa_map_overlay(&m->partition->map, &m->page, enable ? (gpn_t){ value >> HV_MSR_PAGE_SHIFT } : GPN_NOWHERE);
+}
+
+void msr_page_place(struct vp *vp, struct msr_page *m, uint64_t value)
+{
+	struct partition *p = m->partition;
+
+	lock_acquire(&p->lock);
+	msr_page_set(m, value);
+	lock_release(&p->lock);
+	partition_flush(p, vp);
+}
+
+void msr_page_reset(struct msr_page *m)
+{
+	static const uint8_t zeros[HV_PAGE_SIZE];
+
+	lock_acquire(&m->partition->lock);
+	msr_page_set(m, 0);
+	lock_release(&m->partition->lock);
+	memory_fill(m->partition, m->page.frame, zeros, sizeof zeros);
+}

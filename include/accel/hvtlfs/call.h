@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Hypercalls: one row each, for the files that implement chapters.
+ *
+ * The row says what the interface chapter says of a call; the dispatcher
+ * (accel/hvtlfs/call.c) holds every rule of chapter 4.  A handler never looks at the
+ * fast bit, rep fields, alignment, page crossing or privileges, and gets its input in
+ * c->in whatever form the caller chose.
+ */
+#ifndef ACCEL_HVTLFS_CALL_H
+#define ACCEL_HVTLFS_CALL_H
+
+#include "accel/hvtlfs/hv.h"
+#include "hv/hypercall.h"
+#include "hv/status.h"
+
+enum { CALL_REP = 1 << 0, CALL_VARIABLE = 1 << 1 /* takes a variable header */ };
+
+/* One call, for its handler.  On the thread of c->vp, no lock held. */
+struct hv_ctx {
+	struct vp *vp;
+	struct partition *caller;
+	const void *in;             /* fixed block; NULL if the row has none */
+	const uint64_t *variable;   /* variable header */
+	uint32_t variable_count;    /* its 8-byte words */
+	void *out;                  /* fixed output block, zeroed; written back on success */
+};
+
+struct hv_call {
+	uint16_t code;
+	const char *name, *section; /* name NULL ends a list */
+	uint16_t in, out;           /* fixed blocks, bytes, multiples of 8 (T4.1.b) */
+	uint16_t in_elem, out_elem; /* rep calls: bytes per element */
+	uint8_t flags;              /* CALL_* */
+	uint64_t privilege;         /* HV_* of hv/partition.h; 0 none */
+	hv_status (*run)(struct hv_ctx *c);                               /* simple calls */
+	hv_status (*element)(struct hv_ctx *c, const void *in, void *out); /* rep calls */
+};
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What is counted per VP, always: the statistics pages (appendix J), query-hv-vp and
+ * `info hyperv` show it.  One line adds a counter.
+ */
+#ifndef ACCEL_HVTLFS_COUNT_H
+#define ACCEL_HVTLFS_COUNT_H
+
+#include <stdint.h>
+
+struct vp;
+
+/* X(enum name, name that users see, what it counts) */
+#define VP_COUNTS(X) \
+	X(COUNT_HYPERCALLS, "hypercalls", "hypercalls executed, each continuation too") \
+	X(COUNT_HYPERCALLS_FAILED, "hypercalls-failed", "hypercalls that ended with another status than success") \
+	X(COUNT_MSR_READS, "msr-reads", "synthetic and APIC MSRs read") \
+	X(COUNT_MSR_WRITES, "msr-writes", "synthetic and APIC MSRs written") \
+	X(COUNT_CPUIDS, "cpuids", "hypervisor leaves read with CPUID") \
+	X(COUNT_IO, "io", "I/O ports accessed") \
+	X(COUNT_MMIO, "mmio", "accesses to memory of devices") \
+	X(COUNT_HALTS, "halts", "times that it halted and nothing was pending") \
+	X(COUNT_INTERRUPTS, "interrupts", "interrupts taken")
+
+enum vp_count {
+#define X(number, name, help) number,
+	VP_COUNTS(X)
+#undef X
+	VP_COUNT_COUNT
+};
+
+/* One more.  On the VP's thread; each counter is counted by this or by the next, not both. */
+void vp_count(struct vp *vp, enum vp_count n);
+/* From any thread. */
+void vp_count_shared(struct vp *vp, enum vp_count n);
+uint64_t vp_counted(struct vp *vp, enum vp_count n);   /* any thread */
+const char *vp_count_name(enum vp_count n);
+const char *vp_count_help(enum vp_count n);
+
+#endif
