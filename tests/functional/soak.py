@@ -26,7 +26,7 @@ MIXES = {
     "vector": "--cpu 1 --cpu-method {cpu} --vecwide 1 --vecshuf 1 --vecshuf-method {vecshuf} --ipsec-mb 1 --memcpy 1 --memcpy-method {memcpy} --jpeg 1"
               " --matrix-3d 1 --stream 1 --stream-l3-size 1m --misaligned 1",
     "memory": "--vm 2 --vm-bytes 128m --vm-method {vm} --mmap 1 --mmap-bytes 32m --mremap 1 --mremap-bytes 8m --mprotect 1 --madvise 1 --munmap 1"
-              " --malloc 1 --malloc-bytes 32m --pagemove 1 --userfaultfd 1",
+              " --malloc 1 --malloc-bytes 4m --malloc-max 64 --pagemove 1 --userfaultfd 1",
     "processes": "--fork 2 --vfork 1 --exec 1 --clone 1 --spawn 1 --pthread 1 --exit-group 1 --session 1 --daemon 1 --vm-addr 1 --vm-addr-method all",
     "signals": "--signal 1 --sigfd 1 --sigq 1 --sigsegv 1 --sigfpe 1 --sigtrap 1 --sigsuspend 1 --sigchld 1 --sigpending 1 --signest 1 --bad-altstack 1"
                " --priv-instr 1 --fault 1 --longjmp 1",
