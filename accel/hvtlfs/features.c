@@ -19,6 +19,7 @@ struct feature_switch {
 	uint32_t facilities, hints;
 	const char *needs, *needs_too;
 	bool off;          /* unless asked for */
+	bool promise;      /* of the user's about the host, so off unless named */
 };
 
 static const struct feature_switch switches[] = {
@@ -39,8 +40,9 @@ static const struct feature_switch switches[] = {
 	{ "hv-tlbflush-direct", .needs = "hv-vapic" },
 	{ "hv-ipi", .needs = "hv-vpindex" },
 	{ "hv-reenlightenment" },
-	{ "hv-apicv" }, { "hv-avic" }, { "hv-emsr-bitmap" }, { "hv-enforce-cpuid" }, { "hv-evmcs", .needs = "hv-vapic" },
-	{ "hv-no-nonarch-coresharing" }, { "hv-passthrough" }, { "hv-syndbg" },
+	{ "hv-apicv" }, { "hv-avic" }, { "hv-evmcs", .needs = "hv-vapic" }, { "hv-emsr-bitmap", .needs = "hv-evmcs" }, { "hv-syndbg" },
+	/* Nothing here binds threads to cores. */
+	{ "hv-no-nonarch-coresharing", .hints = HV_HINT_NO_CORE_SHARING, .off = true, .promise = true },
 };
 static_assert(G_N_ELEMENTS(switches) <= 64, "a bit each in hv_features.on");
 
@@ -67,6 +69,7 @@ void hv_features_init(struct hv_features *f)
 	*f = (struct hv_features) {
 		.privileges = HV_ACCESS_HYPERCALL,
 		.spinlock_retries = HV_SPIN_NEVER_NOTIFY,
+		.version = { .major = 10, .minor = 0, .build = 1 },
 		.vendor = "Microsoft Hv",
 	};
 	for (unsigned i = 0; i < G_N_ELEMENTS(switches); i++)
@@ -109,7 +112,7 @@ bool hv_features_settle(struct hv_features *f, GError **error)
 static bool parse_switch(const char *key, const char *value, bool *on, GError **error)
 {
 	static const char *const yes[] = { "on", "yes", "true", "y", NULL };
-	static const char *const no[] = { "off", "no", "false", "n", NULL };
+	static const char *const no[] = { "off", "no", "false", "n", "auto", NULL };
 
 	*on = !value || g_strv_contains(yes, value);
 	if (*on || g_strv_contains(no, value))
@@ -149,19 +152,65 @@ static bool set_vendor(struct hv_features *f, const char *value, GError **error)
 	return true;
 }
 
-static bool set_spinlocks(struct hv_features *f, const char *value, GError **error)
+/* One option that takes a number: where it goes, what it may be. */
+struct feature_number {
+	const char *key, *hint;
+	size_t offset;     /* of a uint32_t in struct hv_features */
+	uint32_t least, most;
+};
+
+static const struct feature_number numbers[] = {
+	/* Fewer retries than this would notify for nothing. */
+	{ "hv-spinlocks", " (never notify)", offsetof(struct hv_features, spinlock_retries), 0xfff, UINT32_MAX },
+	{ "hv-version-id-build", "", offsetof(struct hv_features, version.build), 0, UINT32_MAX },
+	{ "hv-version-id-major", "", offsetof(struct hv_features, version.major), 0, UINT16_MAX },
+	{ "hv-version-id-minor", "", offsetof(struct hv_features, version.minor), 0, UINT16_MAX },
+	{ "hv-version-id-spack", "", offsetof(struct hv_features, version.service_pack), 0, UINT32_MAX },
+	{ "hv-version-id-sbranch", "", offsetof(struct hv_features, version.service_branch), 0, UINT8_MAX },
+	{ "hv-version-id-snumber", "", offsetof(struct hv_features, version.service_number), 0, 0xffffff },
+};
+
+static bool set_number(struct hv_features *f, const struct feature_number *n, const char *value, GError **error)
 {
 	char *end = NULL;
-	uint64_t n = value ? g_ascii_strtoull(value, &end, 0) : 0;
+	uint64_t v = value ? g_ascii_strtoull(value, &end, 0) : 0;
 
-	/* Fewer retries than this would notify for nothing. */
-	if (!value || end == value || *end || n < 0xfff || n > UINT32_MAX) {
-		g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-			    "hv-spinlocks=%s: takes a number from 0xfff to 0xffffffff (never notify)", value ? value : "");
+	if (!value || end == value || *end || value[0] == '-' || v < n->least || v > n->most) {
+		g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "%s=%s: takes a number from %#x to %#x%s", n->key,
+			    value ? value : "", n->least, n->most, n->hint);
 		return false;
 	}
-	f->spinlock_retries = (uint32_t)n;
+	*(uint32_t *)((char *)f + n->offset) = (uint32_t)v;
 	return true;
+}
+
+static const struct feature_number *number_find(const char *key)
+{
+	for (unsigned i = 0; i < G_N_ELEMENTS(numbers); i++)
+		if (!strcmp(key, numbers[i].key))
+			return &numbers[i];
+	return NULL;
+}
+
+/* All that works, as far as no other option says otherwise. */
+static bool set_all(struct hv_features *f, const char *value, GError **error)
+{
+	bool on;
+
+	if (!parse_switch("hv-passthrough", value, &on, error))
+		return false;
+	for (unsigned i = 0; on && i < G_N_ELEMENTS(switches); i++)
+		if (!switches[i].promise)
+			turn(f, &switches[i], true);
+	return true;
+}
+
+/* What is not announced cannot be used anyway. */
+static bool set_enforce(const char *value, GError **error)
+{
+	bool on;
+
+	return parse_switch("hv-enforce-cpuid", value, &on, error);
 }
 
 /* False with an error if @key looks like one of these options. */
@@ -169,13 +218,11 @@ static bool unknown(const char *key, const char *name, GError **error)
 {
 	GString *list;
 
-	if (g_str_has_prefix(name, "hv-version-id-")) {
-		g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED, "%s: the version cannot be chosen yet", key);
-		return false;
-	}
 	if (!g_str_has_prefix(name, "hv-"))
 		return false;
-	list = g_string_new("hv-vendor-id= hv-spinlocks=");
+	list = g_string_new("hv-vendor-id= hv-passthrough hv-enforce-cpuid");
+	for (unsigned i = 0; i < G_N_ELEMENTS(numbers); i++)
+		g_string_append_printf(list, " %s=", numbers[i].key);
 	for (unsigned i = 0; i < G_N_ELEMENTS(switches); i++)
 		if (available(&switches[i]))
 			g_string_append_printf(list, " %s", switches[i].key);
@@ -195,8 +242,12 @@ bool hv_cpu_option(void *o, const char *key, const char *value, GError **error)
 	g_strdelimit(name, "_", '-');
 	if (!strcmp(name, "hv-vendor-id"))
 		return set_vendor(f, value, error);
-	if (!strcmp(name, "hv-spinlocks"))
-		return set_spinlocks(f, value, error);
+	if (!strcmp(name, "hv-passthrough"))
+		return set_all(f, value, error);
+	if (!strcmp(name, "hv-enforce-cpuid"))
+		return set_enforce(value, error);
+	if (number_find(name))
+		return set_number(f, number_find(name), value, error);
 	if (switch_find(name))
 		return set_switch(f, switch_find(name), value, error);
 	return unknown(key, name, error);

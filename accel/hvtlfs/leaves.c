@@ -13,14 +13,12 @@
 enum { EAX, EBX, ECX, EDX };
 enum { APIC_BASE_ENABLE = 1 << 11, CPUID_1_EDX_APIC = 9 };
 
-/* What the version leaf tells: the interface of the 2009 text and later is ours to number. */
-enum { VERSION_MAJOR = 10, VERSION_MINOR = 0, VERSION_BUILD = 1 };
-
 static void leaf_vendor(struct vp *vp, uint32_t regs[4])
 {
 	const char *vendor = vp->partition->features.vendor;
 
-	regs[EAX] = HV_CPUID_HARDWARE;                     /* T3.4.a, T3.4.x */
+	/* T3.4.a; what has no row below is all zeros: T3.4.x, T3.4.y, and the leaves of later revisions. */
+	regs[EAX] = HV_CPUID_LAST;
 	memcpy(&regs[EBX], vendor, 4);
 	memcpy(&regs[ECX], vendor + 4, 4);
 	memcpy(&regs[EDX], vendor + 8, 4);
@@ -34,13 +32,16 @@ static void leaf_interface(struct vp *vp, uint32_t regs[4])
 
 static void leaf_version(struct vp *vp, uint32_t regs[4])
 {
-	(void)vp;
+	const struct hv_features *f = &vp->partition->features;
+
 	/*
 	 * Not T3.4.f (zeros until the guest has told who it is): Linux reads this leaf
 	 * before it writes the guest OS id and reports what it finds.
 	 */
-	regs[EAX] = VERSION_BUILD;
-	regs[EBX] = VERSION_MAJOR << 16 | VERSION_MINOR;
+	regs[EAX] = f->version.build;
+	regs[EBX] = f->version.major << 16 | f->version.minor;
+	regs[ECX] = f->version.service_pack;
+	regs[EDX] = f->version.service_branch << 24 | f->version.service_number;
 }
 
 static void leaf_features(struct vp *vp, uint32_t regs[4])

@@ -13,6 +13,8 @@ enum {
 	HV_CPUID_RECOMMENDATIONS = 0x40000004,
 	HV_CPUID_LIMITS = 0x40000005,
 	HV_CPUID_HARDWARE = 0x40000006,
+	/* Of later revisions: 7 CPU management, 8 shared virtual memory, 9 and A nesting, B unused, C isolation. */
+	HV_CPUID_LAST = 0x4000000c,
 	HV_CPUID_RANGE_MASK = 0x0000ffff,   /* leaves that are the hypervisor's to answer */
 
 	/* Leaves of the virtualization stack; Linux reads the last without a check. */
@@ -52,6 +54,7 @@ enum {
 	HV_HINT_NO_AUTO_EOI = 1 << 9,
 	HV_HINT_CLUSTER_IPI = 1 << 10,
 	HV_HINT_EX_PROCESSOR_MASKS = 1 << 11,
+	HV_HINT_NO_CORE_SHARING = 1 << 18,  /* VPs share a core only if they are threads of one */
 };
 /* Leaf 4, EBX: never notify about long spin waits (T3.4.t). */
 #define HV_SPIN_NEVER_NOTIFY 0xffffffffu

@@ -768,6 +768,23 @@ static void test_options(void)
 	g_assert_false(hv_cpu_option(&f, "hv-tiem", "on", &error));
 	g_assert_nonnull(strstr(error->message, "hv-time"));
 	g_clear_error(&error);
+	g_assert_true(hv_cpu_option(&f, "hv-version-id-major", "0xffff", &error));
+	g_assert_true(hv_cpu_option(&f, "hv-version-id-sbranch", "255", &error));
+	g_assert_cmphex(f.version.major, ==, 0xffff);
+	g_assert_cmphex(f.version.service_branch, ==, 255);
+	g_assert_false(hv_cpu_option(&f, "hv-version-id-minor", "65536", &error));
+	g_assert_nonnull(strstr(error->message, "0xffff"));
+	g_clear_error(&error);
+	g_assert_false(hv_cpu_option(&f, "hv-version-id-build", "-1", &error));
+	g_clear_error(&error);
+	g_assert_true(hv_cpu_option(&f, "hv-enforce-cpuid", NULL, &error));
+	g_assert_true(hv_cpu_option(&f, "hv-passthrough", "on", &error));
+	g_assert_true(f.facilities & HV_FEATURE_XMM_INPUT);
+	g_assert_true(f.privileges & HV_ACCESS_REFERENCE_TSC);
+	g_assert_false(f.hints & HV_HINT_NO_CORE_SHARING);
+	g_assert_true(hv_cpu_option(&f, "hv-no-nonarch-coresharing", "auto", &error));
+	g_assert_true(hv_cpu_option(&f, "hv-no-nonarch-coresharing", "on", &error));
+	g_assert_true(f.hints & HV_HINT_NO_CORE_SHARING);
 	/* Not ours at all: no error, somebody else may know it. */
 	g_assert_false(hv_cpu_option(&f, "tsc-frequency", "1", &error));
 	g_assert_no_error(error);

@@ -99,6 +99,9 @@ struct hv_features {
 	uint32_t facilities;      /* leaf 3 EDX: HV_FEATURE_* of hv/cpuid.h */
 	uint32_t hints;           /* leaf 4 EAX: HV_HINT_* */
 	uint64_t on;              /* hv-* switches that the user asked for, by their place in features.c */
+	struct {
+		uint32_t build, major, minor, service_pack, service_branch, service_number;
+	} version;                /* leaf 2; their widths: T3.4.f */
 	uint32_t spinlock_retries;  /* before HvNotifyLongSpinWait; 0xffffffff never */
 	char vendor[13];          /* of leaf 0x40000000 */
 };
