@@ -127,7 +127,7 @@ char *hmp_run(struct vmm *v, const char *line, unsigned *cpu)
 
 static void info(struct hmp_call *c)
 {
-	static const struct hmp_command *const tables[] = { hmp_info, hmp_cpu_info, hmp_jit_info, NULL };
+	static const struct hmp_command *const tables[] = { hmp_info, hmp_cpu_info, hmp_jit_info, hmp_hyperv_info, NULL };
 	char *whole = g_strdup_printf("info %s", c->args);
 
 	if (!*c->args) {

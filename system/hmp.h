@@ -28,7 +28,7 @@ struct hmp_command {
 };
 
 /* Tables, each ending with name NULL. */
-extern const struct hmp_command hmp_commands[], hmp_info[], hmp_cpu_commands[], hmp_cpu_info[], hmp_jit_info[];
+extern const struct hmp_command hmp_commands[], hmp_info[], hmp_cpu_commands[], hmp_cpu_info[], hmp_jit_info[], hmp_hyperv_info[];
 
 struct hmp *hmp_new(struct vmm *v, struct chardev *c, GError **error);
 void hmp_free(struct hmp *h);

@@ -28,7 +28,7 @@ enum { VERSION_MAJOR = 7, VERSION_MINOR = 2, VERSION_MICRO = 0 };
 
 const struct qmp_command *const qmp_tables[] = {
 	qmp_control_commands, qmp_object_commands, qmp_partition_commands, qmp_chardev_commands,
-	qmp_jit_commands, NULL,
+	qmp_jit_commands, qmp_hyperv_commands, NULL,
 };
 
 G_DEFINE_QUARK(hvt-qmp-error, qmp_error)

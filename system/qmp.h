@@ -39,7 +39,7 @@ struct qmp_command {
 
 /* Tables, each ending with name NULL; the list ends with NULL. */
 extern const struct qmp_command qmp_control_commands[], qmp_object_commands[], qmp_partition_commands[],
-	qmp_chardev_commands[], qmp_jit_commands[];
+	qmp_chardev_commands[], qmp_jit_commands[], qmp_hyperv_commands[];
 extern const struct qmp_command *const qmp_tables[];
 const struct qmp_command *qmp_find(const char *name);
 

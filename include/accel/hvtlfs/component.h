@@ -62,6 +62,8 @@ struct vp_component {
 	 */
 	void (*suspend)(struct vp *vp, void *state);
 	void (*resume)(struct vp *vp, void *state);
+	/* For vp_show(): @put each value worth seeing under its name, "a/b" for one of a group.  The VP's thread. */
+	void (*show)(struct vp *vp, void *state, vp_show_fn put, void *o);
 };
 
 /* All components, in order; NULL-terminated.  The list is in components.c. */

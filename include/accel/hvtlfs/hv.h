@@ -172,6 +172,9 @@ bool vp_halted(struct vp *vp);
 int vp_thread_id(struct vp *vp);
 /* Runs @f on @vp's state while it does not run guest code (own thread at a boundary, or this one if suspended); returns when done. */
 void vp_call(struct vp *vp, void (*f)(struct vp *vp, void *o), void *o);
+/* Hypervisor state and counters of @vp by name, "group/name"; @put is called on the VP's thread. */
+typedef void (*vp_show_fn)(void *o, const char *name, uint64_t value);
+void vp_show(struct vp *vp, vp_show_fn put, void *o);
 /* Sets X86_PEND_* bits and wakes the VP if it sleeps.  Any thread, any lock below LOCK_FRAMES. */
 void vp_pend(struct vp *vp, uint32_t bits);
 HvtObject *vp_object(struct vp *vp);

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* `info hyperv` and query-hv-vp: what the hypervisor holds and counts for each VP. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "accel/hvtlfs/hv.h"
+#include "hmp.h"
+#include "system/vmm.h"
+#include "vmm-internal.h"
+
+/* Which VPs are asked for; index -1: all. */
+struct choice {
+	const char *partition;        /* NULL: all */
+	gint64 index;
+};
+
+static bool chosen(const struct choice *c, struct vp *vp)
+{
+	if (c->partition && strcmp(c->partition, partition_name(vp_partition(vp))))
+		return false;
+	return c->index < 0 || c->index == vp_index(vp);
+}
+
+/* ---- for programs: "a/b" is member b of object a ---- */
+
+static void put_member(void *o, const char *name, uint64_t value)
+{
+	const char *slash = strchr(name, '/');
+	JsonObject *at = o;
+
+	if (slash) {
+		char *group = g_strndup(name, slash - name);
+
+		if (!json_object_has_member(at, group))
+			json_object_set_object_member(at, group, json_object_new());
+		put_member(json_object_get_object_member(at, group), slash + 1, value);
+		g_free(group);
+		return;
+	}
+	json_object_set_int_member(at, name, (gint64)value);
+}
+
+static JsonObject *describe(struct vp *vp)
+{
+	JsonObject *o = json_object_new();
+
+	json_object_set_string_member(o, "partition", partition_name(vp_partition(vp)));
+	json_object_set_int_member(o, "vp-index", vp_index(vp));
+	json_object_set_boolean_member(o, "halted", vp_halted(vp));
+	json_object_set_int_member(o, "run-time-ns", (gint64)vp_run_time_ns(vp));
+	vp_show(vp, put_member, o);
+	return o;
+}
+
+static JsonNode *query(struct vmm *v, JsonObject *args, GError **error)
+{
+	struct choice c = { .partition = qmp_string(args, "id", NULL), .index = qmp_int(args, "vp-index", -1) };
+	JsonArray *a = json_array_new();
+	struct vp *vp;
+
+	for (unsigned i = 0; v->hv && (vp = vmm_vp(v, i)); i++)
+		if (chosen(&c, vp))
+			json_array_add_object_element(a, describe(vp));
+	if (json_array_get_length(a) || (!c.partition && c.index < 0))
+		return qmp_list(a);
+	json_array_unref(a);
+	g_set_error(error, QMP_ERROR, QMP_GENERIC,
+		    "There is no VP %" G_GINT64_FORMAT " of partition '%s'; query-hv-partitions lists them", MAX(c.index, 0),
+		    c.partition ? c.partition : "root");
+	return NULL;
+}
+
+static const struct qmp_arg query_args[] = { { "id", QMP_STRING, true }, { "vp-index", QMP_INT, true }, { NULL } };
+
+const struct qmp_command qmp_hyperv_commands[] = {
+	{ "query-hv-vp", query_args, query, "HvVpInfoList" },
+	{ NULL },
+};
+
+/* ---- for people ---- */
+
+static void put_line(void *o, const char *name, uint64_t value)
+{
+	/* Counts and small numbers are read as such, addresses and registers are not. */
+	if (g_str_has_prefix(name, "counts/"))
+		g_string_append_printf(o, "%18" PRIu64 " %s\n", value, name + strlen("counts/"));
+	else
+		g_string_append_printf(o, "%#18" PRIx64 " %s\n", value, name);
+}
+
+static void info_hyperv(struct hmp_call *c)
+{
+	struct choice which = { .partition = *c->args ? c->args : NULL, .index = -1 };
+	unsigned shown = 0;
+	struct vp *vp;
+
+	for (unsigned i = 0; c->vmm->hv && (vp = vmm_vp(c->vmm, i)); i++) {
+		if (!chosen(&which, vp))
+			continue;
+		g_string_append_printf(c->out, "partition %s, processor %u:\n", partition_name(vp_partition(vp)), vp_index(vp));
+		vp_show(vp, put_line, c->out);
+		shown++;
+	}
+	if (!shown)
+		g_string_append_printf(c->out, "There is no partition '%s'; `info partitions` lists them\n", c->args);
+}
+
+const struct hmp_command hmp_hyperv_info[] = {
+	{ "hyperv", "[partition]", "show what the hypervisor holds and counts for each processor", info_hyperv },
+	{ NULL },
+};
