@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A machine with one partition that does anything to the hypervisor, and one that must
+ * not notice.  Each program weighs the kinds of what is done.
+ */
+#ifndef TESTS_FUZZ_HV_H
+#define TESTS_FUZZ_HV_H
+
+enum hv_act { ACT_HYPERCALL, ACT_MSR, ACT_CPUID, ACT_MEMORY, ACT_INTERRUPT, ACT_RUN, ACT_COUNT };
+
+/* The program.  @weights: how often each kind is done, in parts of their sum. */
+int hv_fuzz_main(int argc, char **argv, const char *name, const unsigned weights[ACT_COUNT]);
+
+#endif
