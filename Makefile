@@ -26,6 +26,7 @@ help:
 	@echo 'make fuzz        random input to the parsers, FUZZ_SECONDS (600) each; more is found with BUILD=build-asan, after check-sanitize'
 	@echo 'make guest       download a Debian kernel (KERNEL=cloud|generic) and pack an initramfs'
 	@echo 'make bench       the benchmark kit against our binary (tests/bench)'
+	@echo 'make bench-hv    what hypercalls, synthetic MSRs and interrupts cost a guest, in cycles (ROUNDS=2000)'
 	@echo 'make clean       remove $(BUILD)*/'
 
 $(BUILD)/build.ninja: configure meson.options
@@ -95,7 +96,11 @@ bench: all
 	@tests/bench/make-guest
 	@tests/bench/run-peer -- $(BUILD)/qemu-system-x86_64 -accel hvtlfs
 
+bench-hv: ROUNDS ?= 2000
+bench-hv: all
+	@python3 tests/guest/run.py $(BUILD)/qemu-system-x86_64 $(BUILD)/tests/guest/guest-hvbench -- -cpu max -smp 2 -append rounds=$(ROUNDS) | grep '^[#n]'
+
 clean:
 	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan
 
-.PHONY: all help guest run check check-cpu-long check-boot-long check-boots check-hostile-long soak check-sanitize check-thread fuzz fuzz-cpu bench clean
+.PHONY: all help guest run check check-cpu-long check-boot-long check-boots check-hostile-long soak check-sanitize check-thread fuzz fuzz-cpu bench bench-hv clean
