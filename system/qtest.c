@@ -2,8 +2,9 @@
 /*
  * The qtest protocol: a line in, a line out ("OK ..." or "FAIL ...").  Memory and
  * ports are the first partition's.  Our own lines run as a VP of a named partition
- * that does not run: hvcall, rdmsr, wrmsr, cpuid.  Interrupt wires can be watched at the
- * I/O APIC and the 8259 pair; what they carry still arrives.
+ * that does not run: hvcall, rdmsr, wrmsr, cpuid; hvcall_row tells the hypercall table,
+ * system_reset is the monitor's.  Interrupt wires can be watched at the I/O APIC and the
+ * 8259 pair; what they carry still arrives.
  */
 #include "qtest.h"
 
@@ -11,9 +12,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "accel/hvtlfs/call.h"
+#include "target/i386/cpu.h"
 #include "vmm-internal.h"
 
 enum { LINE_LIMIT = 1 << 26, TRANSFER_LIMIT = 1 << 25, WORDS_MAX = 8 };
+/* Of hvcall: what a fast call's input has in XMM0 to XMM5. */
+enum { XMM_BYTES = HV_CALL_XMM_BYTES - HV_CALL_FAST_BYTES };
 
 struct qtest {
 	struct vmm *vmm;
@@ -123,23 +128,32 @@ static void read_hex(struct call *c, unsigned unused)
 	g_free(bytes);
 }
 
+/* Argument @i, 0x and digits; short data is filled up with zeros. */
+static bool hex_bytes(struct call *c, unsigned i, uint8_t *bytes, uint64_t n)
+{
+	const char *digits;
+
+	if (c->words <= i || strncmp(c->word[i], "0x", 2))
+		return fail(c, "data must be 0x and hexadecimal digits");
+	digits = c->word[i] + 2;
+	memset(bytes, 0, n);
+	for (uint64_t b = 0; b < n && g_ascii_isxdigit(digits[0]) && g_ascii_isxdigit(digits[1]); b++, digits += 2)
+		bytes[b] = g_ascii_xdigit_value(digits[0]) << 4 | g_ascii_xdigit_value(digits[1]);
+	return true;
+}
+
 static void write_hex(struct call *c, unsigned unused)
 {
 	uint64_t at, n;
-	const char *digits;
 	uint8_t *bytes;
 
 	if (!range(c, &at, &n))
 		return;
-	if (c->words < 3 || strncmp(c->word[2], "0x", 2)) {
-		fail(c, "data must be 0x and hexadecimal digits");
+	bytes = g_malloc(n);
+	if (!hex_bytes(c, 2, bytes, n)) {
+		g_free(bytes);
 		return;
 	}
-	digits = c->word[2] + 2;
-	/* Short data is filled up with zeros. */
-	bytes = g_malloc0(n);
-	for (uint64_t i = 0; i < n && g_ascii_isxdigit(digits[0]) && g_ascii_isxdigit(digits[1]); i++, digits += 2)
-		bytes[i] = g_ascii_xdigit_value(digits[0]) << 4 | g_ascii_xdigit_value(digits[1]);
 	store(c->machine, at, bytes, n);
 	g_free(bytes);
 	ok(c);
@@ -266,18 +280,55 @@ static struct vp *named_vp(struct call *c)
 	return NULL;
 }
 
+/* The optional sixth argument: the fast input beyond two registers. */
+static bool set_xmm(struct call *c, struct vp *vp)
+{
+	uint8_t xmm[XMM_BYTES];
+
+	if (c->words <= 5)
+		return true;
+	if (!hex_bytes(c, 5, xmm, sizeof xmm))
+		return false;
+	for (unsigned i = 0; i < XMM_BYTES / 16; i++)
+		memcpy(vp_cpu(vp)->ymm[i].b, xmm + 16 * i, 16);
+	return true;
+}
+
 static void hvcall(struct call *c, unsigned unused)
 {
 	struct vp *vp = named_vp(c);
 	uint64_t control, input, output, value;
 
-	if (!vp || !number(c, 2, &control) || !number(c, 3, &input) || !number(c, 4, &output))
+	if (!vp || !number(c, 2, &control) || !number(c, 3, &input) || !number(c, 4, &output) || !set_xmm(c, vp))
 		return;
 	value = vp_hypercall(vp, control, input, output);
 	if (value == UINT64_MAX)
 		fail(c, "fault");
 	else
 		ok_value(c, value);
+}
+
+/* Row N of the hypercall table: code, name, fixed input and output, elements, CALL_* flags, privileges. */
+static void hvcall_row(struct call *c, unsigned unused)
+{
+	const struct hv *hv = c->q->vmm->hv;
+	const struct hv_call *row;
+	uint64_t n;
+
+	if (!number(c, 0, &n))
+		return;
+	row = hv && n <= UINT32_MAX ? hv_call_row(hv, (unsigned)n) : NULL;
+	if (!row)
+		fail(c, "no such row");
+	else
+		g_string_printf(c->reply, "OK 0x%04x %s %u %u %u %u %u 0x%016" PRIx64, row->code, row->name, row->in, row->out,
+				row->in_elem, row->out_elem, row->flags, row->privilege);
+}
+
+static void system_reset(struct call *c, unsigned unused)
+{
+	vmm_reset(c->q->vmm, false, "host-qmp-system-reset");
+	ok(c);
 }
 
 static void rdmsr(struct call *c, unsigned unused)
@@ -377,7 +428,8 @@ static const struct {
 	{ "memset", fill }, { "endianness", endianness },
 	{ "clock_step", clock_step }, { "clock_set", clock_set },
 	{ "irq_intercept_in", intercept, PC_WIRES_IN }, { "irq_intercept_out", intercept, PC_WIRES_OUT },
-	{ "hvcall", hvcall }, { "rdmsr", rdmsr }, { "wrmsr", wrmsr }, { "cpuid", cpuid },
+	{ "hvcall", hvcall }, { "hvcall_row", hvcall_row }, { "rdmsr", rdmsr }, { "wrmsr", wrmsr }, { "cpuid", cpuid },
+	{ "system_reset", system_reset },
 };
 
 static void dispatch(struct call *c, const char *name)

@@ -63,6 +63,11 @@ void call_table_init(struct hv *hv)
 			g_error("hypercall %#x has two rows", hv->calls[i].code);
 }
 
+const struct hv_call *hv_call_row(const struct hv *hv, unsigned n)
+{
+	return n < hv->call_count ? &hv->calls[n] : NULL;
+}
+
 void call_table_fini(struct hv *hv)
 {
 	g_array_free(hv->call_rows, TRUE);

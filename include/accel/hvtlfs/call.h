@@ -37,4 +37,7 @@ struct hv_call {
 	hv_status (*element)(struct hv_ctx *c, const void *in, void *out); /* rep calls */
 };
 
+/* Row @n of the machine's table, in ascending order of code; NULL behind the last. */
+const struct hv_call *hv_call_row(const struct hv *hv, unsigned n);
+
 #endif
