@@ -21,6 +21,7 @@ help:
 	@echo 'make check-boots 100 boots in a row (TIMES=100) of each kernel with 1, 2 and 4 VPs'
 	@echo 'make check-hostile-long   ten minutes of random code and garbage in a guest (SECS=600)'
 	@echo 'make soak        an hour of stress-ng in a guest with 4 VPs, ten minutes under comparison with the interpreter (SECS=3600 CHECK_SECS=600)'
+	@echo 'make conformance rows of the specification by chapter: passed, failed, untested; writes docs/conformance.md'
 	@echo 'make check-sanitize   the tests under AddressSanitizer and UndefinedBehaviorSanitizer'
 	@echo 'make check-thread     the unit tests and a boot with 2 VPs under ThreadSanitizer'
 	@echo 'make fuzz        random input to the parsers, FUZZ_SECONDS (600) each; more is found with BUILD=build-asan, after check-sanitize'
@@ -48,6 +49,9 @@ run: all guest
 check: all
 	@scripts/make-guest -k $(KERNEL) -s
 	@tests/run-check --build $(BUILD) $(CHECK_ARGS)
+
+conformance: all
+	@tests/conformance/conformance.py --build $(BUILD) --document docs/conformance.md
 
 check-cpu-long: all
 	@meson test -C $(BUILD) --suite cpu --test-args='-m slow' --timeout-multiplier 60 --print-errorlogs
@@ -103,4 +107,4 @@ bench-hv: all
 clean:
 	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan
 
-.PHONY: all help guest run check check-cpu-long check-boot-long check-boots check-hostile-long soak check-sanitize check-thread fuzz fuzz-cpu bench bench-hv clean
+.PHONY: all help guest run check conformance check-cpu-long check-boot-long check-boots check-hostile-long soak check-sanitize check-thread fuzz fuzz-cpu bench bench-hv clean

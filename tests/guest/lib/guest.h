@@ -19,11 +19,15 @@ void guest_main(void);
 extern const char *guest_cmdline;
 /* The value of the word NAME=value of the command line, or @otherwise. */
 unsigned long guest_option(const char *name, unsigned long otherwise);
+/* The first file of -initrd, where the loader put it: copy it before page_alloc().  NULL: none. */
+extern const void *guest_module;
+extern size_t guest_module_size;
 
 /* ---- console, TAP -------------------------------------------------------------- */
 
 /* %c %s %d %u %x %lx %llx %p with width and zero padding. */
 void print(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void vprint(const char *fmt, va_list *ap);
 /* One TAP line. */
 void check(bool good, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The same for a value that must be exact; a failure prints both. */

@@ -105,7 +105,7 @@ static const char *put_item(const char *p, va_list *ap)
 	return p + 1;
 }
 
-static void vprint(const char *fmt, va_list *ap)
+void vprint(const char *fmt, va_list *ap)
 {
 	while (*fmt) {
 		if (*fmt == '%')

@@ -1,0 +1,204 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The conformance table: rows of docs/spec by chapter, and what the tests say of them.
+
+usage: conformance.py [--build FOLDER] [--document FILE]   runs all, prints the table, writes the document
+       conformance.py --check                              only: is each row that is cited a row? (TAP)
+"""
+import argparse
+import collections
+import glob
+import os
+import re
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+ROW = re.compile(r"^- \[(T(\d+)[0-9a-z.]*)\] (.*)$")
+CHAPTER = re.compile(r"^#+ (?:Chapter )?(\d+)[.:]? \(?([^0-9].*?)\)?$")
+APPENDIX = re.compile(r"Appendix ([A-Z]): ([^()]*) \(section (\d+)\)")
+CITED = re.compile(r"^RULE(?:_QTEST|_GUEST)?\((T\w+),", re.M)
+RESULT = re.compile(r"^(not )?ok \d+ - (T[0-9a-z.]+) (.*?)(?: # SKIP (.*))?$", re.M)
+STATES = ("passed", "failed", "superseded", "untested")
+
+
+class Wrong(Exception):
+    """The lists or the tests contradict each other; the text says how."""
+
+
+def read(path):
+    with open(path, encoding="utf-8") as f:
+        return f.read()
+
+
+def spec():
+    """{row: text} in the order of the lists, {chapter: title}."""
+    rows, chapters = {}, {0: "conventions of parts B and C"}
+    for path in sorted(glob.glob(os.path.join(ROOT, "docs", "spec", "tlfs-*.md"))):
+        for line in read(path).splitlines():
+            row, chapter = ROW.match(line), CHAPTER.match(line)
+            if row:
+                if row[1] in rows:
+                    raise Wrong(f"{row[1]} is there twice")
+                rows[row[1]] = row[3]
+            elif line.startswith("#") and "Appendix" in line:
+                chapters.update({int(n): f"appendix {letter}: {title}" for letter, title, n in APPENDIX.findall(line)})
+            elif chapter and int(chapter[1]) and int(chapter[1]) not in chapters:
+                chapters[int(chapter[1])] = chapter[2]
+    return rows, chapters
+
+
+def number(row):
+    return int(re.match(r"T(\d+)", row)[1])
+
+
+def superseded(rows):
+    """{row: reason}"""
+    result = {}
+    for line in read(os.path.join(HERE, "superseded")).splitlines():
+        row, _, reason = line.partition("  ")
+        if row not in rows:
+            raise Wrong(f"superseded: {row} is no row of docs/spec")
+        if not reason:
+            raise Wrong(f"superseded: {row} has no reason")
+        result[row] = reason
+    return result
+
+
+def cited(rows):
+    """{row: files that have a test of it}"""
+    result = collections.defaultdict(list)
+    for path in sorted(glob.glob(os.path.join(HERE, "**", "*.c"), recursive=True)):
+        for name in CITED.findall(read(path)):
+            row = name.replace("_", ".")
+            if row not in rows:
+                raise Wrong(f"{os.path.relpath(path, ROOT)}: {row} is no row of docs/spec")
+            result[row].append(os.path.relpath(path, HERE))
+    return result
+
+
+def programs(build):
+    """{way: command}"""
+    emulator = os.path.join(build, "qemu-system-x86_64")
+    folder = os.path.join(build, "tests", "conformance")
+    result = {"qtest": [os.path.join(folder, "conformance-qtest"), emulator]}
+    for bits in ("64", "32"):
+        image = os.path.join(folder, f"conformance-guest{bits}")
+        if os.path.exists(image):
+            result[f"guest{bits}"] = [sys.executable, os.path.join(HERE, "run-guest.py"), emulator, image]
+    return result
+
+
+def run(command):
+    """[(row, good, sentence, why skipped)], what else was said."""
+    p = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False)
+    plan = re.search(r"^1\.\.(\d+)$", p.stdout, re.M)
+    results = [(row, not no, sentence, skip) for no, row, sentence, skip in RESULT.findall(p.stdout)]
+    if not plan or int(plan[1]) != len(results):
+        raise Wrong(f"{' '.join(command)} did not end in order:\n{p.stdout[-3000:]}")
+    return results, [line for line in p.stdout.splitlines() if line.startswith("#")]
+
+
+def states(rows, over, results):
+    """{row: state}; @results has (way, row, good, sentence, skip)."""
+    state = {row: "superseded" if row in over else "untested" for row in rows}
+    for _, row, good, _, skip in results:
+        if not good:
+            state[row] = "failed"
+        elif not skip and state[row] != "failed":
+            state[row] = "passed"
+    return state
+
+
+def table(rows, chapters, state):
+    """Lines of a table in markdown, with a sum."""
+    lines = ["| chapter | rows | passed | failed | superseded | untested |", "| --- | ---: | ---: | ---: | ---: | ---: |"]
+    total = collections.Counter(state.values())
+    for n in sorted({number(r) for r in rows}):
+        count = collections.Counter(s for r, s in state.items() if number(r) == n)
+        lines.append(f"| {n} {chapters.get(n, '')} | {count.total()} | " + " | ".join(str(count[s]) for s in STATES) + " |")
+    lines.append(f"| all | {total.total()} | " + " | ".join(str(total[s]) for s in STATES) + " |")
+    return lines
+
+
+def listed(rows, state, wanted):
+    """Rows of one state, a line for each chapter."""
+    by_chapter = collections.defaultdict(list)
+    for row in rows:
+        if state[row] == wanted:
+            by_chapter[number(row)].append(row)
+    return by_chapter
+
+
+def document(rows, chapters, state, over, tests):
+    begun = {number(r) for r in rows if state[r] in ("passed", "failed")}
+    text = ["# Conformance", "",
+            "Written by `make conformance`. A row is one statement of the specification, listed in `docs/spec`; it has passed if each test of",
+            "`tests/conformance` that cites it is good, by qtest, in a 64-bit and in a 32-bit guest, where it can run there. Superseded rows are those",
+            f"that shipping software overrules. {tests} tests.", ""]
+    text += table(rows, chapters, state)
+    text += ["", "## Superseded", ""] + [f"- {row}: {reason}" for row, reason in over.items()]
+    for title, wanted in (("Failed", "failed"), ("Untested in chapters with tests", "untested")):
+        text += ["", f"## {title}", ""]
+        lines = [f"- {n}: {', '.join(r)}" for n, r in sorted(listed(rows, state, wanted).items()) if n in begun]
+        text += lines or ["None."]
+    return "\n".join(text) + "\n"
+
+
+def write_list(path, rows, state, results):
+    """What the table was made of: one line for each row, one behind it for each result."""
+    by_row = collections.defaultdict(list)
+    for way, row, good, sentence, skip in results:
+        by_row[row].append("\t".join(("", way, "skipped" if skip else "ok" if good else "not ok", sentence)))
+    with open(path, "w", encoding="utf-8") as f:
+        for row in rows:
+            print("\n".join([f"{row}\t{state[row]}"] + by_row[row]), file=f)
+
+
+def check():
+    try:
+        rows, _ = spec()
+        superseded(rows)
+        cited(rows)
+    except Wrong as e:
+        print(f"# {e}\nnot ok 1 - tests cite rows that exist\n1..1")
+        sys.exit(1)
+    print("ok 1 - tests cite rows that exist\n1..1")
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument("--build", default="build")
+    p.add_argument("--document")
+    p.add_argument("--check", action="store_true")
+    a = p.parse_args()
+    if a.check:
+        check()
+        return
+    rows, chapters = spec()
+    over = superseded(rows)
+    tests = cited(rows)
+    results = []
+    for way, command in programs(a.build).items():
+        got, said = run(command)
+        results += [(way, *r) for r in got]
+        print("\n".join(f"{way}: {line}" for line in said), end="\n" if said else "")
+    for row in {r[1] for r in results} - set(tests):
+        raise Wrong(f"{row} was tested by no RULE line")
+    state = states(rows, over, results)
+    write_list(os.path.join(a.build, "conformance.tsv"), rows, state, results)
+    print("\n".join(table(rows, chapters, state)))
+    for row, s in state.items():
+        if s == "failed":
+            print(f"failed: {row} {rows[row]}")
+    if a.document:
+        with open(a.document, "w", encoding="utf-8") as f:
+            f.write(document(rows, chapters, state, over, len(tests)))
+    sys.exit("failed" in state.values())
+
+
+try:
+    main()
+except Wrong as error:
+    sys.exit(f"conformance.py: {error}")

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The machine through qtest: all is done as a suspended VP of an emulator that this
+ * program starts and resets for each rule.
+ *
+ * usage: conformance-qtest EMULATOR [-m MUTANT] [ROW...]
+ */
+#include "../machine.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { LINE_MAX_BYTES = 1 << 17, OPTIONS_MAX = 32 };
+
+static struct {
+	const char *program, *mutant;
+	char **rows;           /* NULL-terminated; none: all */
+	char kernel[64];       /* a file with a program that is never run */
+	pid_t pid;
+	bool plain;            /* it runs without properties */
+	FILE *to, *from;
+	char line[LINE_MAX_BYTES];
+	unsigned vp, results, failures;
+	struct call_row *calls;
+	unsigned call_count;
+} m;
+
+static void die(const char *what)
+{
+	printf("Bail out! %s: %s\n", what, strerror(errno));
+	exit(2);
+}
+
+/* ---- the emulator ---- */
+
+static void exec_emulator(const char *properties)
+{
+	const char *argv[OPTIONS_MAX] = { m.program, "-accel", "hvtlfs", "-display", "none", "-serial", "none", "-monitor", "none",
+					  "-m", "128M", "-smp", "2", "-S", "-qtest", "stdio", "-kernel", m.kernel };
+	char cpu[512];
+	unsigned n = 18;
+
+	snprintf(cpu, sizeof cpu, "max%s%s", *properties ? "," : "", properties);
+	argv[n++] = "-cpu";
+	argv[n++] = cpu;
+	if (m.mutant) {
+		argv[n++] = "-mutate";
+		argv[n++] = m.mutant;
+	}
+	execv(m.program, (char **)argv);
+	_exit(127);
+}
+
+static void stop(void)
+{
+	if (!m.pid)
+		return;
+	fclose(m.to);
+	fclose(m.from);
+	kill(m.pid, SIGKILL);
+	waitpid(m.pid, NULL, 0);
+	m.pid = 0;
+}
+
+static void start(const char *properties)
+{
+	int to[2], from[2];
+
+	stop();
+	if (pipe(to) || pipe(from))
+		die("pipe");
+	m.pid = fork();
+	if (m.pid < 0)
+		die("fork");
+	if (!m.pid) {
+		dup2(to[0], 0);
+		dup2(from[1], 1);
+		close(to[1]);
+		close(from[0]);
+		exec_emulator(properties);
+	}
+	close(to[0]);
+	close(from[1]);
+	m.to = fdopen(to[1], "w");
+	m.from = fdopen(from[0], "r");
+}
+
+/* Sends one line; the reply's words, or NULL if it was refused. */
+static const char *ask(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+static const char *ask(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vfprintf(m.to, fmt, ap);
+	va_end(ap);
+	fputc('\n', m.to);
+	fflush(m.to);
+	do {
+		if (!fgets(m.line, sizeof m.line, m.from))
+			die("the emulator is gone");
+	} while (!strncmp(m.line, "IRQ ", 4));
+	m.line[strcspn(m.line, "\n")] = 0;
+	if (!strncmp(m.line, "OK", 2))
+		return m.line[2] ? m.line + 3 : "";
+	return NULL;
+}
+
+static const char *must(const char *reply)
+{
+	if (!reply) {
+		fprintf(stderr, "%s\n", m.line);
+		die("qtest refused a command");
+	}
+	return reply;
+}
+
+/* ---- verbs ---- */
+
+unsigned rule_way(void) { return BY_QTEST; }
+void as_vp(unsigned index) { m.vp = index; }
+
+bool read_msr(uint32_t msr, uint64_t *value)
+{
+	const char *v = ask("rdmsr root %u %#x", m.vp, msr);
+
+	if (v)
+		*value = strtoull(v, NULL, 0);
+	return v;
+}
+
+bool write_msr(uint32_t msr, uint64_t value)
+{
+	return ask("wrmsr root %u %#x %#" PRIx64, m.vp, msr, value);
+}
+
+struct leaf read_leaf(uint32_t number)
+{
+	struct leaf l = { 0 };
+
+	if (sscanf(must(ask("cpuid root %u %#x", m.vp, number)), "%x %x %x %x", &l.a, &l.b, &l.c, &l.d) != 4)
+		die("cpuid");
+	return l;
+}
+
+void put_bytes(uint64_t gpa, const void *from, size_t n)
+{
+	const uint8_t *b = from;
+	char *hex = malloc(2 * n + 1);
+
+	if (!hex)
+		die("memory");
+	for (size_t i = 0; i < n; i++)
+		snprintf(hex + 2 * i, 3, "%02x", b[i]);
+	must(ask("write %#" PRIx64 " %zu 0x%s", gpa, n, hex));
+	free(hex);
+}
+
+void get_bytes(uint64_t gpa, void *to, size_t n)
+{
+	const char *hex = must(ask("read %#" PRIx64 " %zu", gpa, n)) + 2;
+
+	for (size_t i = 0; i < n; i++)
+		sscanf(hex + 2 * i, "%2hhx", (uint8_t *)to + i);
+}
+
+struct reply machine_call(uint64_t control, uint64_t in, uint64_t out, const uint8_t xmm[XMM_BYTES], enum call_via via)
+{
+	struct reply r = { 0 };
+	char hex[2 * XMM_BYTES + 1];
+	const char *v;
+
+	for (unsigned i = 0; i < XMM_BYTES; i++)
+		snprintf(hex + 2 * i, 3, "%02x", xmm[i]);
+	v = ask("hvcall root %u %#" PRIx64 " %#" PRIx64 " %#" PRIx64 " 0x%s", m.vp, control, in, out, hex);
+	if (!v && strcmp(m.line, "FAIL fault"))
+		must(NULL);
+	r.fault = !v;
+	r.value = v ? strtoull(v, NULL, 0) : 0;
+	return r;
+}
+
+/* ---- the call table ---- */
+
+static void fetch_calls(void)
+{
+	struct call_row row = { .flags = 0 };
+	const char *v;
+
+	m.call_count = 0;
+	while ((v = ask("hvcall_row %u", m.call_count))) {
+		if (sscanf(v, "%hx %39s %hu %hu %hu %hu %hu %" SCNx64, &row.code, row.name, &row.in, &row.out, &row.in_elem,
+			   &row.out_elem, &row.flags, &row.privilege) != 8)
+			die("hvcall_row");
+		m.calls = realloc(m.calls, (m.call_count + 1) * sizeof row);
+		if (!m.calls)
+			die("memory");
+		m.calls[m.call_count++] = row;
+	}
+	if (!m.calls)
+		die("no hypercall table");
+}
+
+unsigned call_count(void) { return m.call_count; }
+const struct call_row *call_at(unsigned n) { return &m.calls[n]; }
+
+/* ---- rules ---- */
+
+void machine_say(const char *fmt, va_list *ap)
+{
+	printf("# ");
+	vprintf(fmt, *ap);
+	putchar('\n');
+}
+
+void machine_result(bool good, const char *row, const char *sentence, const char *skipped)
+{
+	m.failures += !good;
+	printf("%sok %u - %s %s%s%s\n", good ? "" : "not ", ++m.results, row, sentence, skipped ? " # SKIP " : "",
+	       skipped ? skipped : "");
+	fflush(stdout);
+}
+
+static void prepare(void)
+{
+	m.vp = 0;
+	/* HV_X64_MSR_GUEST_OS_ID, HV_X64_MSR_HYPERCALL */
+	must(ask("wrmsr root 0 0x40000000 %#llx", TEST_OS_ID));
+	must(ask("wrmsr root 0 0x40000001 %#llx", HYPERCALL_PAGE | 1));
+}
+
+void restart_with(const char *cpu_properties)
+{
+	start(cpu_properties);
+	prepare();
+	m.plain = false;
+}
+
+/* A reset is much faster than another emulator. */
+void machine_fresh(void)
+{
+	if (m.plain) {
+		must(ask("system_reset"));
+		must(ask("memset %#llx %u 0", TEST_PAGE, TEST_PAGES * 4096));
+		prepare();
+		return;
+	}
+	restart_with("");
+	m.plain = true;
+	if (!m.calls)
+		fetch_calls();
+}
+
+bool machine_wants(const char *row)
+{
+	for (char **r = m.rows; *r; r++)
+		if (!strncmp(row, *r, strlen(*r)))
+			return true;
+	return !*m.rows;
+}
+
+static void write_kernel(void)
+{
+	/* ELF, PVH note, cli; hlt: all that the loader wants. */
+	static const uint32_t image[] = {
+		0x464c457f, 0x00010101, 0, 0, 0x00030002, 1, 0x100000, 52, 0, 0, 0x00200034, 0x00000002, 0,
+		1, 136, 0x100000, 0x100000, 4, 4, 7, 1,
+		4, 116, 0, 0, 20, 20, 4, 4,
+		4, 4, 18, 0x006e6558, 0x100000,
+		0xfdebf4fa,
+	};
+	int fd;
+
+	strcpy(m.kernel, "/tmp/conformance-XXXXXX");
+	fd = mkstemp(m.kernel);
+	if (fd < 0 || write(fd, image, sizeof image) != sizeof image)
+		die(m.kernel);
+	close(fd);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		fprintf(stderr, "usage: %s EMULATOR [-m MUTANT] [ROW...]\n", argv[0]);
+		return 2;
+	}
+	m.program = argv[1];
+	m.rows = argv + 2;
+	if (argc > 3 && !strcmp(argv[2], "-m")) {
+		m.mutant = argv[3];
+		m.rows = argv + 4;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	write_kernel();
+	rules_run();
+	stop();
+	unlink(m.kernel);
+	printf("1..%u\n", m.results);
+	return m.failures != 0;
+}
