@@ -7,6 +7,7 @@
 
 const struct vp_component *const vp_components[] = {
 	&apic_component,
+	&synic_component,
 	NULL,
 };
 

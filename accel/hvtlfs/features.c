@@ -32,7 +32,8 @@ static const struct feature_switch switches[] = {
 	{ "hv-crash" },
 	{ "hv-reset" },
 	{ "hv-vapic" },
-	{ "hv-synic", .needs = "hv-vpindex" },
+	/* Ending SINT interrupts by hand spares the APIC a rule, and is what Linux does if told to. */
+	{ "hv-synic", HV_ACCESS_SYNIC, .hints = HV_HINT_NO_AUTO_EOI, .needs = "hv-vpindex" },
 	{ "hv-stimer", .needs = "hv-synic", .needs_too = "hv-time" },
 	{ "hv-stimer-direct", .needs = "hv-stimer" },
 	{ "hv-tlbflush", .needs = "hv-vpindex" },

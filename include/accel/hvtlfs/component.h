@@ -69,6 +69,7 @@ struct vp_component {
 /* All components, in order; NULL-terminated.  The list is in components.c. */
 extern const struct vp_component *const vp_components[];
 extern const struct vp_component apic_component;   /* hw/intc/apic.c */
+extern const struct vp_component synic_component;  /* hw/hyperv/synic.c */
 /* State of component @k for @vp. */
 void *vp_component_state(struct vp *vp, const struct vp_component *k);
 /* State of component @k for partition @p. */

@@ -20,7 +20,12 @@ struct vp;
 	X(COUNT_IO, "io", "I/O ports accessed") \
 	X(COUNT_MMIO, "mmio", "accesses to memory of devices") \
 	X(COUNT_HALTS, "halts", "times that it halted and nothing was pending") \
-	X(COUNT_INTERRUPTS, "interrupts", "interrupts taken")
+	X(COUNT_INTERRUPTS, "interrupts", "interrupts taken") \
+	X(COUNT_MESSAGES_QUEUED, "messages-queued", "messages queued for one of its SINTs") \
+	X(COUNT_MESSAGES_DELIVERED, "messages-delivered", "messages that reached their slot") \
+	X(COUNT_MESSAGE_RETRIES, "message-retries", "looks at a busy slot without the guest having asked") \
+	X(COUNT_EVENTS, "events", "event flags that became set") \
+	X(COUNT_EOMS, "eoms", "writes of the end-of-message MSR")
 
 enum vp_count {
 #define X(number, name, help) number,

@@ -1,0 +1,529 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Synthetic interrupt controller, one per VP (chapter 14).
+ *
+ * Threads.  The VP's thread writes the registers, which are atomic; anybody posts and
+ * signals.  Queues and the two pages' content are under the SynIC's lock, but the guest reads
+ * and writes the pages at the same time.  The one race that matters: the guest empties a slot
+ * and looks at its pending flag, we set the flag and look at the slot.  Both do it in
+ * that order, so either the guest sees the flag and writes EOM, or we see the empty slot.
+ *
+ * A message that finds its slot occupied is tried again at EOM, at each end of an
+ * interrupt, when another is queued, when page or controller are enabled, and by the clock,
+ * for guests that do nothing of this (T14.2.4.x).
+ */
+#include "hw/hyperv/synic.h"
+
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "hv/msr.h"
+#include "hv/partition.h"
+#include "sync/futex.h"
+#include "sync/lock.h"
+#include "target/i386/mem.h"
+#include "trace/log.h"
+
+/* First look at a slot that stays occupied, and the last of its doublings. */
+#define RETRY_NS INT64_C(1000000)
+#define RETRY_LAST_NS INT64_C(64000000)
+
+struct queue {
+	struct synic_buffer *first, *last;
+};
+
+struct synic {
+	/* Set once. */
+	struct vp *vp;
+	struct msr_page *messages, *flags;    /* NULL: the VP is gone; lock */
+	/* Written by the VP's thread. */
+	_Atomic uint64_t control, sint[HV_SINT_COUNT];
+
+	struct lock lock;                     /* LOCK_APIC; all that follows */
+	struct queue queue[HV_SINT_COUNT];
+	_Atomic uint32_t waiting;             /* bit per SINT with a queue; read without the lock */
+	_Atomic int64_t retry_at;             /* INT64_MAX: nothing waits; read without the lock */
+	int64_t retry_after;
+	struct synic_buffer timer[HV_TIMER_COUNT];
+};
+
+static const struct vp_component *const self = &synic_component;
+
+static struct synic *synic_of(struct vp *vp)
+{
+	return vp_component_state(vp, self);
+}
+
+/* ---- for people ---- */
+
+static const char *type_name(uint32_t type)
+{
+	switch ((int32_t)type) {
+	case HV_MESSAGE_UNMAPPED_GPA: return "UnmappedGpa";
+	case HV_MESSAGE_GPA_INTERCEPT: return "GpaIntercept";
+	case HV_MESSAGE_TIMER_EXPIRED: return "TimerExpired";
+	case HV_MESSAGE_INVALID_REGISTER: return "InvalidVpRegisterValue";
+	case HV_MESSAGE_UNRECOVERABLE_EXCEPTION: return "UnrecoverableException";
+	case HV_MESSAGE_UNSUPPORTED_FEATURE: return "UnsupportedFeature";
+	case HV_MESSAGE_EVENT_LOG_COMPLETE: return "EventLogBuffersComplete";
+	case HV_MESSAGE_IO_INTERCEPT: return "X64IoPortIntercept";
+	case HV_MESSAGE_MSR_INTERCEPT: return "X64MsrIntercept";
+	case HV_MESSAGE_CPUID_INTERCEPT: return "X64CpuidIntercept";
+	case HV_MESSAGE_EXCEPTION_INTERCEPT: return "X64ExceptionIntercept";
+	case HV_MESSAGE_APIC_EOI: return "X64ApicEoi";
+	case HV_MESSAGE_FERR_ASSERTED: return "X64LegacyFpError";
+	}
+	return "guest message";
+}
+
+static void log_message(const struct synic *s, unsigned sint, const struct hv_message *m, const char *what)
+{
+	if (log_on(LOG_SYNIC))
+		log_print(LOG_SYNIC, "%s/%u: SINT%u: %s (%#x) from %#" PRIx64 ", %u bytes, %s\n",
+			  partition_name(vp_partition(s->vp)), vp_index(s->vp), sint, type_name(m->type), m->type,
+			  m->sender, m->payload_size, what);
+}
+
+/* ---- interrupts ---- */
+
+static void sint_raise(struct synic *s, unsigned sint)
+{
+	uint64_t v = atomic_load(&s->sint[sint]);
+
+	if (v & (HV_SINT_MASKED | HV_SINT_POLLING))
+		return;                                    /* T14.2.4.n, T14.6.5.d: lost */
+	vp_raise(s->vp, v & HV_SINT_VECTOR, v & HV_SINT_AUTO_EOI ? RAISE_AUTO_EOI : 0);
+}
+
+/* ---- queues; lock held throughout ---- */
+
+static bool receptive(const struct synic *s, const struct msr_page *page)
+{
+	return page && (atomic_load(&s->control) & HV_SCONTROL_ENABLE) && msr_page_enabled(page);
+}
+
+static struct hv_message *slot_of(const struct synic *s, unsigned sint)
+{
+	return &((struct hv_message_page *)msr_page_host(s->messages))->slot[sint];
+}
+
+static bool slot_empty(const struct hv_message *slot)
+{
+	return __atomic_load_n(&slot->type, __ATOMIC_SEQ_CST) == HV_MESSAGE_NONE;   /* T14.2.4.j */
+}
+
+static void queue_append(struct synic *s, unsigned sint, struct synic_buffer *b)
+{
+	struct queue *q = &s->queue[sint];
+
+	b->next = NULL;
+	if (q->last)
+		q->last->next = b;
+	else
+		q->first = b;
+	q->last = b;
+	atomic_fetch_or(&s->waiting, 1u << sint);
+}
+
+static struct synic_buffer *queue_pop(struct synic *s, unsigned sint)
+{
+	struct queue *q = &s->queue[sint];
+	struct synic_buffer *b = q->first;
+
+	q->first = b->next;
+	if (!q->first) {
+		q->last = NULL;
+		atomic_fetch_and(&s->waiting, ~(1u << sint));
+	}
+	return b;
+}
+
+static void retry_arm(struct synic *s)
+{
+	if (!atomic_load(&s->waiting) || atomic_load(&s->retry_at) != INT64_MAX)
+		return;
+	atomic_store(&s->retry_at, monotonic_ns() + s->retry_after);
+	vp_deadline_changed(s->vp);
+}
+
+static void retry_calm(struct synic *s)
+{
+	atomic_store(&s->retry_at, INT64_MAX);
+	s->retry_after = RETRY_NS;
+}
+
+/* The payload first and the type last: a guest that polls sees all of it or nothing. */
+static void slot_fill(struct hv_message *slot, const struct hv_message *m)
+{
+	for (unsigned i = 0; i < (m->payload_size + 7u) / 8; i++)      /* T14.2.4.l */
+		x86_host_st64(&slot->payload[i], m->payload[i]);
+	x86_host_st64(&slot->sender, m->sender);
+	x86_host_st16(&slot->reserved, 0);
+	x86_host_st8(&slot->flags, m->flags);
+	x86_host_st8(&slot->payload_size, m->payload_size);
+	x86_host_st32(&slot->type, m->type);
+}
+
+static void deliver(struct synic *s, unsigned sint, struct hv_message *slot)
+{
+	struct synic_buffer *b = queue_pop(s, sint);
+	struct hv_message *m = &b->message;
+
+	if (m->type == (uint32_t)HV_MESSAGE_TIMER_EXPIRED)
+		((struct hv_timer_message *)m->payload)->delivery =
+			partition_reference_time(vp_partition(s->vp));        /* T16.4.1.c */
+	m->flags = s->queue[sint].first ? HV_MESSAGE_FLAG_PENDING : 0;        /* T14.8.3.a */
+	slot_fill(slot, m);
+	retry_calm(s);
+	vp_count_shared(s->vp, COUNT_MESSAGES_DELIVERED);
+	log_message(s, sint, m, "delivered");
+	atomic_store(&b->taken, false);                                       /* T14.6.6.c */
+	sint_raise(s, sint);                                                  /* T14.2.4.m */
+}
+
+/* Delivers the first of the queue if it can be. */
+static void scan_queue(struct synic *s, unsigned sint)
+{
+	struct hv_message *slot = slot_of(s, sint);
+
+	if (!slot_empty(slot))
+		__atomic_fetch_or(&slot->flags, HV_MESSAGE_FLAG_PENDING, __ATOMIC_SEQ_CST);   /* T14.8.3.b */
+	if (slot_empty(slot))
+		deliver(s, sint, slot);
+}
+
+static void scan(struct synic *s)
+{
+	uint32_t waiting = atomic_load(&s->waiting);
+
+	lock_assert_held(&s->lock);
+	if (!receptive(s, s->messages))
+		return;                                    /* T14.2.4.p */
+	for (; waiting; waiting &= waiting - 1)
+		scan_queue(s, (unsigned)__builtin_ctz(waiting));
+	retry_arm(s);
+}
+
+/* For triggers on hot paths: most of the time nothing waits. */
+static void scan_if_waiting(struct synic *s)
+{
+	if (!atomic_load(&s->waiting))
+		return;
+	lock_acquire(&s->lock);
+	scan(s);
+	lock_release(&s->lock);
+}
+
+static void queue_filter(struct synic *s, unsigned sint, const struct synic_buffer *own, unsigned count)
+{
+	struct synic_buffer *b = s->queue[sint].first;
+
+	s->queue[sint] = (struct queue){ NULL, NULL };
+	atomic_fetch_and(&s->waiting, ~(1u << sint));
+	while (b) {
+		struct synic_buffer *next = b->next;
+
+		if (b >= own && b < own + count)
+			atomic_store(&b->taken, false);
+		else
+			queue_append(s, sint, b);
+		b = next;
+	}
+}
+
+/* ---- messages ---- */
+
+static struct synic_buffer *buffer_take(struct synic_buffer *own, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		bool is = false;
+
+		if (atomic_compare_exchange_strong(&own[i].taken, &is, true))
+			return &own[i];
+	}
+	return NULL;
+}
+
+hv_status synic_post(struct vp *vp, unsigned sint, struct synic_buffer *own, unsigned count, const struct hv_message *m)
+{
+	struct synic *s = synic_of(vp);
+	struct synic_buffer *b;
+
+	assert(sint < HV_SINT_COUNT && m->payload_size <= HV_MESSAGE_PAYLOAD && m->type != HV_MESSAGE_NONE);
+	b = buffer_take(own, count);
+	if (!b)
+		return HV_STATUS_INSUFFICIENT_BUFFERS;     /* T14.9.7.l */
+	b->message = *m;
+	lock_acquire(&s->lock);
+	if (!receptive(s, s->messages)) {                  /* T14.2.4.g, T14.2.4.h, T14.6.1.c */
+		lock_release(&s->lock);
+		atomic_store(&b->taken, false);
+		return HV_STATUS_INVALID_SYNIC_STATE;
+	}
+	queue_append(s, sint, b);
+	vp_count_shared(vp, COUNT_MESSAGES_QUEUED);
+	log_message(s, sint, m, "queued");
+	scan(s);                                           /* T14.2.4.t */
+	lock_release(&s->lock);
+	return HV_STATUS_SUCCESS;
+}
+
+void synic_forget(struct partition *p, struct synic_buffer *own, unsigned count)
+{
+	for (uint32_t i = 0; i < partition_vp_count(p); i++) {
+		struct synic *s = synic_of(partition_vp(p, i));
+
+		lock_acquire(&s->lock);
+		for (unsigned sint = 0; sint < HV_SINT_COUNT; sint++)
+			queue_filter(s, sint, own, count); /* T14.2.3.e */
+		lock_release(&s->lock);
+	}
+}
+
+hv_status synic_timer_message(struct vp *vp, unsigned timer, unsigned sint, const struct hv_timer_message *m)
+{
+	struct hv_message message = { .type = (uint32_t)HV_MESSAGE_TIMER_EXPIRED, .payload_size = sizeof *m };
+
+	assert(timer < HV_TIMER_COUNT);
+	memcpy(message.payload, m, sizeof *m);
+	return synic_post(vp, sint, &synic_of(vp)->timer[timer], 1, &message);
+}
+
+bool synic_timer_waits(struct vp *vp, unsigned timer)
+{
+	return atomic_load(&synic_of(vp)->timer[timer].taken);
+}
+
+/* ---- event flags ---- */
+
+static void flag_set(struct synic *s, unsigned sint, unsigned flag)
+{
+	struct hv_event_flags_page *page = msr_page_host(s->flags);
+	uint32_t bit = 1u << flag % 32;                    /* T14.8.5.a */
+	uint32_t was = __atomic_fetch_or(&page->flags[sint][flag / 32], bit, __ATOMIC_SEQ_CST);   /* T14.3.1.a */
+
+	if (was & bit)
+		return;                                    /* T14.3.1.f */
+	vp_count_shared(s->vp, COUNT_EVENTS);
+	sint_raise(s, sint);                               /* T14.3.1.e */
+}
+
+hv_status synic_signal(struct vp *vp, unsigned sint, unsigned flag)
+{
+	struct synic *s = synic_of(vp);
+	hv_status status = HV_STATUS_INVALID_SYNIC_STATE;
+
+	assert(sint < HV_SINT_COUNT && flag < HV_EVENT_FLAGS);
+	lock_acquire(&s->lock);
+	/* T14.3.1.b, T14.3.1.c, T14.3.1.g, T14.6.1.d */
+	if (receptive(s, s->flags) && !(atomic_load(&s->sint[sint]) & HV_SINT_MASKED)) {
+		flag_set(s, sint, flag);
+		status = HV_STATUS_SUCCESS;
+	}
+	lock_release(&s->lock);
+	if (log_on(LOG_SYNIC))
+		log_print(LOG_SYNIC, "%s/%u: SINT%u: event flag %u%s\n", partition_name(vp_partition(vp)), vp_index(vp),
+			  sint, flag, status == HV_STATUS_SUCCESS ? "" : " refused");
+	return status;
+}
+
+/* ---- registers ---- */
+
+static enum x86_result control_read(struct vp *vp, uint32_t msr, uint64_t *value)
+{
+	*value = atomic_load(&synic_of(vp)->control);
+	return X86_OK;
+}
+
+static enum x86_result control_write(struct vp *vp, uint32_t msr, uint64_t value)
+{
+	struct synic *s = synic_of(vp);
+
+	atomic_store(&s->control, value);                  /* T14.6.1.f */
+	scan_if_waiting(s);
+	return X86_OK;
+}
+
+static enum x86_result version_read(struct vp *vp, uint32_t msr, uint64_t *value)
+{
+	*value = HV_SYNIC_VERSION;                         /* T14.6.2.a */
+	return X86_OK;
+}
+
+static struct msr_page *page_of(struct vp *vp, uint32_t msr)
+{
+	struct synic *s = synic_of(vp);
+
+	return msr == HV_X64_MSR_SIMP ? s->messages : s->flags;
+}
+
+static enum x86_result page_read(struct vp *vp, uint32_t msr, uint64_t *value)
+{
+	*value = msr_page_value(page_of(vp, msr));
+	return X86_OK;
+}
+
+static enum x86_result page_write(struct vp *vp, uint32_t msr, uint64_t value)
+{
+	/* Others write there while the guest clears flags and slots. */
+	if (value & HV_MSR_PAGE_ENABLE)
+		vp_not_alone(vp);
+	msr_page_place(vp, page_of(vp, msr), value);       /* T14.6.3.b, T14.6.4.b */
+	scan_if_waiting(synic_of(vp));
+	return X86_OK;
+}
+
+static enum x86_result eom_read(struct vp *vp, uint32_t msr, uint64_t *value)
+{
+	*value = 0;                                        /* T14.6.6.g */
+	return X86_OK;
+}
+
+static enum x86_result eom_write(struct vp *vp, uint32_t msr, uint64_t value)
+{
+	vp_count(vp, COUNT_EOMS);
+	scan_if_waiting(synic_of(vp));                     /* T14.6.6.a */
+	return X86_OK;
+}
+
+static enum x86_result sint_read(struct vp *vp, uint32_t msr, uint64_t *value)
+{
+	*value = atomic_load(&synic_of(vp)->sint[msr - HV_X64_MSR_SINT0]);
+	return X86_OK;
+}
+
+static enum x86_result sint_write(struct vp *vp, uint32_t msr, uint64_t value)
+{
+	/* T14.6.5.c; masked, any vector: nested hypervisors write the reset value back (O26). */
+	if ((value & HV_SINT_VECTOR) < HV_SINT_FIRST_VECTOR && !(value & HV_SINT_MASKED))
+		return X86_FAULT_GP;
+	atomic_store(&synic_of(vp)->sint[msr - HV_X64_MSR_SINT0], value);
+	if (log_on(LOG_SYNIC))
+		log_print(LOG_SYNIC, "%s/%u: SINT%u: vector 0x%02x%s%s%s\n", partition_name(vp_partition(vp)),
+			  vp_index(vp), msr - HV_X64_MSR_SINT0, (unsigned)(value & HV_SINT_VECTOR),
+			  value & HV_SINT_MASKED ? " masked" : "", value & HV_SINT_AUTO_EOI ? " auto-EOI" : "",
+			  value & HV_SINT_POLLING ? " polling" : "");
+	return X86_OK;
+}
+
+#define ONE(msr) .first = msr, .last = msr, .name = #msr
+
+static const struct msr_row synic_msrs[] = {
+	{ ONE(HV_X64_MSR_SCONTROL), HV_ACCESS_SYNIC, MSR_VP, 0, control_read, control_write },
+	{ ONE(HV_X64_MSR_SVERSION), HV_ACCESS_SYNIC, MSR_VP, 0, version_read, NULL },         /* T14.6.2.b */
+	{ ONE(HV_X64_MSR_SIEFP), HV_ACCESS_SYNIC, MSR_VP, 0, page_read, page_write },
+	{ ONE(HV_X64_MSR_SIMP), HV_ACCESS_SYNIC, MSR_VP, 0, page_read, page_write },
+	{ ONE(HV_X64_MSR_EOM), HV_ACCESS_SYNIC, MSR_VP, 0, eom_read, eom_write },
+	{ HV_X64_MSR_SINT0, HV_X64_MSR_SINT15, "HV_X64_MSR_SINTx", HV_ACCESS_SYNIC, MSR_VP, 0, sint_read, sint_write },
+	{ .name = NULL },
+};
+
+/* ---- component ---- */
+
+static void synic_ended(struct vp *vp, void *state, uint8_t vector)
+{
+	scan_if_waiting(state);                            /* T14.2.4.u */
+}
+
+static int64_t synic_next_deadline(struct vp *vp, void *state)
+{
+	struct synic *s = state;
+
+	return atomic_load(&s->retry_at);
+}
+
+static void synic_expire(struct vp *vp, void *state, int64_t now)
+{
+	struct synic *s = state;
+
+	lock_acquire(&s->lock);
+	if (now >= atomic_load(&s->retry_at)) {
+		vp_count_shared(vp, COUNT_MESSAGE_RETRIES);
+		/* Rarer and rarer: a guest that never empties the slot shall not keep the host awake. */
+		atomic_store(&s->retry_at, INT64_MAX);
+		s->retry_after = MIN(2 * s->retry_after, RETRY_LAST_NS);
+		scan(s);
+	}
+	lock_release(&s->lock);
+}
+
+static void drop_all(struct synic *s)
+{
+	for (unsigned sint = 0; sint < HV_SINT_COUNT; sint++)
+		while (s->queue[sint].first)
+			atomic_store(&queue_pop(s, sint)->taken, false);      /* O24 */
+	retry_calm(s);
+}
+
+/* INIT leaves it alone, as it does the processor's own MSRs. */
+static void synic_reset(struct vp *vp, void *state, enum x86_reset how)
+{
+	struct synic *s = state;
+
+	if (how != X86_RESET_POWER_ON)
+		return;
+	lock_acquire(&s->lock);
+	atomic_store(&s->control, 0);                      /* T14.6.1.a, T14.6.1.b */
+	for (unsigned sint = 0; sint < HV_SINT_COUNT; sint++)
+		atomic_store(&s->sint[sint], HV_SINT_RESET);   /* T14.6.5.a, O25 */
+	drop_all(s);                                       /* T14.2.2.c */
+	lock_release(&s->lock);
+	msr_page_reset(s->messages);                       /* T14.6.3.a, T14.6.4.a, T14.7.d, T14.7.e */
+	msr_page_reset(s->flags);
+}
+
+static bool synic_init(struct vp *vp, void *state)
+{
+	struct synic *s = state;
+
+	s->vp = vp;
+	lock_init(&s->lock, LOCK_APIC, "SynIC");
+	atomic_init(&s->retry_at, INT64_MAX);
+	s->messages = msr_page_new(vp_partition(vp), X86_PAGE_READ | X86_PAGE_WRITE);
+	s->flags = msr_page_new(vp_partition(vp), X86_PAGE_READ | X86_PAGE_WRITE);
+	if (s->messages && s->flags)
+		return true;
+	msr_page_free(s->messages);
+	msr_page_free(s->flags);
+	lock_destroy(&s->lock);
+	return false;
+}
+
+static void synic_fini(struct vp *vp, void *state)
+{
+	struct synic *s = state;
+	struct msr_page *messages = s->messages, *flags = s->flags;
+
+	/* The struct stays, and with it its lock, for devices that still signal. */
+	lock_acquire(&s->lock);
+	drop_all(s);
+	s->messages = s->flags = NULL;
+	lock_release(&s->lock);
+	msr_page_free(messages);
+	msr_page_free(flags);
+}
+
+static void synic_show(struct vp *vp, void *state, vp_show_fn put, void *o)
+{
+	struct synic *s = state;
+
+	put(o, "control", atomic_load(&s->control));
+	put(o, "message-page", msr_page_value(s->messages));
+	put(o, "flags-page", msr_page_value(s->flags));
+	put(o, "waiting", atomic_load(&s->waiting));
+	for (unsigned sint = 0; sint < HV_SINT_COUNT; sint++) {
+		uint64_t v = atomic_load(&s->sint[sint]);
+		char name[16];
+
+		g_snprintf(name, sizeof name, "sint%u", sint);
+		if (v != HV_SINT_RESET)
+			put(o, name, v);
+	}
+}
+
+const struct vp_component synic_component = {
+	.name = "synic", .size = sizeof(struct synic),
+	.init = synic_init, .fini = synic_fini, .reset = synic_reset, .msrs = synic_msrs,
+	.ended = synic_ended, .next_deadline = synic_next_deadline, .expire = synic_expire, .show = synic_show,
+};

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The synthetic interrupt controller: messages, event flags, SINT registers (14.2, 14.6 to 14.8, 16.4). */
+#ifndef HV_SYNIC_H
+#define HV_SYNIC_H
+
+#include <assert.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { HV_SINT_COUNT = 16, HV_TIMER_COUNT = 4 };     /* T14.8.1.a */
+
+/* SCONTROL (14.6.1), SVERSION (14.6.2). */
+#define HV_SCONTROL_ENABLE 1ull
+#define HV_SYNIC_VERSION 1ull
+
+/* SINTx (14.6.5); bits 18 to 20 are of later revisions. */
+#define HV_SINT_VECTOR 0xffull
+#define HV_SINT_MASKED (1ull << 16)
+#define HV_SINT_AUTO_EOI (1ull << 17)
+#define HV_SINT_POLLING (1ull << 18)     /* not masked, but no interrupt comes of it */
+#define HV_SINT_RESET HV_SINT_MASKED
+enum { HV_SINT_FIRST_VECTOR = 16 };
+
+/* Message types (14.8.2).  Later ones of the interface replace 0x80000030 and 0x80000031 by the last two. */
+enum {
+	HV_MESSAGE_NONE = 0,
+	HV_MESSAGE_TYPE_HYPERVISOR = (int32_t)0x80000000,   /* bit: never posted by a guest */
+	HV_MESSAGE_UNMAPPED_GPA = (int32_t)0x80000000,
+	HV_MESSAGE_GPA_INTERCEPT = (int32_t)0x80000001,
+	HV_MESSAGE_TIMER_EXPIRED = (int32_t)0x80000010,
+	HV_MESSAGE_INVALID_REGISTER = (int32_t)0x80000020,
+	HV_MESSAGE_UNRECOVERABLE_EXCEPTION = (int32_t)0x80000021,
+	HV_MESSAGE_UNSUPPORTED_FEATURE = (int32_t)0x80000022,
+	HV_MESSAGE_EVENT_LOG_COMPLETE = (int32_t)0x80000040,
+	HV_MESSAGE_IO_INTERCEPT = (int32_t)0x80010000,
+	HV_MESSAGE_MSR_INTERCEPT = (int32_t)0x80010001,
+	HV_MESSAGE_CPUID_INTERCEPT = (int32_t)0x80010002,
+	HV_MESSAGE_EXCEPTION_INTERCEPT = (int32_t)0x80010003,
+	HV_MESSAGE_APIC_EOI = (int32_t)0x80010004,
+	HV_MESSAGE_FERR_ASSERTED = (int32_t)0x80010005,
+};
+
+enum { HV_MESSAGE_FLAG_PENDING = 1 << 0 };           /* 14.8.3 */
+enum { HV_MESSAGE_PAYLOAD = 240 };
+
+/*
+ * A slot of the message page.  The order of the header is that of shipping software: with the text's own
+ * Linux finds no payload (O1).
+ */
+struct hv_message {
+	uint32_t type;
+	uint8_t payload_size;
+	uint8_t flags;
+	uint16_t reserved;
+	uint64_t sender;     /* port, partition, or 0: T14.8.4.b, T14.8.4.c, T14.8.4.d */
+	uint64_t payload[HV_MESSAGE_PAYLOAD / 8];
+};
+static_assert(sizeof(struct hv_message) == 256, "T14.8.4.a");
+static_assert(offsetof(struct hv_message, payload_size) == 4 && offsetof(struct hv_message, flags) == 5 &&
+	      offsetof(struct hv_message, sender) == 8 && offsetof(struct hv_message, payload) == 16, "14.8.4");
+
+struct hv_message_page {
+	struct hv_message slot[HV_SINT_COUNT];
+};
+static_assert(sizeof(struct hv_message_page) == 4096, "14.7");
+
+enum { HV_EVENT_FLAGS = 2048 };                      /* per SINT: 14.8.5 */
+
+struct hv_event_flags_page {
+	uint32_t flags[HV_SINT_COUNT][HV_EVENT_FLAGS / 32];
+};
+static_assert(sizeof(struct hv_event_flags_page) == 4096, "14.7");
+
+/* Payload of HV_MESSAGE_TIMER_EXPIRED (16.4.1). */
+struct hv_timer_message {
+	uint32_t timer;
+	uint32_t reserved;
+	uint64_t expiration;     /* reference time at which it was due */
+	uint64_t delivery;       /* reference time at which the message reached its slot */
+};
+static_assert(sizeof(struct hv_timer_message) == 24, "16.4.1");
+
+#endif

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Synthetic interrupt controller: what senders of messages and events need.
+ *
+ * All of it from any thread, with any lock held below LOCK_APIC.
+ */
+#ifndef HW_HYPERV_SYNIC_H
+#define HW_HYPERV_SYNIC_H
+
+#include "accel/hvtlfs/component.h"
+#include "hv/synic.h"
+
+/*
+ * A message on its way.  A sender owns some and cannot have more messages waiting
+ * than that (14.2.1).  Zeroed is a free one; it must stay until synic_forget() or the end
+ * of the partition.
+ */
+struct synic_buffer {
+	struct synic_buffer *next;     /* in its queue; the VP's SynIC lock */
+	_Atomic bool taken;            /* until the message is in its slot, or lost */
+	struct hv_message message;
+};
+
+/*
+ * Queues @m for @sint of @vp in one of the sender's @count buffers and tries to deliver.
+ * INSUFFICIENT_BUFFERS: all are waiting.  INVALID_SYNIC_STATE: SynIC or message page disabled.
+ */
+hv_status synic_post(struct vp *vp, unsigned sint, struct synic_buffer *own, unsigned count, const struct hv_message *m);
+/* Frees @own; messages still waiting in it are lost.  Nobody may be posting with it. */
+void synic_forget(struct partition *p, struct synic_buffer *own, unsigned count);
+
+/*
+ * Synthetic timer @timer of @vp expired: one dedicated buffer per timer (T14.2.1.d).
+ * m->delivery is filled in when the message reaches its slot.  INSUFFICIENT_BUFFERS: the
+ * timer's last message still waits.  INVALID_SYNIC_STATE as above.
+ */
+hv_status synic_timer_message(struct vp *vp, unsigned timer, unsigned sint, const struct hv_timer_message *m);
+/* Does the last message of @timer still wait for its slot? */
+bool synic_timer_waits(struct vp *vp, unsigned timer);
+
+/*
+ * Sets event flag @flag of @sint; an interrupt follows if it was clear.
+ * INVALID_SYNIC_STATE: SynIC or flags page disabled, or SINT masked; nothing has changed then.
+ */
+hv_status synic_signal(struct vp *vp, unsigned sint, unsigned flag);
+
+#endif
