@@ -155,3 +155,90 @@ RULE(T3_6_e, "guest OS id 0 disables the hypercall page")
 	set_msr(HV_X64_MSR_GUEST_OS_ID, 0);
 	check_value(msr_of(HV_X64_MSR_HYPERCALL) & HV_MSR_PAGE_ENABLE, 0, "the enable bit");
 }
+
+/* ---- leaf 3: what it tells is what there is ---- */
+
+enum { DEBUG_FIRST = 0x69, DEBUG_LAST = 0x6b };
+
+static const struct call_row *call_coded(uint16_t code)
+{
+	FOR_EACH_CALL(row)
+		if (row->code == code)
+			return row;
+	return NULL;
+}
+
+RULE(T3_4_j, "leaf 3 EBX has the privileges that calls need")
+{
+	struct leaf l = read_leaf(HV_CPUID_FEATURES);
+	uint64_t have = l.a | (uint64_t)l.b << 32;
+
+	check_value(l.b & 0x600, 0, "bits 10:9");
+	FOR_EACH_CALL(row) {
+		struct reply r = CALL(.code = row->code, .reps = row->flags & CALL_ROW_REP ? 1 : 0, .in = test_page(0), .out = test_page(1));
+		bool denied = !r.fault && hv_result_status(r.value) == HV_STATUS_ACCESS_DENIED;
+
+		if (row->privilege)
+			check_that(denied == !!(row->privilege & ~have), "%s with privileges 0x%llx", row->name, (unsigned long long)have);
+	}
+}
+
+RULE(T5_2_3_g, "HvGetPartitionId wants AccessPartitionId")
+{
+	bool allowed = read_leaf(HV_CPUID_FEATURES).b >> 1 & 1;
+
+	check_status(CALL(.code = HV_CALL_GET_PARTITION_ID, .out = test_page(1)), allowed ? HV_STATUS_SUCCESS : HV_STATUS_ACCESS_DENIED);
+}
+
+RULE(T3_4_o, "leaf 3 EDX bit 1 is set if and only if there are debug calls")
+{
+	bool told = read_leaf(HV_CPUID_FEATURES).d & HV_FEATURE_DEBUGGING;
+
+	for (unsigned code = DEBUG_FIRST; code <= DEBUG_LAST; code++)
+		check_that(!!call_coded(code) == told, "call 0x%x", code);
+}
+
+RULE(T3_4_p, "leaf 3 EDX bit 5 clear: no guest idle MSR")
+{
+	uint64_t v;
+
+	if (!(read_leaf(HV_CPUID_FEATURES).d & HV_FEATURE_GUEST_IDLE) && !(read_leaf(HV_CPUID_FEATURES).a & HV_ACCESS_GUEST_IDLE))
+		check_that(!read_msr(0x400000f0, &v), "it can be read");
+}
+
+RULE(T3_4_n, "leaf 3 EDX bit 4 tells whether calls take input in XMM registers")
+{
+	bool told = read_leaf(HV_CPUID_FEATURES).d & HV_FEATURE_XMM_INPUT;
+
+	FOR_EACH_CALL(row) {
+		struct reply r;
+
+		if (row->in <= HV_CALL_FAST_BYTES || row->in > HV_CALL_XMM_BYTES || row->out || (row->flags & CALL_ROW_REP) || !call_allowed(row))
+			continue;
+		r = CALL(.code = row->code, .fast = true);
+		check_that(r.fault == !told, "%s", row->name);
+	}
+}
+
+RULE(T3_4_x, "leaf 0x40000006 is there only if leaf 0x40000000 tells so")
+{
+	struct leaf l = read_leaf(HV_CPUID_HARDWARE);
+
+	check_that(read_leaf(HV_CPUID_VENDOR).a >= HV_CPUID_HARDWARE || !(l.a | l.b | l.c | l.d), "it is there");
+}
+
+RULE(T3_4_z, "the hypervisor has nothing in the leaves for parents, but for what shipping guests ask there")
+{
+	for (uint32_t n = HV_CPUID_STACK_PROPERTIES + 1; n < 0x40000100; n++) {
+		struct leaf l = read_leaf(n);
+
+		check_that(!(l.a | l.b | l.c | l.d), "leaf 0x%x has something", n);
+	}
+}
+
+RULE(T3_5_b, "calls work whether or not the guest has read the version")
+{
+	check_value(CALL(.code = HV_CALL_NOTIFY_LONG_SPIN_WAIT, .fast = true).value, HV_STATUS_SUCCESS, "before it is read");
+	read_leaf(HV_CPUID_VERSION);
+	check_value(CALL(.code = HV_CALL_NOTIFY_LONG_SPIN_WAIT, .fast = true).value, HV_STATUS_SUCCESS, "behind that");
+}

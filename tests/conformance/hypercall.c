@@ -219,3 +219,213 @@ RULE(T18_5_1_a, "HvNotifyLongSpinWait always succeeds")
 	for (unsigned i = 0; i < sizeof spins / sizeof spins[0]; i++)
 		check_value(CALL(.code = HV_CALL_NOTIFY_LONG_SPIN_WAIT, .fast = true, .in = spins[i]).value, HV_STATUS_SUCCESS, "result");
 }
+
+/* The same rules where other chapters have them. */
+static void rep_bounds(void)
+{
+	FOR_EACH_CALL(row) {
+		struct call c = proper(row);
+
+		if (!call_allowed(row))
+			continue;
+		c.reps = row->flags & CALL_ROW_REP ? 0 : 1;
+		expect(row, &c, HV_STATUS_INVALID_HYPERCALL_INPUT, "wrong rep count");
+		c.reps = row->flags & CALL_ROW_REP ? 3 : 0;
+		c.start = 3;
+		expect(row, &c, HV_STATUS_INVALID_HYPERCALL_INPUT, "wrong rep start index");
+	}
+}
+
+RULE(T4_7_b, "rep count must be greater than rep start index") { rep_bounds(); }
+RULE(T25_b, "wrong rep fields are HV_STATUS_INVALID_HYPERCALL_INPUT") { rep_bounds(); }
+RULE(T0_g, "wrong rep fields are HV_STATUS_INVALID_HYPERCALL_INPUT") { rep_bounds(); }
+
+static void fast_with_reps(void)
+{
+	FOR_EACH_CALL(row) {
+		struct call c = proper(row);
+
+		if (!call_allowed(row))
+			continue;
+		c.fast = true;
+		c.reps = 1;
+		expect(row, &c, HV_STATUS_INVALID_HYPERCALL_INPUT, "fast, rep count 1");
+	}
+}
+
+RULE(T4_7_d, "a fast call has no rep fields") { fast_with_reps(); }
+RULE(T25_c, "a fast call has no rep fields") { fast_with_reps(); }
+
+RULE(T4_11_3_j, "the common statuses come from each call")
+{
+	FOR_EACH_CALL(row) {
+		struct call c = proper(row);
+
+		if (!call_allowed(row))
+			continue;
+		c.control = 1ull << 63;
+		expect(row, &c, HV_STATUS_INVALID_HYPERCALL_INPUT, "reserved bit");
+		c.control = 0;
+		c.in += 1;
+		if (input_size(row))
+			expect(row, &c, HV_STATUS_INVALID_ALIGNMENT, "unaligned input");
+	}
+}
+
+RULE(T2_2_a, "each call delivers a status of 16 bits, and nothing in the reserved bits of the result")
+{
+	FOR_EACH_CALL(row) {
+		struct call c = proper(row);
+		struct reply r;
+
+		c.control = 1ull << 63;
+		r = call_run(&c);
+		check_that(!r.fault && !(r.value & ~(0xffffull | HV_CALL_REPS_MASK << HV_CALL_REPS_SHIFT)), "%s: result 0x%llx", row->name,
+			   (unsigned long long)r.value);
+	}
+}
+
+RULE(T4_1_b, "fixed input and output are multiples of 8 bytes")
+{
+	FOR_EACH_CALL(row)
+		check_that(row->in % 8 == 0 && row->out % 8 == 0, "%s: %u and %u bytes", row->name, row->in, row->out);
+}
+
+RULE(T4_1_c, "padding in the input does not matter")
+{
+	check_value(CALL(.code = HV_CALL_NOTIFY_LONG_SPIN_WAIT, .fast = true, .in = 0xdeadbeef00000005).value, HV_STATUS_SUCCESS, "fast");
+	put64(test_page(0), 0xdeadbeef00000005);
+	check_value(CALL(.code = HV_CALL_NOTIFY_LONG_SPIN_WAIT, .in = test_page(0)).value, HV_STATUS_SUCCESS, "in memory");
+}
+
+/*
+ * A register that the call does not use may have anything.  Here and where calls are made that may
+ * succeed: as a suspended VP only, whose tables and interrupts nobody needs.
+ */
+RULE_QTEST(T4_6_b, "a call without input ignores the input register, one without output the output register")
+{
+	static const uint64_t anything[] = { 3, NO_MEMORY, BEYOND_GPA_SPACE, ~0ull, 0xffc };
+
+	FOR_EACH_CALL(row) {
+		uint64_t usual;
+
+		if (!call_allowed(row) || (input_size(row) && output_size(row)))
+			continue;
+		usual = CALL(.code = row->code, .reps = row->flags & CALL_ROW_REP ? 1 : 0, .in = test_page(0), .out = test_page(1)).value;
+		for (unsigned i = 0; i < sizeof anything / sizeof anything[0]; i++) {
+			struct call c = proper(row);
+			struct reply r;
+
+			if (!input_size(row))
+				c.in = anything[i];
+			if (!output_size(row))
+				c.out = anything[i];
+			r = call_run(&c);
+			check_that(!r.fault && r.value == usual, "%s: 0x%llx with 0x%llx", row->name, (unsigned long long)r.value,
+				   (unsigned long long)anything[i]);
+		}
+	}
+}
+
+RULE(T4_10_a, "a call that is refused has no effect")
+{
+	FOR_EACH_CALL(row) {
+		struct call c = proper(row);
+
+		if (call_allowed(row))
+			continue;
+		put64(c.out, 0x5a5a5a5a5a5a5a5a);
+		expect(row, &c, HV_STATUS_ACCESS_DENIED, "no privilege");
+		check_value(get64(c.out), 0x5a5a5a5a5a5a5a5a, "what is in the output page of %s", row->name);
+	}
+}
+
+RULE_QTEST(T25_d, "a call that may be fast gives the same in registers as in memory")
+{
+	FOR_EACH_CALL(row) {
+		static const uint64_t zeros[2];
+		struct reply memory, fast;
+
+		if (row->in > HV_CALL_FAST_BYTES || output_size(row) || (row->flags & CALL_ROW_REP) || !call_allowed(row))
+			continue;
+		memory = CALL(.code = row->code, .data = zeros, .size = row->in);
+		fast = CALL(.code = row->code, .fast = true, .data = zeros, .size = row->in);
+		check_that(memory.fault == fast.fault && memory.value == fast.value, "%s: 0x%llx in memory, 0x%llx fast", row->name,
+			   (unsigned long long)memory.value, (unsigned long long)fast.value);
+	}
+}
+
+RULE(T4_7_1_d, "a call with more than 112 bytes of input cannot be made fast")
+{
+	FOR_EACH_CALL(row) {
+		struct call c = proper(row);
+
+		if (row->in <= HV_CALL_XMM_BYTES || !call_allowed(row))
+			continue;
+		c.fast = true;
+		c.reps = 0;
+		expect(row, &c, HV_STATUS_INVALID_HYPERCALL_INPUT, "fast");
+	}
+}
+
+RULE(T25_i, "the calls that hints recommend need no privilege")
+{
+	static const uint16_t codes[] = { HV_CALL_SWITCH_ADDRESS_SPACE, HV_CALL_FLUSH_ADDRESS_SPACE, HV_CALL_FLUSH_ADDRESS_LIST,
+					  HV_CALL_NOTIFY_LONG_SPIN_WAIT };
+
+	FOR_EACH_CALL(row)
+		for (unsigned i = 0; i < sizeof codes / sizeof codes[0]; i++)
+			if (row->code == codes[i])
+				check_value(row->privilege, 0, "privileges of %s", row->name);
+}
+
+RULE(T25_k, "HvNotifyLongSpinWait never fails")
+{
+	for (unsigned bit = 0; bit < 64; bit++)
+		check_status(CALL(.code = HV_CALL_NOTIFY_LONG_SPIN_WAIT, .fast = true, .in = 1ull << bit), HV_STATUS_SUCCESS);
+}
+
+RULE(T18_5_1_b, "HvNotifyLongSpinWait works in registers and in memory")
+{
+	put64(test_page(0) + 4088, 77);
+	check_status(CALL(.code = HV_CALL_NOTIFY_LONG_SPIN_WAIT, .in = test_page(0) + 4088), HV_STATUS_SUCCESS);
+	check_status(CALL(.code = HV_CALL_NOTIFY_LONG_SPIN_WAIT, .fast = true, .in = 77), HV_STATUS_SUCCESS);
+}
+
+RULE(T18_5_1_d, "HvNotifyLongSpinWait needs no privilege")
+{
+	FOR_EACH_CALL(row)
+		if (row->code == HV_CALL_NOTIFY_LONG_SPIN_WAIT)
+			check_value(row->privilege, 0, "its privileges");
+	check_status(CALL(.code = HV_CALL_NOTIFY_LONG_SPIN_WAIT, .fast = true), HV_STATUS_SUCCESS);
+}
+
+static bool is_status(uint16_t status)
+{
+	switch (status) {
+#define X(name, number) case number:
+	HV_STATUS_LIST(X)
+#undef X
+		return true;
+	}
+	return false;
+}
+
+RULE_QTEST(T26_a, "no call returns a status that is reserved")
+{
+	FOR_EACH_CALL(row) {
+		for (unsigned variant = 0; variant < 64; variant++) {
+			struct call c = proper(row);
+			struct reply r;
+
+			c.fast = variant & 1;
+			c.reps += variant >> 1 & 1;
+			c.start = variant >> 2 & 1;
+			c.in += variant & 8 ? 4096 - 8 : 0;
+			c.out += variant & 16 ? 4 : 0;
+			put64(c.in & ~7ull, variant & 32 ? 0 : 0x8000000000000001);
+			r = call_run(&c);
+			check_that(r.fault || is_status(hv_result_status(r.value)), "%s: status 0x%x", row->name, hv_result_status(r.value));
+		}
+	}
+}

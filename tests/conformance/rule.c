@@ -28,6 +28,8 @@ static void say(const char *fmt, ...)
 /* One more failed check; true if it is to be described. */
 static bool failed(void)
 {
+	if (now.skipped)
+		return false;
 	if (++now.failed == SAID_MAX)
 		say("%s: and more", now.row);
 	return now.failed < SAID_MAX;

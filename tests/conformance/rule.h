@@ -86,6 +86,8 @@ uint64_t get64(uint64_t gpa);
 
 /* The machine anew with these -cpu properties ("hv-vpindex=off"); by qtest only. */
 void restart_with(const char *cpu_properties);
+/* The same as it is at power-on: no guest OS id, no hypercall page. */
+void restart_bare(void);
 
 /* ---- hypercalls ---- */
 

@@ -20,6 +20,11 @@ void restart_with(const char *cpu_properties)
 	guest_die("restart_with(\"%s\") in the guest", cpu_properties);
 }
 
+void restart_bare(void)
+{
+	guest_die("restart_bare() in the guest");
+}
+
 /* ---- on which processor ---- */
 
 struct task {

@@ -242,6 +242,13 @@ void restart_with(const char *cpu_properties)
 	m.plain = false;
 }
 
+void restart_bare(void)
+{
+	start("");
+	m.vp = 0;
+	m.plain = false;
+}
+
 /* A reset is much faster than another emulator. */
 void machine_fresh(void)
 {
