@@ -32,14 +32,19 @@ static bool pae_paging(uint64_t cr0, uint64_t cr4, uint64_t efer)
 	return (cr0 & CR0_PG) && (cr4 & CR4_PAE) && !(efer & EFER_LMA);
 }
 
+static bool pdpte_bad(const struct x86_cpu *c, uint64_t v)
+{
+	return (v & 1) && (v & (~((1ull << c->model->phys_bits) - 1) | 0x1e6));
+}
+
 /* Reads the four entries that @cr3 points at; #GP(0) if one of them is bad. */
 static void pdptes_load(struct x86_cpu *c, uint64_t cr3)
 {
-	uint64_t bad = ~((1ull << c->model->phys_bits) - 1) | 0x1e6, v[4];
+	uint64_t v[4];
 
 	for (unsigned i = 0; i < 4; i++) {
 		v[i] = pdpte_load(c, (cr3 & 0xffffffe0) + i * 8);
-		if ((v[i] & 1) && (v[i] & bad))
+		if (pdpte_bad(c, v[i]))
 			gp(c);
 	}
 	for (unsigned i = 0; i < 4; i++)
@@ -109,6 +114,28 @@ void x86_write_cr3(struct x86_cpu *c, uint64_t v)
 		pdptes_load(c, v);
 	c->cr3 = v;
 	x86_tlb_switch(c, keep);
+}
+
+bool x86_try_cr3(struct x86_cpu *c, uint64_t v)
+{
+	uint64_t limit = c->efer & EFER_LMA ? 1ull << c->model->phys_bits : 1ull << 32, entry[4];
+	struct x86_page p;
+
+	if (v >= limit)
+		return false;
+	if (pae_paging(c->cr0, c->cr4, c->efer)) {
+		if (!c->ops->page(c->opaque, v & X86_PAGE_MASK, &p) || !(p.rights & X86_PAGE_READ))
+			return false;
+		for (unsigned i = 0; i < 4; i++) {
+			entry[i] = x86_host_ld64((const uint64_t *)(const void *)(p.host + (v & 0xfe0) + i * 8));
+			if (pdpte_bad(c, entry[i]))
+				return false;
+		}
+		memcpy(c->pdpte, entry, sizeof entry);
+	}
+	c->cr3 = v;
+	x86_tlb_switch(c, false);
+	return true;
 }
 
 /* ---- CR4 -------------------------------------------------------------------- */

@@ -295,6 +295,17 @@ void x86_tlb_flush_pcid(struct x86_cpu *c, unsigned pcid)
 	c->count.flush_pcid++;
 }
 
+void x86_tlb_flush_other_pcids(struct x86_cpu *c)
+{
+	uint16_t own = c->tlb2.space;
+
+	if (!(c->cr4 & CR4_PCIDE))
+		return;
+	memset(c->tlb2.of_pcid, 0, sizeof c->tlb2.of_pcid);
+	c->tlb2.of_pcid[tlb2_pcid(c)] = own;
+	c->count.flush_pcid++;
+}
+
 /* Pieces of large pages around @lin with either number.  4 MiB cover what may have been mapped by 2. */
 static void large_drop(struct x86_cpu *c, uint64_t lin, uint16_t number, uint16_t number2)
 {

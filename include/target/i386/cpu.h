@@ -591,6 +591,8 @@ static inline unsigned x86_cpl(const struct x86_cpu *c) { return c->mode & X86_M
  */
 void x86_write_cr0(struct x86_cpu *c, uint64_t v);
 void x86_write_cr3(struct x86_cpu *c, uint64_t v);
+/* CR3 without raising anything, and no reserved bits: false if @v cannot be taken, nothing changed. */
+bool x86_try_cr3(struct x86_cpu *c, uint64_t v);
 void x86_write_cr4(struct x86_cpu *c, uint64_t v);
 void x86_write_efer(struct x86_cpu *c, uint64_t v);
 void x86_write_xcr0(struct x86_cpu *c, uint64_t v);

@@ -185,6 +185,8 @@ void x86_tlb_switch(struct x86_cpu *c, bool keep);
 /* Of @pcid, which may be the current one: all but global pages, or @lin. */
 void x86_tlb_flush_pcid(struct x86_cpu *c, unsigned pcid);
 void x86_tlb_flush_pcid_page(struct x86_cpu *c, unsigned pcid, uint64_t lin);
+/* Of all PCIDs but the current one: all but global pages. */
+void x86_tlb_flush_other_pcids(struct x86_cpu *c);
 /* From now on @log sees all stores; NULL: nobody.  No code may be decoded in between. */
 void x86_store_log_set(struct x86_cpu *c, struct x86_store_log *log);
 /* Drops the write right of every entry (a frame got code, or dirty logging). */
