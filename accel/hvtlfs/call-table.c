@@ -35,6 +35,8 @@ static const struct hv_call few_calls[] = {
 /* One line per chapter's file in this folder. */
 static const struct hv_call *const core_lists[] = {
 	few_calls,
+	mmu_calls,
+	interrupt_calls,
 };
 
 static void add_list(GArray *table, const struct hv_call *row)

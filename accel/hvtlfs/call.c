@@ -179,26 +179,42 @@ static enum x86_result run_simple(struct call *c)
 	return s == HV_STATUS_SUCCESS ? store(c, 0, c->row->out) : X86_OK;
 }
 
-static enum x86_result run_rep(struct call *c)
+/* From the start index on; *done: the first that was not processed. */
+static hv_status run_elements(struct call *c, struct hv_ctx *x, uint32_t *done)
 {
 	const struct hv_call *row = c->row;
 	const uint8_t *in = (uint8_t *)c->in_list + row->in + c->variable;
 	uint8_t *out = (uint8_t *)c->out_list + row->out;
 	int64_t deadline = monotonic_ns() + TIME_SLICE_NS;
-	hv_status s = HV_STATUS_SUCCESS;
-	uint32_t i = c->start;
-	struct hv_ctx x;
-	enum x86_result r;
+	uint32_t i = *done = c->start;
+	hv_status s;
 
-	context(c, &x);
+	if (row->list) {
+		s = row->list(x, in + i * row->in_elem, c->reps - i);
+		*done = s == HV_STATUS_SUCCESS ? c->reps : i;
+		return s;
+	}
 	/* T4.2.e: one element at least. */
 	do {
-		s = row->element(&x, in + i * row->in_elem, out + i * row->out_elem);
+		s = row->element(x, in + i * row->in_elem, out + i * row->out_elem);
 		if (s != HV_STATUS_SUCCESS)
 			break;                             /* T4.2.d */
 		i++;
 	} while (i < c->reps && monotonic_ns() < deadline);
+	*done = i;
+	return s;
+}
 
+static enum x86_result run_rep(struct call *c)
+{
+	const struct hv_call *row = c->row;
+	enum x86_result r;
+	struct hv_ctx x;
+	hv_status s;
+	uint32_t i;
+
+	context(c, &x);
+	s = run_elements(c, &x, &i);
 	c->again = s == HV_STATUS_SUCCESS && i < c->reps;
 	c->result = hv_call_result(s, i);                  /* T4.8.c: from the start of the list */
 	if (c->again) {                                    /* T4.2.b */

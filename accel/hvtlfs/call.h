@@ -8,6 +8,9 @@
 
 /* The core's lists, each from its chapter's file, end with name NULL; call-table.c puts them together. */
 
+extern const struct hv_call mmu_calls[];         /* mmu.c: chapter 12 */
+extern const struct hv_call interrupt_calls[];   /* interrupt.c: chapter 13 */
+
 /* The core's rows and those of @hv's components, in ascending order of code; hv->calls. */
 void call_table_init(struct hv *hv);
 void call_table_fini(struct hv *hv);

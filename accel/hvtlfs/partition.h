@@ -9,6 +9,19 @@
 
 enum { VP_MAX = 64 };
 
+/* What others want a VP's TLB to forget: flush.c. */
+enum { FLUSH_RANGES = 16 };
+struct flush {
+	bool everything, non_global; /* of all address spaces */
+	uint32_t count, pages;       /* ranges, pages in all of them */
+	uint64_t range[FLUSH_RANGES];  /* first page, number of further ones (hv/mmu.h); of all spaces */
+};
+struct flush_queue {
+	struct lock lock;            /* LOCK_FLUSH */
+	_Atomic bool asked;          /* written under lock: there is something */
+	struct flush flush;          /* lock */
+};
+
 /* Why a VP does not run (10.1.3); it runs when no bit is set. */
 enum {
 	SUSPEND_CREATED = 1 << 0,    /* not started yet */
@@ -99,6 +112,7 @@ struct vp {
 	 */
 	_Atomic uint32_t epoch, epoch_waiters;
 	bool inside, owns_exclusive;
+	struct flush_queue flushes;  /* what its TLB has to forget: flush.c */
 
 	/* The running thread's own. */
 	int64_t next_deadline;
@@ -142,6 +156,9 @@ void vp_safepoint(struct vp *vp);
  * thread this is, NULL for others.  No lock held.
  */
 void partition_rendezvous(struct partition *p, struct vp *self, uint32_t bits);
+struct vp_set;
+/* The same for those VPs of @who only; the others are neither asked nor waited for. */
+void vps_rendezvous(struct partition *p, struct vp *self, const struct vp_set *who, uint32_t bits);
 /* Decoded code of a frame of @p has changed: tells all VPs but @self (may be NULL).  No lock. */
 void partition_code_changed(struct partition *p, struct vp *self);
 /* The GPA map changed: flushes all TLBs of @p.  Like partition_rendezvous(). */

@@ -20,7 +20,8 @@
  * x86_cpu.alone is true of none of them.  Nor is it of a VP whose event flags
  * another thread changes bit by bit: vp_not_alone().
  */
-#include "partition.h"
+#include "flush.h"
+#include "vpset.h"
 
 #include "sync/futex.h"
 #include "target/i386/mem.h"
@@ -37,6 +38,7 @@ static void absorb_flushes(struct vp *vp)
 	uint32_t flushes = X86_PEND_TLB | X86_PEND_TLB_WRITE;
 	uint32_t bits = atomic_load(&vp->cpu.pending) & flushes;
 
+	flush_absorb(vp);
 	if (!bits)
 		return;
 	atomic_fetch_and(&vp->cpu.pending, ~bits);
@@ -92,39 +94,54 @@ static void wait_epoch(struct vp *vp, uint32_t seen)
 	atomic_fetch_sub(&vp->epoch_waiters, 1);
 }
 
-/* Pends @bits on all but @self and waits until none is inside since then. */
-static void wait_others(struct partition *p, struct vp *self, uint32_t bits)
+/* Pends @bits on those of @who but @self and waits until none is inside since then. */
+static void wait_others(struct partition *p, struct vp *self, const struct vp_set *who, uint32_t bits)
 {
 	uint32_t seen[VP_MAX];
 
-	for (uint32_t i = 0; i < p->vp_count; i++) {
-		if (p->vps[i] == self)
+	VP_SET_FOREACH(vp, who, p) {
+		if (vp == self)
 			continue;
 		/*
 		 * No gate is opened: who sleeps acts on it when he wakes.  If the epoch moves
 		 * meanwhile, the step may have been the answer already, and none would follow.
 		 */
 		do {
-			seen[i] = atomic_load(&p->vps[i]->epoch);
-			x86_pend(&p->vps[i]->cpu, bits | X86_PEND_WORK);
-		} while (atomic_load(&p->vps[i]->epoch) != seen[i]);
+			seen[vp->index] = atomic_load(&vp->epoch);
+			x86_pend(&vp->cpu, bits | X86_PEND_WORK);
+		} while (atomic_load(&vp->epoch) != seen[vp->index]);
 	}
-	for (uint32_t i = 0; i < p->vp_count; i++)
-		if (p->vps[i] != self && (seen[i] & 1))
-			wait_epoch(p->vps[i], seen[i]);
+	VP_SET_FOREACH(vp, who, p)
+		if (vp != self && (seen[vp->index] & 1))
+			wait_epoch(vp, seen[vp->index]);
+}
+
+static bool has_others(struct partition *p, struct vp *self, const struct vp_set *who)
+{
+	struct vp *first = vp_set_next(who, p, NULL);
+
+	return first && (first != self || vp_set_next(who, p, first));
+}
+
+void vps_rendezvous(struct partition *p, struct vp *self, const struct vp_set *who, uint32_t bits)
+{
+	bool inside = self && self->inside;
+
+	if (!has_others(p, self, who))
+		return;
+	if (inside)
+		vp_leave(self);
+	wait_others(p, self, who, bits);
+	if (inside)
+		vp_enter(self);
 }
 
 void partition_rendezvous(struct partition *p, struct vp *self, uint32_t bits)
 {
-	bool inside = self && self->inside;
+	struct vp_set all;
 
-	if (p->vp_count == 1 && self)
-		return;
-	if (inside)
-		vp_leave(self);
-	wait_others(p, self, bits);
-	if (inside)
-		vp_enter(self);
+	vp_set_all(&all, p);
+	vps_rendezvous(p, self, &all, bits);
 }
 
 void partition_code_changed(struct partition *p, struct vp *self)
@@ -146,6 +163,7 @@ void vp_exclusive_begin(struct vp *vp)
 	struct partition *p = vp->partition;
 	uint32_t none = 0;
 	bool inside = vp->inside;
+	struct vp_set all;
 
 	assert(!vp->owns_exclusive);
 	if (inside)
@@ -155,7 +173,8 @@ void vp_exclusive_begin(struct vp *vp)
 		none = 0;
 	}
 	vp->owns_exclusive = true;
-	wait_others(p, vp, 0);
+	vp_set_all(&all, p);
+	wait_others(p, vp, &all, 0);
 	if (inside)
 		vp_enter(vp);
 	/* So that vp_safepoint() gets to see an instruction that faults from here. */

@@ -13,6 +13,7 @@
 #include <sys/prctl.h>
 
 #include "hv/hypercall.h"
+#include "flush.h"
 #include "partition.h"
 #include "sync/futex.h"
 #include "target/i386/mem.h"
@@ -486,6 +487,7 @@ struct vp *vp_new(struct partition *p, uint32_t index, GError **error)
 	vp->next_deadline = INT64_MAX;
 	vp->armed = INT64_MAX;
 	lock_and_condition_init(vp);
+	flush_init(vp);
 	gate_init(&vp->gate);
 	vp->component = g_new0(void *, p->hv->component_count + 1);
 	for (unsigned i = 0; i < p->hv->component_count; i++)
@@ -581,6 +583,7 @@ void vp_free(struct vp *vp)
 	g_free(vp->component);
 	g_clear_object(&vp->object);
 	pthread_cond_destroy(&vp->changed);
+	flush_fini(vp);
 	lock_destroy(&vp->lock);
 	engine_unplace(vp, sizeof *vp);
 }

@@ -40,6 +40,7 @@ enum {
 	HV_FEATURE_GUEST_IDLE = 1 << 5,     /* T3.4.p */
 	HV_FEATURE_FREQUENCY_MSRS = 1 << 8, /* later revisions; Linux tests it with privilege bit 11 */
 	HV_FEATURE_CRASH_MSRS = 1 << 10,
+	HV_FEATURE_EXTENDED_RANGES = 1 << 14,  /* of lists of addresses to flush */
 	HV_FEATURE_DIRECT_TIMERS = 1 << 19,
 };
 

@@ -16,6 +16,7 @@ enum lock_level {
 	LOCK_PARTITION = 20,  /* parent before child; same level only along that line */
 	LOCK_GPA_MAP = 30,
 	LOCK_VP = 40,
+	LOCK_FLUSH = 45,      /* what a VP's TLB has to forget */
 	LOCK_DEVICE = 50,     /* one machine's devices share one lock: see hw/core */
 	LOCK_APIC = 60,       /* interrupt delivery: taken from devices and VPs */
 	LOCK_FRAMES = 70,     /* frame table's free lists */

@@ -608,7 +608,7 @@ static void test_real_table(void)
 		g_assert_true(i == 0 || c->code > f.hv->calls[i - 1].code);
 		g_assert_true(c->in % 8 == 0 && c->out % 8 == 0);                /* T4.1.b */
 		g_assert_true(!c->run == !!(c->flags & CALL_REP));
-		g_assert_true(!c->element == !(c->flags & CALL_REP));
+		g_assert_true(!(c->element || c->list) == !(c->flags & CALL_REP));
 	}
 	put(&f, IN, &(uint64_t){ 0xffffffff }, 8);
 	CHECK(&f, HV_CALL_NOTIFY_LONG_SPIN_WAIT, IN, 0, HV_STATUS_SUCCESS, 0);                   /* T18.5.1.a, b */

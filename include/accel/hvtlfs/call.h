@@ -14,6 +14,7 @@
 #include "hv/hypercall.h"
 #include "hv/status.h"
 
+/* Simple calls have run(), rep calls element() or list(). */
 enum { CALL_REP = 1 << 0, CALL_VARIABLE = 1 << 1 /* takes a variable header */ };
 
 /* One call, for its handler.  On the thread of c->vp, no lock held. */
@@ -33,8 +34,10 @@ struct hv_call {
 	uint16_t in_elem, out_elem; /* rep calls: bytes per element */
 	uint8_t flags;              /* CALL_* */
 	uint64_t privilege;         /* HV_* of hv/partition.h; 0 none */
-	hv_status (*run)(struct hv_ctx *c);                               /* simple calls */
-	hv_status (*element)(struct hv_ctx *c, const void *in, void *out); /* rep calls */
+	hv_status (*run)(struct hv_ctx *c);
+	hv_status (*element)(struct hv_ctx *c, const void *in, void *out);
+	/* All elements that are left, or none of them, in bounded time; no output per element. */
+	hv_status (*list)(struct hv_ctx *c, const void *in, uint32_t count);
 };
 
 /* Row @n of the machine's table, in ascending order of code; NULL behind the last. */

@@ -80,6 +80,12 @@ void *partition_component_state(struct partition *p, const struct vp_component *
  */
 enum { RAISE_AUTO_EOI = 1 << 0 };
 void vp_raise(struct vp *vp, uint8_t vector, unsigned flags);
+/*
+ * The word of @vp's assist page by which its guest learns whether an interrupt needs an EOI
+ * (13.3.4.1); NULL: the guest does not look there.  VP's thread.  It is there, whatever the
+ * guest does with the page, as long as the partition.
+ */
+uint32_t *vp_eoi_assist(struct vp *vp);
 /* From the interrupt controller, on the VP's thread: calls all components' ended(). */
 void vp_interrupt_ended(struct vp *vp, uint8_t vector);
 /*

@@ -25,7 +25,12 @@ struct vp;
 	X(COUNT_MESSAGES_DELIVERED, "messages-delivered", "messages that reached their slot") \
 	X(COUNT_MESSAGE_RETRIES, "message-retries", "looks at a busy slot without the guest having asked") \
 	X(COUNT_EVENTS, "events", "event flags that became set") \
-	X(COUNT_EOMS, "eoms", "writes of the end-of-message MSR")
+	X(COUNT_EOMS, "eoms", "writes of the end-of-message MSR") \
+	X(COUNT_FLUSH_CALLS, "flush-calls", "TLB flushes asked for by hypercall") \
+	X(COUNT_FLUSHES_TAKEN, "flushes-taken", "times that it flushed its TLB as others had asked") \
+	X(COUNT_IPI_CALLS, "ipi-calls", "interrupts sent to processors by hypercall") \
+	X(COUNT_EOI_MSRS, "eoi-msrs", "interrupts ended by the synthetic EOI register") \
+	X(COUNT_EOIS_AVOIDED, "eois-avoided", "interrupts ended through the VP assist page, without leaving the guest")
 
 enum vp_count {
 #define X(number, name, help) number,
