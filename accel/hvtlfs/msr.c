@@ -178,6 +178,14 @@ static enum x86_result assist_write(struct vp *vp, uint32_t msr, uint64_t value)
 	return X86_OK;
 }
 
+uint32_t *vp_eoi_assist(struct vp *vp)
+{
+	/* A guest that has no synthetic EOI register has been told nothing of the page, either. */
+	if (!(vp->partition->features.privileges & HV_ACCESS_APIC) || !msr_page_enabled(vp->assist))
+		return NULL;
+	return msr_page_host(vp->assist);
+}
+
 /* ---- the table ---- */
 
 #define ONE(msr) .first = msr, .last = msr, .name = #msr

@@ -9,6 +9,13 @@
  * filters (they read).  So an IPI is an atomic OR and vp_pend(), without a lock.
  * A message that races with a change of a filter takes the old or the new one,
  * as on the bus.
+ *
+ * EOIs that the guest need not make (13.3.4.1).  On taking an interrupt its VP sets a bit in a
+ * page of the guest if nothing else waits; the guest clears it in place of an EOI, and the
+ * interrupt is retired when next somebody asks for priorities: retire().  If something comes
+ * to wait meanwhile, its message makes the engine ask for an interrupt as soon as IF allows
+ * one: with the bit gone the interrupt has ended and the next is taken; with the bit still
+ * set it is withdrawn, so that the EOI comes here.
  */
 #include "hw/intc/apic.h"
 
@@ -16,6 +23,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "hv/interrupt.h"
+#include "hv/msr.h"
+#include "hv/partition.h"
+#include "target/i386/mem.h"
 #include "trace/log.h"
 
 /* Register numbers: MMIO offset / 16, and MSR - 0x800. */
@@ -65,6 +76,8 @@ struct apic {
 	/* The VP's thread only. */
 	uint32_t esr, initial, divide;
 	uint64_t icr;
+	/* Where the highest interrupt in service was told to need no EOI; NULL: it was not. */
+	uint32_t *assist;
 	uint64_t tsc_deadline;
 	int64_t deadline;                /* host ns, INT64_MAX: not running */
 	int64_t frozen;                  /* ns left, while suspended; INT64_MAX: not running */
@@ -164,10 +177,64 @@ static bool extint_pending(struct apic *a)
 	return (e & EXTINT_MESSAGE) || ((e & EXTINT_LINE) && extint_open(a));
 }
 
+/* The guest's word without and with the bit: only this VP's own thread and its guest write there. */
+static void assist_put(uint32_t *word, bool set)
+{
+	uint32_t v = x86_host_ld32(word);
+
+	x86_host_st32(word, set ? v | HV_ASSIST_NO_EOI_REQUIRED : v & ~(uint32_t)HV_ASSIST_NO_EOI_REQUIRED);
+}
+
+/* The EOI must come here. */
+static void assist_withdraw(struct apic *a)
+{
+	if (a->assist)
+		assist_put(a->assist, false);
+	a->assist = NULL;
+}
+
+static void in_service_end(struct apic *a, uint8_t vector)
+{
+	bit_clear(a->isr, vector);
+	if (bit_test(a->tmr, vector))
+		partition_eoi(vp_partition(a->vp), vector);
+	vp_interrupt_ended(a->vp, vector);
+}
+
+/* T13.3.4.1.g: if the guest has taken the bit away, the interrupt has ended. */
+static void retire(struct apic *a)
+{
+	int v;
+
+	if (!a->assist || x86_host_ld32(a->assist) & HV_ASSIST_NO_EOI_REQUIRED)
+		return;
+	a->assist = NULL;
+	v = highest(a->isr);
+	if (v < 0)
+		return;
+	vp_count(a->vp, COUNT_EOIS_AVOIDED);
+	in_service_end(a, (uint8_t)v);
+}
+
+/* @vector begins to be served; T13.3.4.1.d, T13.3.4.1.e, T13.3.4.1.l. */
+static void assist_offer(struct apic *a, uint8_t vector)
+{
+	uint32_t *word = vp_eoi_assist(a->vp);
+	bool alone = highest(a->irr) < 0 && !bit_test(a->tmr, vector);
+
+	/* T13.3.4.1.h: what it interrupts needs its EOI. */
+	assist_withdraw(a);
+	if (!word)
+		return;
+	assist_put(word, alone);
+	a->assist = alone ? word : NULL;
+}
+
 static bool apic_pending(struct vp *vp, void *state)
 {
 	struct apic *a = state;
 
+	retire(a);
 	return extint_pending(a) || deliverable(a) >= 0;
 }
 
@@ -189,6 +256,7 @@ static int apic_interrupt(struct vp *vp, void *state)
 	struct apic *a = state;
 	int v;
 
+	retire(a);
 	if (extint_pending(a)) {
 		v = take_extint(a);
 		if (v >= 0) {
@@ -197,13 +265,18 @@ static int apic_interrupt(struct vp *vp, void *state)
 		}
 	}
 	v = deliverable(a);
-	if (v < 0)
+	if (v < 0) {
+		if (highest(a->irr) >= 0)
+			assist_withdraw(a);                /* T13.3.4.1.f */
 		return -1;
+	}
 	bit_clear(a->irr, v);
-	if (bit_test(a->auto_eoi, v))
+	if (bit_test(a->auto_eoi, v)) {
 		vp_interrupt_ended(vp, v);
-	else
-		bit_set(a->isr, v);
+		return v;
+	}
+	bit_set(a->isr, v);
+	assist_offer(a, (uint8_t)v);
 	return v;
 }
 
@@ -410,14 +483,14 @@ static void send_ipi(struct apic *a)
 
 static void end_of_interrupt(struct apic *a)
 {
-	int v = highest(a->isr);
+	int v;
 
+	retire(a);
+	assist_withdraw(a);                                /* T13.3.4.1.i */
+	v = highest(a->isr);
 	if (v < 0)
 		return;
-	bit_clear(a->isr, v);
-	if (bit_test(a->tmr, v))
-		partition_eoi(vp_partition(a->vp), v);
-	vp_interrupt_ended(a->vp, v);
+	in_service_end(a, (uint8_t)v);
 	refresh(a);
 }
 
@@ -590,6 +663,7 @@ static uint32_t x2_ldr(struct apic *a)
 /* False: no such register. */
 static bool reg_read(struct apic *a, unsigned reg, uint64_t *v)
 {
+	retire(a);
 	switch (reg) {
 	case REG_ID: *v = id_register(a); break;
 	case REG_VERSION: *v = VERSION; break;
@@ -781,6 +855,7 @@ static void reset_registers(struct apic *a)
 		a->lvt[i] = LVT_MASKED;
 	for (unsigned i = 0; i < 8; i++)
 		a->isr[i] = a->irr[i] = a->tmr[i] = a->auto_eoi[i] = 0;
+	assist_withdraw(a);
 	a->esr_new = 0;
 	atomic_fetch_and(&a->extint, ~(uint32_t)EXTINT_MESSAGE);
 	a->esr = a->initial = a->divide = 0;
@@ -839,11 +914,55 @@ static enum x86_result deadline_write(struct vp *vp, uint32_t msr, uint64_t valu
 	return X86_OK;
 }
 
+/* ---- the hypervisor's own names for three registers (13.2.3): the same state, T13.2.3.c ---- */
+
+static enum x86_result synthetic_eoi_write(struct vp *vp, uint32_t msr, uint64_t value)
+{
+	/* T13.2.3.1.a, T13.2.3.1.c */
+	vp_count(vp, COUNT_EOI_MSRS);
+	end_of_interrupt(apic_of(vp));
+	return X86_OK;
+}
+
+static enum x86_result synthetic_icr_read(struct vp *vp, uint32_t msr, uint64_t *value)
+{
+	*value = apic_of(vp)->icr;                         /* T13.2.3.2.a */
+	return X86_OK;
+}
+
+static enum x86_result synthetic_icr_write(struct vp *vp, uint32_t msr, uint64_t value)
+{
+	struct apic *a = apic_of(vp);
+
+	/* T13.2.3.2.b; the high half is what the mode's own register can hold. */
+	write_icr(a, is_x2(a) ? value : value & 0xff000000ffffffff);
+	return X86_OK;
+}
+
+static enum x86_result synthetic_tpr_read(struct vp *vp, uint32_t msr, uint64_t *value)
+{
+	*value = apic_of(vp)->tpr;                         /* T13.2.3.3.a */
+	return X86_OK;
+}
+
+static enum x86_result synthetic_tpr_write(struct vp *vp, uint32_t msr, uint64_t value)
+{
+	set_tpr(apic_of(vp), value & 0xff);                /* T13.2.3.3.b */
+	return X86_OK;
+}
+
 static const struct msr_row apic_msrs[] = {
 	{ MSR_APIC_BASE, MSR_APIC_BASE, "IA32_APIC_BASE", .scope = MSR_VP, .read = base_read, .write = base_write },
 	{ MSR_TSC_DEADLINE, MSR_TSC_DEADLINE, "IA32_TSC_DEADLINE", .scope = MSR_VP,
 	  .read = deadline_read, .write = deadline_write },
 	{ MSR_X2APIC, MSR_X2APIC_LAST, "IA32_X2APIC", .scope = MSR_VP, .read = x2_read, .write = x2_write },
+	/* T13.2.3.a, T13.2.3.1.b */
+	{ HV_X64_MSR_EOI, HV_X64_MSR_EOI, "HV_X64_MSR_EOI", HV_ACCESS_APIC, MSR_VP, .write = synthetic_eoi_write },
+	{ HV_X64_MSR_ICR, HV_X64_MSR_ICR, "HV_X64_MSR_ICR", HV_ACCESS_APIC, MSR_VP, .read = synthetic_icr_read,
+	  .write = synthetic_icr_write },
+	/* T13.2.3.3.d */
+	{ HV_X64_MSR_TPR, HV_X64_MSR_TPR, "HV_X64_MSR_TPR", HV_ACCESS_APIC, MSR_VP, HV_MSR_TPR_RESERVED,
+	  synthetic_tpr_read, synthetic_tpr_write },
 	{ 0 }
 };
 

@@ -18,6 +18,9 @@ struct vp {
 	struct partition *p;
 	uint32_t index, pended;
 	int sipi, ended, ends;
+	uint32_t assist;             /* the page's first word */
+	bool assists;
+	uint64_t counted[VP_COUNT_COUNT];
 	void *state;
 };
 
@@ -42,6 +45,8 @@ uint64_t partition_tsc(struct partition *p) { return p->tsc; }
 int partition_pic_acknowledge(struct partition *p) { return p->pic_vector; }
 void partition_eoi(struct partition *p, uint8_t vector) { p->eoi_vector = vector; p->eois++; }
 
+uint32_t *vp_eoi_assist(struct vp *vp) { return vp->assists ? &vp->assist : NULL; }
+void vp_count(struct vp *vp, enum vp_count n) { vp->counted[n]++; }
 void vp_interrupt_ended(struct vp *vp, uint8_t vector) { vp->ended = vector; vp->ends++; }
 
 static const struct vp_component *const k = &apic_component;
