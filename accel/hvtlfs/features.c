@@ -28,20 +28,26 @@ static const struct feature_switch switches[] = {
 	{ "hv-runtime", HV_ACCESS_VP_RUN_TIME, .off = true },
 	{ "hv-time", HV_ACCESS_REFERENCE_COUNTER | HV_ACCESS_REFERENCE_TSC },
 	{ "hv-frequencies", HV_ACCESS_FREQUENCIES, HV_FEATURE_FREQUENCY_MSRS },
-	{ "hv-xmm-input", .facilities = HV_FEATURE_XMM_INPUT, .off = true },
+	{ "hv-xmm-input", .facilities = HV_FEATURE_XMM_INPUT },
 	{ "hv-crash" },
 	{ "hv-reset" },
-	{ "hv-vapic" },
-	/* Ending SINT interrupts by hand spares the APIC a rule, and is what Linux does if told to. */
-	{ "hv-synic", HV_ACCESS_SYNIC, .hints = HV_HINT_NO_AUTO_EOI, .needs = "hv-vpindex" },
+	{ "hv-vapic", HV_ACCESS_APIC, .hints = HV_HINT_APIC_MSRS },
+	{ "hv-synic", HV_ACCESS_SYNIC, .needs = "hv-vpindex" },
 	{ "hv-stimer", .needs = "hv-synic", .needs_too = "hv-time" },
 	{ "hv-stimer-direct", .needs = "hv-stimer" },
-	{ "hv-tlbflush", .needs = "hv-vpindex" },
-	{ "hv-tlbflush-ext", .needs = "hv-tlbflush" },
+	/* Loads of CR3 and INVLPG stay the cheaper way for a VP's own TLB. */
+	{ "hv-tlbflush", .hints = HV_HINT_REMOTE_FLUSH | HV_HINT_EX_PROCESSOR_MASKS, .needs = "hv-vpindex" },
+	{ "hv-tlbflush-ext", .facilities = HV_FEATURE_EXTENDED_RANGES, .needs = "hv-tlbflush" },
+	/* For nested hypervisors only. */
 	{ "hv-tlbflush-direct", .needs = "hv-vapic" },
-	{ "hv-ipi", .needs = "hv-vpindex" },
+	{ "hv-ipi", .hints = HV_HINT_CLUSTER_IPI | HV_HINT_EX_PROCESSOR_MASKS, .needs = "hv-vpindex" },
 	{ "hv-reenlightenment" },
-	{ "hv-apicv" }, { "hv-avic" }, { "hv-evmcs", .needs = "hv-vapic" }, { "hv-emsr-bitmap", .needs = "hv-evmcs" }, { "hv-syndbg" },
+	/*
+	 * Ending SINT interrupts by hand spares the APIC a rule, and is what Linux does if told to.
+	 * hv-apicv is another name for it.
+	 */
+	{ "hv-avic", .hints = HV_HINT_NO_AUTO_EOI },
+	{ "hv-evmcs", .needs = "hv-vapic" }, { "hv-emsr-bitmap", .needs = "hv-evmcs" }, { "hv-syndbg" },
 	/* Nothing here binds threads to cores. */
 	{ "hv-no-nonarch-coresharing", .hints = HV_HINT_NO_CORE_SHARING, .off = true, .promise = true },
 };
@@ -58,11 +64,28 @@ static bool is_on(const struct hv_features *f, const struct feature_switch *s)
 	       (f->facilities & s->facilities) == s->facilities && (f->hints & s->hints) == s->hints;
 }
 
+static void add_bits(struct hv_features *f, const struct feature_switch *s)
+{
+	f->privileges |= s->privileges;
+	f->facilities |= s->facilities;
+	f->hints |= s->hints;
+}
+
+/* Two switches may share a bit: it stays while one of them is on. */
 static void turn(struct hv_features *f, const struct feature_switch *s, bool on)
 {
-	f->privileges = on ? f->privileges | s->privileges : f->privileges & ~s->privileges;
-	f->facilities = on ? f->facilities | s->facilities : f->facilities & ~s->facilities;
-	f->hints = on ? f->hints | s->hints : f->hints & ~s->hints;
+	const struct hv_features before = *f;
+
+	if (on) {
+		add_bits(f, s);
+		return;
+	}
+	f->privileges &= ~s->privileges;
+	f->facilities &= ~s->facilities;
+	f->hints &= ~s->hints;
+	for (unsigned i = 0; i < G_N_ELEMENTS(switches); i++)
+		if (&switches[i] != s && is_on(&before, &switches[i]))
+			add_bits(f, &switches[i]);
 }
 
 void hv_features_init(struct hv_features *f)
@@ -80,6 +103,8 @@ void hv_features_init(struct hv_features *f)
 
 static const struct feature_switch *switch_find(const char *key)
 {
+	if (!strcmp(key, "hv-apicv"))
+		key = "hv-avic";
 	for (unsigned i = 0; i < G_N_ELEMENTS(switches); i++)
 		if (!strcmp(key, switches[i].key))
 			return &switches[i];
