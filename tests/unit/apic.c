@@ -556,6 +556,145 @@ static void timer_suspend(void)
 	end(p);
 }
 
+/* ---- the hypervisor's MSRs, the VP assist page ---- */
+
+enum { EOI_MSR = 0x40000070, ICR_MSR, TPR_MSR };
+
+static void synthetic_msrs(void)
+{
+	struct partition *p = world();
+	struct vp *vp = &p->vp[0];
+	uint64_t v;
+
+	enable_all(p);
+	g_assert_null(row(EOI_MSR)->read);                       /* T13.2.3.1.b */
+	g_assert_cmphex(row(TPR_MSR)->reserved, ==, ~UINT64_C(0xff));   /* T13.2.3.3.d */
+	for (uint32_t msr = EOI_MSR; msr <= TPR_MSR; msr++)
+		g_assert_cmphex(row(msr)->privilege, ==, 1 << 4);       /* T13.2.3.a */
+	/* T13.2.3.2.b: to the destination in the same write; T13.2.3.2.a, T13.2.3.c */
+	g_assert_cmpint(wrmsr(vp, ICR_MSR, UINT64_C(2) << 56 | 0x4051), ==, X86_OK);
+	g_assert_cmpint(take(&p->vp[1]), ==, NONE);
+	g_assert_cmpint(take(&p->vp[2]), ==, 0x51);
+	g_assert_cmpint(rdmsr(vp, ICR_MSR, &v), ==, X86_OK);
+	g_assert_cmphex(v, ==, UINT64_C(2) << 56 | 0x4051);
+	g_assert_cmphex(rd(vp, ICR2), ==, 2 << 24);
+	g_assert_cmphex(rd(vp, ICR), ==, 0x4051);
+	wrmsr(vp, ICR_MSR, UINT64_C(0x01ffffff) << 32 | 0x4052);
+	g_assert_cmphex(rd(vp, ICR2), ==, 1 << 24);
+	g_assert_cmpint(take(&p->vp[1]), ==, 0x52);
+	/* T13.2.3.1.a, T13.2.3.1.c */
+	g_assert_cmpint(wrmsr(&p->vp[2], EOI_MSR, UINT64_MAX), ==, X86_OK);
+	g_assert_cmphex(rd(&p->vp[2], ISR + 0x20), ==, 0);
+	g_assert_cmpint(p->vp[2].ended, ==, 0x51);
+	g_assert_cmpuint(p->vp[2].counted[COUNT_EOI_MSRS], ==, 1);
+	/* T13.2.3.3.a, T13.2.3.3.b, T13.2.3.3.c */
+	g_assert_cmpint(wrmsr(vp, TPR_MSR, 0x6f), ==, X86_OK);
+	g_assert_cmphex(rd(vp, TPR), ==, 0x6f);
+	g_assert_cmphex(k->tpr_read(vp, vp->state), ==, 6);
+	k->msi(p, 0xfee00000, 0x62);
+	g_assert_cmpint(take(vp), ==, NONE);
+	pended(vp);
+	wrmsr(vp, TPR_MSR, 0x50);
+	g_assert_cmphex(pended(vp) & X86_PEND_INTR, ==, X86_PEND_INTR);
+	g_assert_cmpint(rdmsr(vp, TPR_MSR, &v), ==, X86_OK);
+	g_assert_cmphex(v, ==, 0x50);
+	g_assert_cmpint(take(vp), ==, 0x62);
+	end(p);
+}
+
+static void assist_offered(void)
+{
+	struct partition *p = world();
+	struct vp *vp = &p->vp[0];
+
+	enable_all(p);
+	vp->assists = true;
+	/* T13.3.4.1.d, T13.3.4.1.g */
+	k->msi(p, 0xfee00000, 0x51);
+	g_assert_cmpint(take(vp), ==, 0x51);
+	g_assert_cmphex(vp->assist, ==, 1);
+	g_assert_cmphex(rd(vp, ISR + 0x20), ==, 1 << 17);
+	vp->assist = 0;
+	k->msi(p, 0xfee00000, 0x41);                     /* would wait for 0x51 */
+	g_assert_true(k->interrupt_pending(vp, vp->state));
+	g_assert_cmpint(vp->ended, ==, 0x51);
+	g_assert_cmpint(take(vp), ==, 0x41);
+	g_assert_cmphex(rd(vp, ISR + 0x20), ==, 1 << 1);
+	g_assert_cmpuint(vp->counted[COUNT_EOIS_AVOIDED], ==, 1);
+	/* T13.3.4.1.i: an EOI with the bit still set ends it, once. */
+	g_assert_cmphex(vp->assist, ==, 1);
+	wr(vp, EOI, 0);
+	g_assert_cmphex(vp->assist, ==, 0);
+	g_assert_cmpint(vp->ends, ==, 2);
+	g_assert_cmphex(rd(vp, ISR + 0x20), ==, 0);
+	g_assert_cmpint(vp->ends, ==, 2);
+	/* T13.3.4.1.e, T13.3.4.1.l: level-triggered. */
+	vp->assist = 1;
+	k->msi(p, 0xfee00000, 0xc061);
+	g_assert_cmpint(take(vp), ==, 0x61);
+	g_assert_cmphex(vp->assist, ==, 0);
+	wr(vp, EOI, 0);
+	g_assert_cmpint(p->eoi_vector, ==, 0x61);
+	/* T13.3.4.1.e: one of lower priority waits. */
+	k->msi(p, 0xfee00000, 0x51);
+	k->msi(p, 0xfee00000, 0x41);
+	g_assert_cmpint(take(vp), ==, 0x51);
+	g_assert_cmphex(vp->assist, ==, 0);
+	wr(vp, EOI, 0);
+	g_assert_cmpint(take(vp), ==, 0x41);
+	g_assert_cmphex(vp->assist, ==, 1);
+	/* The guest does not look there any more: T13.3.4.1.j. */
+	vp->assists = false;
+	wr(vp, EOI, 0);
+	vp->assist = 0;
+	k->msi(p, 0xfee00000, 0x41);
+	g_assert_cmpint(take(vp), ==, 0x41);
+	g_assert_cmphex(vp->assist, ==, 0);
+	end(p);
+}
+
+static void assist_withdrawn(void)
+{
+	struct partition *p = world();
+	struct vp *vp = &p->vp[0];
+
+	enable_all(p);
+	vp->assists = true;
+	/* T13.3.4.1.f */
+	k->msi(p, 0xfee00000, 0x51);
+	g_assert_cmpint(take(vp), ==, 0x51);
+	k->msi(p, 0xfee00000, 0x41);
+	g_assert_cmphex(pended(vp) & X86_PEND_INTR, ==, X86_PEND_INTR);
+	g_assert_cmpint(take(vp), ==, NONE);
+	g_assert_cmphex(vp->assist, ==, 0);
+	g_assert_cmphex(rd(vp, ISR + 0x20), ==, 1 << 17);
+	wr(vp, EOI, 0);
+	g_assert_cmphex(pended(vp) & X86_PEND_INTR, ==, X86_PEND_INTR);
+	g_assert_cmpint(take(vp), ==, 0x41);
+	/* T13.3.4.1.h: nested, the inner one alone can be skipped. */
+	g_assert_cmphex(vp->assist, ==, 1);
+	k->msi(p, 0xfee00000, 0x71);
+	g_assert_cmpint(take(vp), ==, 0x71);
+	g_assert_cmphex(vp->assist, ==, 1);
+	vp->assist = 0;
+	wr(vp, EOI, 0);
+	g_assert_cmpint(vp->ended, ==, 0x41);
+	g_assert_cmpint(vp->ends, ==, 3);
+	g_assert_cmphex(rd(vp, ISR + 0x20), ==, 0);
+	g_assert_cmphex(rd(vp, ISR + 0x30), ==, 0);
+	/* Automatically ended ones offer nothing. */
+	k->raise(vp, vp->state, 0x81, RAISE_AUTO_EOI);
+	g_assert_cmpint(take(vp), ==, 0x81);
+	g_assert_cmphex(vp->assist, ==, 0);
+	/* INIT takes the offer back. */
+	k->msi(p, 0xfee00000, 0x51);
+	g_assert_cmpint(take(vp), ==, 0x51);
+	g_assert_cmphex(vp->assist, ==, 1);
+	k->reset(vp, vp->state, X86_RESET_INIT);
+	g_assert_cmphex(vp->assist, ==, 0);
+	end(p);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -573,6 +712,9 @@ int main(int argc, char **argv)
 	g_test_add_func("/apic/nmi", nmi_line);
 	g_test_add_func("/apic/base", base_transitions);
 	g_test_add_func("/apic/x2apic", x2apic);
+	g_test_add_func("/apic/synthetic-msrs", synthetic_msrs);
+	g_test_add_func("/apic/assist/offered", assist_offered);
+	g_test_add_func("/apic/assist/withdrawn", assist_withdrawn);
 	g_test_add_func("/apic/timer/one-shot", timer_one_shot);
 	g_test_add_func("/apic/timer/periodic", timer_periodic);
 	g_test_add_func("/apic/timer/tsc-deadline", timer_deadline);
