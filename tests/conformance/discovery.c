@@ -175,11 +175,15 @@ RULE(T3_4_j, "leaf 3 EBX has the privileges that calls need")
 
 	check_value(l.b & 0x600, 0, "bits 10:9");
 	FOR_EACH_CALL(row) {
-		struct reply r = CALL(.code = row->code, .reps = row->flags & CALL_ROW_REP ? 1 : 0, .in = test_page(0), .out = test_page(1));
-		bool denied = !r.fault && hv_result_status(r.value) == HV_STATUS_ACCESS_DENIED;
+		struct reply r;
+		bool denied;
 
-		if (row->privilege)
-			check_that(denied == !!(row->privilege & ~have), "%s with privileges 0x%llx", row->name, (unsigned long long)have);
+		/* The others may do what we would not survive: another address space. */
+		if (!row->privilege)
+			continue;
+		r = CALL(.code = row->code, .reps = row->flags & CALL_ROW_REP ? 1 : 0, .in = test_page(0), .out = test_page(1));
+		denied = !r.fault && hv_result_status(r.value) == HV_STATUS_ACCESS_DENIED;
+		check_that(denied == !!(row->privilege & ~have), "%s with privileges 0x%llx", row->name, (unsigned long long)have);
 	}
 }
 
