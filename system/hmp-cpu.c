@@ -90,7 +90,7 @@ static void say_flags(GString *out, const struct x86_cpu *c)
 	for (size_t i = 0; i < G_N_ELEMENTS(letters); i++)
 		g_string_append_c(out, f & letters[i].bit ? letters[i].letter : '-');
 	say(out, "] CPL=%u II=%u A20=1 SMM=0 HLT=%d\n", x86_cpl(c), c->interrupt_shadow,
-	    c->activity == X86_HALTED);
+	    c->activity == X86_HALTED || c->activity == X86_IDLE);
 }
 
 static void say_gprs(GString *out, const struct x86_cpu *c)

@@ -100,12 +100,60 @@ static enum x86_result run_time_read(struct vp *vp, uint32_t msr, uint64_t *valu
 	return X86_OK;
 }
 
-/* ---- time (15.2, 15.4) ---- */
-
-static enum x86_result reference_count_read(struct vp *vp, uint32_t msr, uint64_t *value)
+/*
+ * Idle sleep state (10.1.4).  The read is done, its value 0 (T10.1.4.f, OP-6), and the VP
+ * sleeps behind it, unless something waits for it already; vp_slice() wakes it.  NMI and
+ * INIT are the engine's to wake for, as from HLT.
+ */
+static enum x86_result guest_idle_read(struct vp *vp, uint32_t msr, uint64_t *value)
 {
 	(void)msr;
-	*value = partition_reference_time(vp->partition);
+	*value = 0;
+	vp_count(vp, COUNT_IDLES);
+	if (vp->cpu.activity == X86_ACTIVE && !vp_is_wanted(vp))
+		vp->cpu.activity = X86_IDLE;               /* T10.1.4.a */
+	return X86_OK;
+}
+
+/* ---- reset (6.3.5) ---- */
+
+static enum x86_result reset_read(struct vp *vp, uint32_t msr, uint64_t *value)
+{
+	(void)vp, (void)msr;
+	*value = 0;                                        /* T6.3.5.a */
+	return X86_OK;
+}
+
+static enum x86_result reset_write(struct vp *vp, uint32_t msr, uint64_t value)
+{
+	(void)msr;
+	if (value & HV_RESET_NOW)
+		vp_exit(vp, EXIT_RESET_MSR);               /* T6.3.5.b */
+	return X86_OK;                                     /* T6.3.5.c */
+}
+
+/* ---- time (15.2, 15.4) ---- */
+
+/*
+ * T15.1.2.b: no two reads of any VPs give the same value.  Whoever comes too early waits
+ * out the unit, 100 ns at most: to run ahead of the clock would disagree with the page.
+ */
+static enum x86_result reference_count_read(struct vp *vp, uint32_t msr, uint64_t *value)
+{
+	struct partition *p = vp->partition;
+	uint64_t last = atomic_load(&p->reference_last), now;
+
+	(void)msr;
+	for (;;) {
+		now = partition_reference_time(p);
+		if (now > last && atomic_compare_exchange_weak(&p->reference_last, &last, now))
+			break;
+		/* It stands: only somebody outside can be reading. */
+		if (now <= last && atomic_load(&p->tsc_stopped))
+			break;
+		last = atomic_load(&p->reference_last);
+	}
+	*value = now;
 	return X86_OK;
 }
 
@@ -194,7 +242,9 @@ static const struct msr_row rows[] = {
 	{ ONE(HV_X64_MSR_GUEST_OS_ID), HV_ACCESS_HYPERCALL, MSR_PARTITION, 0, os_id_read, os_id_write },
 	{ ONE(HV_X64_MSR_HYPERCALL), HV_ACCESS_HYPERCALL, MSR_PARTITION, 0, hypercall_read, hypercall_write },
 	{ ONE(HV_X64_MSR_VP_INDEX), HV_ACCESS_VP_INDEX, MSR_VP, 0, vp_index_read, NULL },
+	{ ONE(HV_X64_MSR_RESET), HV_ACCESS_RESET, MSR_PARTITION, ~HV_RESET_NOW, reset_read, reset_write },
 	{ ONE(HV_X64_MSR_VP_RUNTIME), HV_ACCESS_VP_RUN_TIME, MSR_VP, 0, run_time_read, NULL },
+	{ ONE(HV_X64_MSR_GUEST_IDLE), HV_ACCESS_GUEST_IDLE, MSR_VP, 0, guest_idle_read, NULL },
 	{ ONE(HV_X64_MSR_TIME_REF_COUNT), HV_ACCESS_REFERENCE_COUNTER, MSR_PARTITION, 0, reference_count_read, NULL },
 	{ ONE(HV_X64_MSR_REFERENCE_TSC), HV_ACCESS_REFERENCE_TSC, MSR_PARTITION, 0, reference_tsc_read,
 	  reference_tsc_write },
@@ -282,6 +332,7 @@ void msr_fini_vp(struct vp *vp)
 void msr_reset_partition(struct partition *p)
 {
 	atomic_store(&p->guest_os_id, 0);
+	atomic_store(&p->reference_last, 0);
 	msr_page_reset(p->hypercall);
 	msr_page_reset(p->reference_tsc);
 }

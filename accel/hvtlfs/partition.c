@@ -26,6 +26,7 @@ uint64_t partition_parent_id(const struct partition *p) { return p->parent_id; }
 const char *partition_name(const struct partition *p) { return p->name; }
 uint32_t partition_vp_count(const struct partition *p) { return p->vp_count; }
 HvtObject *partition_object(struct partition *p) { return p->object; }
+const struct hv_features *partition_features(const struct partition *p) { return &p->features; }
 
 enum partition_state partition_state(struct partition *p)
 {

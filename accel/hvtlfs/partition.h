@@ -67,6 +67,7 @@ struct partition {
 	_Atomic uint64_t guest_os_id;   /* written under lock */
 	struct msr_page *hypercall, *reference_tsc;   /* set once */
 	uint32_t reference_sequence;    /* lock */
+	_Atomic uint64_t reference_last;   /* what HV_X64_MSR_TIME_REF_COUNT last said */
 
 	/* Held by the VP that is between exclusive_begin and exclusive_end: rendezvous.c. */
 	_Atomic uint32_t exclusive;
@@ -141,6 +142,10 @@ void vp_suspend(struct vp *vp, uint32_t why);      /* does not wait */
 void vp_wait_parked(struct vp *vp);                /* at once on its own thread */
 void vp_continue(struct vp *vp, uint32_t why);     /* clears the bits of @why */
 bool vp_is_current(const struct vp *vp);
+/* Something has been requested of the VP that a sleeping one shall look at, whatever EFLAGS.IF is.  Own thread. */
+bool vp_is_wanted(struct vp *vp);
+/* @vp does not go on until the stack has dealt with @reason.  Own thread, or with it stopped. */
+void vp_exit(struct vp *vp, enum exit_reason reason);
 void vp_reset_state(struct vp *vp, enum x86_reset how);
 /* Deadlines, SIPI: on its own thread at a boundary. */
 void vp_service(struct vp *vp);

@@ -177,7 +177,7 @@ static void vp_sleep(struct vp *vp)
 	atomic_store(&vp->halted, false);
 }
 
-static void vp_exit(struct vp *vp, enum exit_reason reason)
+void vp_exit(struct vp *vp, enum exit_reason reason)
 {
 	struct partition *p = vp->partition;
 
@@ -187,6 +187,16 @@ static void vp_exit(struct vp *vp, enum exit_reason reason)
 		p->stack->exit(p->stack_opaque, vp, reason);
 	else
 		partition_set_stopped(p, PARTITION_CRASHED);
+}
+
+bool vp_is_wanted(struct vp *vp)
+{
+	struct hv *hv = vp->partition->hv;
+
+	for (unsigned i = 0; i < hv->component_count; i++)
+		if (hv->components[i]->requested && hv->components[i]->requested(vp, vp->component[i]))
+			return true;
+	return false;
 }
 
 static enum x86_run vp_run_engine(struct vp *vp)
@@ -209,6 +219,9 @@ static void vp_slice(struct vp *vp)
 		vp->partition->hv->engine->forget(&vp->cpu);
 	}
 	vp_service(vp);
+	/* T10.1.4.b, T10.1.4.c: the engine takes the interrupt, or goes on behind the read if IF is clear. */
+	if (vp->cpu.activity == X86_IDLE && vp_is_wanted(vp))
+		vp->cpu.activity = X86_ACTIVE;
 	switch (vp_run_engine(vp)) {
 	case X86_RUN_KICKED:
 		break;

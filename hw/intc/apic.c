@@ -238,6 +238,13 @@ static bool apic_pending(struct vp *vp, void *state)
 	return extint_pending(a) || deliverable(a) >= 0;
 }
 
+static bool apic_requested(struct vp *vp, void *state)
+{
+	struct apic *a = state;
+
+	return extint_pending(a) || (sw_enabled(a) && highest(a->irr) >= 0);
+}
+
 /* The priority may have fallen or a filter opened: have the engine look again. */
 static void refresh(struct apic *a)
 {
@@ -1059,7 +1066,7 @@ static bool apic_init(struct vp *vp, void *state)
 const struct vp_component apic_component = {
 	.name = "apic", .size = sizeof(struct apic),
 	.init = apic_init, .reset = apic_reset, .msrs = apic_msrs,
-	.interrupt = apic_interrupt, .interrupt_pending = apic_pending,
+	.interrupt = apic_interrupt, .interrupt_pending = apic_pending, .requested = apic_requested,
 	.tpr_read = apic_tpr_read, .tpr_write = apic_tpr_write,
 	.raise = apic_raise, .msi = apic_msi, .extint = apic_extint, .nmi = apic_nmi,
 	.mmio_read = apic_mmio_read, .mmio_write = apic_mmio_write,

@@ -26,7 +26,12 @@ enum {
 	HV_X64_MSR_EOM = 0x40000084,
 	HV_X64_MSR_SINT0 = 0x40000090,
 	HV_X64_MSR_SINT15 = 0x4000009f,
+	HV_X64_MSR_STIMER0_CONFIG = 0x400000b0,   /* and of timers 1 to 3, each followed by its count */
+	HV_X64_MSR_STIMER0_COUNT = 0x400000b1,
+	HV_X64_MSR_GUEST_IDLE = 0x400000f0,
 };
+
+#define HV_RESET_NOW 1ull   /* in HV_X64_MSR_RESET; the rest is reserved (6.3.5) */
 
 /* The common format of MSRs that place a page (T31.g). */
 #define HV_MSR_PAGE_ENABLE 1ull

@@ -42,6 +42,7 @@ struct vp_component {
 	/* Interrupt controller verbs; one component of the list has them. */
 	int (*interrupt)(struct vp *vp, void *state);         /* take the highest: vector or -1 */
 	bool (*interrupt_pending)(struct vp *vp, void *state);/* would interrupt() give one now? */
+	bool (*requested)(struct vp *vp, void *state);        /* does any interrupt wait, also of too low a priority? */
 	uint64_t (*tpr_read)(struct vp *vp, void *state);
 	void (*tpr_write)(struct vp *vp, void *state, uint64_t tpr);
 	void (*msi)(struct partition *p, uint64_t address, uint32_t data);

@@ -19,6 +19,9 @@ struct vp;
 	X(COUNT_CPUIDS, "cpuids", "hypervisor leaves read with CPUID") \
 	X(COUNT_IO, "io", "I/O ports accessed") \
 	X(COUNT_MMIO, "mmio", "accesses to memory of devices") \
+	X(COUNT_TIMERS_EXPIRED, "timers-expired", "expirations of synthetic timers that were signalled") \
+	X(COUNT_TIMERS_SKIPPED, "timers-skipped", "expirations of periodic synthetic timers that came too late to be signalled") \
+	X(COUNT_IDLES, "idles", "reads of HV_X64_MSR_GUEST_IDLE") \
 	X(COUNT_HALTS, "halts", "times that it halted and nothing was pending") \
 	X(COUNT_INTERRUPTS, "interrupts", "interrupts taken") \
 	X(COUNT_MESSAGES_QUEUED, "messages-queued", "messages queued for one of its SINTs") \

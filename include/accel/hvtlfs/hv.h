@@ -148,6 +148,7 @@ const char *partition_name(const struct partition *p);
 enum partition_state partition_state(struct partition *p);
 uint32_t partition_vp_count(const struct partition *p);
 struct vp *partition_vp(struct partition *p, uint32_t index);  /* NULL if there is none */
+const struct hv_features *partition_features(const struct partition *p);
 uint64_t partition_memory(struct partition *p);            /* bytes of frames it owns */
 uint64_t partition_run_time_ns(struct partition *p);       /* of all its VPs */
 HvtObject *partition_object(struct partition *p);

@@ -325,7 +325,8 @@ enum x86_run {
 	X86_RUN_DEBUG,      /* gdb breakpoint or single step; RIP at the next instruction */
 };
 
-enum x86_activity { X86_ACTIVE, X86_HALTED, X86_WAIT_SIPI, X86_SHUT_DOWN };
+/* IDLE: like HALTED, but whoever runs the processor may make it ACTIVE again, whatever EFLAGS.IF is. */
+enum x86_activity { X86_ACTIVE, X86_HALTED, X86_WAIT_SIPI, X86_SHUT_DOWN, X86_IDLE };
 
 /* What keeps interrupts away behind one instruction.  MOV SS and POP SS keep #DB away too. */
 enum x86_shadow { X86_SHADOW_NONE, X86_SHADOW_STI, X86_SHADOW_SS };
