@@ -34,8 +34,8 @@ static const struct feature_switch switches[] = {
 	{ "hv-guest-idle", HV_ACCESS_GUEST_IDLE, HV_FEATURE_GUEST_IDLE },
 	{ "hv-vapic", HV_ACCESS_APIC, .hints = HV_HINT_APIC_MSRS },
 	{ "hv-synic", HV_ACCESS_SYNIC, .needs = "hv-vpindex" },
-	{ "hv-stimer", .needs = "hv-synic", .needs_too = "hv-time" },
-	{ "hv-stimer-direct", .needs = "hv-stimer" },
+	{ "hv-stimer", HV_ACCESS_SYNTHETIC_TIMERS, .needs = "hv-synic", .needs_too = "hv-time" },
+	{ "hv-stimer-direct", .facilities = HV_FEATURE_DIRECT_TIMERS, .needs = "hv-stimer" },
 	/* Loads of CR3 and INVLPG stay the cheaper way for a VP's own TLB. */
 	{ "hv-tlbflush", .hints = HV_HINT_REMOTE_FLUSH | HV_HINT_EX_PROCESSOR_MASKS, .needs = "hv-vpindex" },
 	{ "hv-tlbflush-ext", .facilities = HV_FEATURE_EXTENDED_RANGES, .needs = "hv-tlbflush" },

@@ -30,6 +30,7 @@
 	X(LOG_HYPERCALL, "hypercall", "hypercalls with names, input and result") \
 	X(LOG_MSR, "msr", "model-specific registers read and written") \
 	X(LOG_SYNIC, "synic", "synthetic interrupts: messages, event flags, ports") \
+	X(LOG_STIMER, "stimer", "synthetic timers: set, started, expired") \
 	X(LOG_EXITS, "exits", "exits of virtual processors to their stack") \
 	X(LOG_PARTITION, "partition", "life of partitions and virtual processors") \
 	X(LOG_IOPORT, "ioport", "I/O port accesses") \
