@@ -218,6 +218,12 @@ static uint64_t operand_at(const struct x86_cpu *c, const struct x86_insn *i)
 
 static bool is_loop(const struct x86_row *row) { return !strncmp(row->name, "loop", 4); }
 
+/* One vendor's processors take 66 for a 16-bit RIP (and displacement), and REP for another condition. */
+static bool branch_differs(const struct x86_cpu *c, const struct x86_insn *i)
+{
+	return i->row->attrs & ROW_BRANCH && c->mode & X86_MODE_CS64 && (i->prefix66 || (i->rep && is_loop(i->row)));
+}
+
 /* What has to be known before @i executes. */
 static void look_at(const struct x86_cpu *c, const struct x86_insn *i, struct seq_run *r)
 {
@@ -242,8 +248,7 @@ static void look_at(const struct x86_cpu *c, const struct x86_insn *i, struct se
 		not_on_host(r, "alignment checks of vectors");
 	if (c->eflags & X86_AC && is(row, "enter"))
 		not_on_host(r, "the stack pointer behind ENTER is checked, too, or not");
-	/* One vendor's processors take 66 for a 16-bit RIP, and REP for another condition. */
-	if (row->attrs & ROW_BRANCH && c->mode & X86_MODE_CS64 && (i->prefix66 || (i->rep && is_loop(row))))
+	if (branch_differs(c, i))
 		not_on_host(r, "prefixes of branches");
 	/* How many bytes they have differs. */
 	if (is(row, "ud0") || is(row, "ud1"))
@@ -313,6 +318,8 @@ static void trace_run(struct guest *g, struct sequence *s, struct seq_run *r)
 			known = x86_decode(&i, bytes, 15, c->mode) == X86_DECODED;
 			if (known && (!i.row || !strncmp(i.row->name, "ud", 2)))
 				not_on_host(r, "the length of undefined instructions");
+			else if (known && branch_differs(c, &i))
+				not_on_host(r, "prefixes of branches");
 			known = false;
 		}
 		if (r->steps == TRACE_MAX) {
