@@ -33,7 +33,7 @@ static const struct feature_switch switches[] = {
 	{ "hv-reset", HV_ACCESS_RESET, .hints = HV_HINT_RESET_MSR },
 	{ "hv-guest-idle", HV_ACCESS_GUEST_IDLE, HV_FEATURE_GUEST_IDLE },
 	{ "hv-vapic", HV_ACCESS_APIC, .hints = HV_HINT_APIC_MSRS },
-	{ "hv-synic", HV_ACCESS_SYNIC, .needs = "hv-vpindex" },
+	{ "hv-synic", HV_ACCESS_SYNIC | HV_POST_MESSAGES | HV_SIGNAL_EVENTS, .needs = "hv-vpindex" },
 	{ "hv-stimer", HV_ACCESS_SYNTHETIC_TIMERS, .needs = "hv-synic", .needs_too = "hv-time" },
 	{ "hv-stimer-direct", .facilities = HV_FEATURE_DIRECT_TIMERS, .needs = "hv-stimer" },
 	/* Loads of CR3 and INVLPG stay the cheaper way for a VP's own TLB. */

@@ -17,7 +17,9 @@
 	X(i8257_type) \
 	X(pci_host_type) \
 	X(post_type) \
-	X(debug_exit_type)
+	X(debug_exit_type) \
+	X(pc_testdev_type) \
+	X(hyperv_testdev_type)
 
 #define X(t) extern const struct device_type t;
 TYPES(X)

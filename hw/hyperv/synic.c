@@ -245,7 +245,8 @@ static struct synic_buffer *buffer_take(struct synic_buffer *own, unsigned count
 	return NULL;
 }
 
-hv_status synic_post(struct vp *vp, unsigned sint, struct synic_buffer *own, unsigned count, const struct hv_message *m)
+hv_status synic_post(struct vp *vp, unsigned sint, struct synic_buffer *own, unsigned count,
+		     const struct hv_message *m)
 {
 	struct synic *s = synic_of(vp);
 	struct synic_buffer *b;
@@ -326,6 +327,17 @@ hv_status synic_signal(struct vp *vp, unsigned sint, unsigned flag)
 		log_print(LOG_SYNIC, "%s/%u: SINT%u: event flag %u%s\n", partition_name(vp_partition(vp)), vp_index(vp),
 			  sint, flag, status == HV_STATUS_SUCCESS ? "" : " refused");
 	return status;
+}
+
+hv_status synic_interrupt(struct vp *vp, unsigned sint)
+{
+	struct synic *s = synic_of(vp);
+
+	assert(sint < HV_SINT_COUNT);
+	if (!(atomic_load(&s->control) & HV_SCONTROL_ENABLE) || (atomic_load(&s->sint[sint]) & HV_SINT_MASKED))
+		return HV_STATUS_INVALID_SYNIC_STATE;
+	sint_raise(s, sint);
+	return HV_STATUS_SUCCESS;
 }
 
 /* ---- registers ---- */

@@ -280,6 +280,7 @@ static bool build_partition(struct pc *pc, const struct pc_config *c, GError **e
 	if (!pc->ram || (c->firmware && !ram_set_firmware(pc->ram, c->firmware, error)))
 		return false;
 	pc->machine->memory = ram_memory(pc->ram);
+	pc->machine->partition = pc->partition;
 	return true;
 }
 

@@ -18,6 +18,7 @@ enum lock_level {
 	LOCK_VP = 40,
 	LOCK_FLUSH = 45,      /* what a VP's TLB has to forget */
 	LOCK_DEVICE = 50,     /* one machine's devices share one lock: see hw/core */
+	LOCK_PORT = 55,       /* a port, a partition's connections: before the SynICs that they lead to */
 	LOCK_APIC = 60,       /* interrupt delivery: taken from devices and VPs */
 	LOCK_FRAMES = 70,     /* frame table's free lists */
 	LOCK_CLOCK = 80,      /* timer heap */

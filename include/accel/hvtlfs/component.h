@@ -72,6 +72,7 @@ extern const struct vp_component *const vp_components[];
 extern const struct vp_component apic_component;   /* hw/intc/apic.c */
 extern const struct vp_component synic_component;  /* hw/hyperv/synic.c */
 extern const struct vp_component stimer_component; /* hw/hyperv/stimer.c */
+extern const struct vp_component port_component;   /* hw/hyperv/port.c */
 /* State of component @k for @vp. */
 void *vp_component_state(struct vp *vp, const struct vp_component *k);
 /* State of component @k for partition @p. */

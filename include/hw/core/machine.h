@@ -33,6 +33,7 @@ struct region_ops {
 };
 
 enum { ISA_IRQS = 16 };
+struct partition;
 
 /*
  * A device's end of one of the machine's ISA interrupt wires.  Several devices
@@ -59,6 +60,7 @@ struct machine {
 	struct lock lock;
 	struct clock *clock;
 	struct guest_memory memory;
+	struct partition *partition;  /* for devices that talk to the hypervisor; NULL: there is no processor */
 	struct machine_events events;
 	/*
 	 * Where the ISA wires end; the machine type fills them in (8259 pair, I/O

@@ -25,7 +25,8 @@ struct synic_buffer {
  * Queues @m for @sint of @vp in one of the sender's @count buffers and tries to deliver.
  * INSUFFICIENT_BUFFERS: all are waiting.  INVALID_SYNIC_STATE: SynIC or message page disabled.
  */
-hv_status synic_post(struct vp *vp, unsigned sint, struct synic_buffer *own, unsigned count, const struct hv_message *m);
+hv_status synic_post(struct vp *vp, unsigned sint, struct synic_buffer *own, unsigned count,
+		     const struct hv_message *m);
 /* Frees @own; messages still waiting in it are lost.  Nobody may be posting with it. */
 void synic_forget(struct partition *p, struct synic_buffer *own, unsigned count);
 
@@ -43,5 +44,7 @@ bool synic_timer_waits(struct vp *vp, unsigned timer);
  * INVALID_SYNIC_STATE: SynIC or flags page disabled, or SINT masked; nothing has changed then.
  */
 hv_status synic_signal(struct vp *vp, unsigned sint, unsigned flag);
+/* The bare interrupt of @sint, for test devices.  INVALID_SYNIC_STATE: SynIC disabled or SINT masked. */
+hv_status synic_interrupt(struct vp *vp, unsigned sint);
 
 #endif

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Test device for guests that try their SynIC.  A write of 4 bytes to its port is a command:
+ * SINT in 7:0, VP index in 15:8, what to do in 23:16, connection in 31:24.  Connections lead back
+ * to the SINT that they are made for: what a VP sends there arrives as it was sent, an
+ * event as the flag that has the connection's number.
+ */
+#include <stddef.h>
+
+#include "hw/core/machine.h"
+#include "hw/hyperv/port.h"
+#include "hw/hyperv/synic.h"
+#include "trace/log.h"
+
+enum { PORT = 0x3000, PORT_BYTES = 4, CONNECTIONS = 256, VP_INDEXES = 256 };
+enum {
+	ROUTE_CREATE = 1, ROUTE_DESTROY, ROUTE_SET_SINT,
+	MESSAGE_CREATE, MESSAGE_DESTROY, EVENT_CREATE, EVENT_DESTROY,
+};
+
+struct command {
+	uint8_t sint, vp, what, connection;
+};
+
+struct testdev {
+	struct device device;            /* machine lock: everything below */
+	uint16_t routes[VP_INDEXES];     /* bit per SINT */
+	struct port *port[CONNECTIONS];  /* messages and events have one space of numbers */
+	bool event[CONNECTIONS];
+};
+
+static void complain(const struct command *c, const char *why)
+{
+	log_print(LOG_GUEST_ERRORS, "hyperv-testdev: command %u for VP %u SINT %u connection %u: %s\n", c->what, c->vp,
+		  c->sint, c->connection, why);
+}
+
+/* ---- routes: a SINT's bare interrupt ---- */
+
+static void route_set(struct testdev *t, const struct command *c)
+{
+	struct vp *vp = partition_vp(t->device.machine->partition, c->vp);
+
+	if (!vp || !(t->routes[c->vp] >> c->sint & 1))
+		complain(c, "no such route");
+	else if (synic_interrupt(vp, c->sint) != HV_STATUS_SUCCESS)
+		complain(c, "masked");
+}
+
+/* ---- connections ---- */
+
+static void connection_create(struct testdev *t, const struct command *c, enum hv_port_type type)
+{
+	struct partition *p = t->device.machine->partition;
+	const struct port_config config = {
+		.type = type, .id = c->connection, .partition = p, .vp = c->vp, .sint = c->sint,
+		/* The guest signals flag 0; it arrives as the connection's number. */
+		.base_flag = c->connection, .flag_count = 1,
+	};
+	struct port *port;
+
+	if (t->port[c->connection] || port_new(&config, &port) != HV_STATUS_SUCCESS) {
+		complain(c, "cannot be made");
+		return;
+	}
+	if (port_connect(p, c->connection, port) != HV_STATUS_SUCCESS) {
+		complain(c, "the number is taken");
+		port_delete(port);
+		return;
+	}
+	t->port[c->connection] = port;
+	t->event[c->connection] = type == HV_PORT_EVENT;
+}
+
+static void drop(struct testdev *t, unsigned connection)
+{
+	port_disconnect(t->device.machine->partition, connection);
+	port_delete(t->port[connection]);
+	t->port[connection] = NULL;
+}
+
+static void connection_destroy(struct testdev *t, const struct command *c, enum hv_port_type type)
+{
+	if (t->port[c->connection] && t->event[c->connection] == (type == HV_PORT_EVENT))
+		drop(t, c->connection);
+	else
+		complain(c, "no such connection");
+}
+
+/* ---- the port ---- */
+
+static uint64_t testdev_read(void *dev, uint64_t offset, unsigned size)
+{
+	return 0;
+}
+
+static void testdev_write(void *dev, uint64_t offset, uint64_t value, unsigned size)
+{
+	struct testdev *t = dev;
+	struct command c = { value & 0xff, value >> 8 & 0xff, value >> 16 & 0xff, value >> 24 & 0xff };
+
+	if (c.sint >= HV_SINT_COUNT) {
+		complain(&c, "there are 16 SINTs");
+		return;
+	}
+	switch (c.what) {
+	case ROUTE_CREATE:
+		t->routes[c.vp] |= 1u << c.sint;
+		break;
+	case ROUTE_DESTROY:
+		t->routes[c.vp] &= ~(1u << c.sint);
+		break;
+	case ROUTE_SET_SINT:
+		route_set(t, &c);
+		break;
+	case MESSAGE_CREATE:
+		connection_create(t, &c, HV_PORT_MESSAGE);
+		break;
+	case MESSAGE_DESTROY:
+		connection_destroy(t, &c, HV_PORT_MESSAGE);
+		break;
+	case EVENT_CREATE:
+		connection_create(t, &c, HV_PORT_EVENT);
+		break;
+	case EVENT_DESTROY:
+		connection_destroy(t, &c, HV_PORT_EVENT);
+		break;
+	default:
+		complain(&c, "unknown");
+	}
+}
+
+static const struct region_ops testdev_ops = { testdev_read, testdev_write, 4, 4 };
+
+/* ---- device ---- */
+
+static void testdev_reset(struct device *d)
+{
+	struct testdev *t = (struct testdev *)d;
+
+	for (unsigned i = 0; i < CONNECTIONS; i++)
+		if (t->port[i])
+			drop(t, i);
+	for (unsigned i = 0; i < VP_INDEXES; i++)
+		t->routes[i] = 0;
+}
+
+static bool testdev_init(struct device *d, GError **error)
+{
+	if (!d->machine->partition) {
+		g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+			    "hyperv-testdev needs a machine with processors: use -accel hvtlfs");
+		return false;
+	}
+	machine_add_io(d->machine, PORT, PORT_BYTES, &testdev_ops, d, "hyperv-testdev-ctl");
+	return true;
+}
+
+const struct device_type hyperv_testdev_type = {
+	.name = "hyperv-testdev",
+	.description = "test device for the synthetic interrupt controller",
+	.size = sizeof(struct testdev),
+	.user_creatable = true,
+	.init = testdev_init,
+	.reset = testdev_reset,
+	.fini = testdev_reset,
+};

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Test device of kvm-unit-tests: interrupt wires to pull, a register to read back through
+ * ports of all widths, memory that is a device's.
+ */
+#include <string.h>
+
+#include "hw/core/machine.h"
+
+enum { IO_WORD = 0xe0, IO_FLUSH = 0xe4, IO_BYTES = 0xe8, IO_IRQ = 0x2000, IRQ_PORTS = 24 };
+enum { MMIO = 0xff000000, MMIO_SIZE = 0x10000 };
+
+struct pc_testdev {
+	struct device device;     /* machine lock: everything below */
+	struct isa_pin pin[ISA_IRQS];
+	uint8_t word[4], mmio[MMIO_SIZE];
+};
+
+/* ---- the register ---- */
+
+static uint64_t word_read(void *dev, uint64_t offset, unsigned size)
+{
+	const struct pc_testdev *t = dev;
+	uint64_t v = 0;
+
+	memcpy(&v, &t->word[offset], size);
+	return v;
+}
+
+static void word_write(void *dev, uint64_t offset, uint64_t value, unsigned size)
+{
+	struct pc_testdev *t = dev;
+
+	memcpy(&t->word[offset], &value, size);
+}
+
+static const struct region_ops word_ops = { word_read, word_write, 1, 4 };
+static const struct region_ops byte_ops = { word_read, word_write, 1, 1 };
+
+/* ---- wires: one port each, the value is the level ---- */
+
+static uint64_t nothing_read(void *dev, uint64_t offset, unsigned size)
+{
+	return 0;
+}
+
+static void irq_write(void *dev, uint64_t offset, uint64_t value, unsigned size)
+{
+	struct pc_testdev *t = dev;
+
+	if (offset < ISA_IRQS)
+		isa_pin_set(&t->pin[offset], value != 0);
+}
+
+static const struct region_ops irq_ops = { nothing_read, irq_write, 1, 1 };
+
+/* Elsewhere it takes the page at this address from the guest and gives it back; no guest of ours can see that. */
+static void flush_write(void *dev, uint64_t offset, uint64_t value, unsigned size)
+{
+}
+
+static const struct region_ops flush_ops = { nothing_read, flush_write, 4, 4 };
+
+/* ---- memory ---- */
+
+static uint64_t mmio_read(void *dev, uint64_t offset, unsigned size)
+{
+	const struct pc_testdev *t = dev;
+	uint64_t v = 0;
+
+	memcpy(&v, &t->mmio[offset], size);
+	return v;
+}
+
+static void mmio_write(void *dev, uint64_t offset, uint64_t value, unsigned size)
+{
+	struct pc_testdev *t = dev;
+
+	memcpy(&t->mmio[offset], &value, size);
+}
+
+static const struct region_ops mmio_ops = { mmio_read, mmio_write, 1, 8 };
+
+/* ---- device ---- */
+
+static void pc_testdev_reset(struct device *d)
+{
+	struct pc_testdev *t = (struct pc_testdev *)d;
+
+	for (unsigned n = 0; n < ISA_IRQS; n++)
+		isa_pin_set(&t->pin[n], false);
+	memset(t->word, 0, sizeof t->word);
+	memset(t->mmio, 0, sizeof t->mmio);
+}
+
+static bool pc_testdev_init(struct device *d, GError **error)
+{
+	struct pc_testdev *t = (struct pc_testdev *)d;
+
+	for (unsigned n = 0; n < ISA_IRQS; n++)
+		isa_pin_init(&t->pin[n], d->machine, n);
+	machine_add_io(d->machine, IO_WORD, 4, &word_ops, t, "pc-testdev-ioport");
+	machine_add_io(d->machine, IO_FLUSH, 4, &flush_ops, t, "pc-testdev-flush-page");
+	machine_add_io(d->machine, IO_BYTES, 4, &byte_ops, t, "pc-testdev-ioport-byte");
+	machine_add_io(d->machine, IO_IRQ, IRQ_PORTS, &irq_ops, t, "pc-testdev-irq-line");
+	machine_add_mmio(d->machine, MMIO, MMIO_SIZE, &mmio_ops, t, "pc-testdev-iomem");
+	return true;
+}
+
+static const struct state_field pc_testdev_state[] = {
+	{ "word", offsetof(struct pc_testdev, word), 1, 4 },
+	{ "mmio", offsetof(struct pc_testdev, mmio), 1, MMIO_SIZE },
+	{ NULL }
+};
+
+const struct device_type pc_testdev_type = {
+	.name = "pc-testdev",
+	.description = "test device of kvm-unit-tests",
+	.size = sizeof(struct pc_testdev),
+	.user_creatable = true,
+	.init = pc_testdev_init,
+	.reset = pc_testdev_reset,
+	.state = pc_testdev_state,
+};

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Ports and connections (14.4).  A port is where messages or events arrive: at a SINT of
+ * a partition, or in a device of ours.  A partition sends through a connection, a number of
+ * its own that stands for a port; devices send to a port they have made.
+ *
+ * Any thread; any lock below LOCK_PORT.  Ports are counted: one whose connections are
+ * left over after port_delete() goes when they do.
+ */
+#ifndef HW_HYPERV_PORT_H
+#define HW_HYPERV_PORT_H
+
+#include "accel/hvtlfs/component.h"
+#include "hv/port.h"
+#include "hv/synic.h"
+
+/* A device's end.  On the sender's thread, no lock of ours held; may come once more after port_delete(). */
+struct port_ops {
+	/* @m->type, @m->payload_size and the payload are the sender's. */
+	hv_status (*message)(void *o, const struct hv_message *m);
+	hv_status (*event)(void *o, unsigned flag);
+	void (*gone)(void *o);     /* nobody calls any more; may be NULL */
+};
+
+struct port_config {
+	enum hv_port_type type;
+	uint32_t id;               /* what the receiver sees as the sender of a message */
+	/* Where it ends: a SINT of this partition ... */
+	struct partition *partition;
+	uint32_t vp, sint;         /* HV_ANY_VP: of any that can take it */
+	/* ... or, if there is none, a device. */
+	const struct port_ops *ops;
+	void *opaque;
+	uint16_t base_flag, flag_count;   /* event ports */
+};
+
+struct port;
+/* Statuses of 14.9.1. */
+hv_status port_new(const struct port_config *config, struct port **port);
+/* Its messages that still wait are lost (T14.2.3.e); who sends to it is refused from now on (T14.4.g). */
+void port_delete(struct port *port);
+/* From now on @p sends to @port by the number @connection.  Statuses of 14.9.3, 14.9.6. */
+hv_status port_connect(struct partition *p, uint32_t connection, struct port *port);
+hv_status port_disconnect(struct partition *p, uint32_t connection);
+
+/* Sending, with the statuses of 14.9.7 and 14.9.8 that a known port can give. */
+hv_status port_post(struct port *port, uint32_t type, const void *payload, size_t size);
+hv_status port_signal(struct port *port, unsigned flag);
+uint64_t port_post_count(struct port *port);     /* messages that were taken (T14.8.7.a) */
+
+#endif
