@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Mappings that change under processors that use them all the time.  One processor
- * changes the tables and asks the others by interrupt to forget; when all have answered
- * it fills the old frames with poison.  From then on nobody may read poison, run it, or
+ * changes the tables and asks the others by interrupt to forget, or the hypervisor to make
+ * them; when all have answered it fills the old frames with poison.  From then on nobody may read poison, run it, or
  * write to the old frames, whichever way each one flushes.
  */
+#include "hv/cpuid.h"
+#include "hv/hypercall.h"
+#include "hv/mmu.h"
+#include "hv/msr.h"
 #include "lib/guest.h"
 
 /* Three pages: data, code, and code that the code before runs into. */
@@ -23,11 +27,16 @@ static struct set {
 static struct set *now;
 static uint64_t extra;         /* more bits of each entry */
 
-enum way { BY_INVLPG, BY_CR3, BY_TABLE, BY_TABLE_AND_CR3, BY_ABSENCE, BY_GLOBAL, BY_PCID, WAYS };
+enum way { BY_INVLPG, BY_CR3, BY_TABLE, BY_TABLE_AND_CR3, BY_ABSENCE, BY_GLOBAL, BY_PCID, BY_LIST, BY_SPACE,
+	   BY_LIST_PCID, WAYS };
 static const char *const way_name[WAYS] = {
 	"INVLPG", "load of CR3", "another table and INVLPG", "another table and load of CR3", "pages that are missing for a while",
-	"global pages and CR4.PGE", "two PCIDs and INVPCID",
+	"global pages and CR4.PGE", "two PCIDs and INVPCID", "HvFlushVirtualAddressList", "HvFlushVirtualAddressSpaceEx",
+	"two PCIDs and HvFlushVirtualAddressList",
 };
+#define CALL_PAGE 0x3000000ull
+static bool by_hypercall(enum way w) { return w >= BY_LIST; }
+static bool two_pcids(enum way w) { return w == BY_PCID || w == BY_LIST_PCID; }
 static volatile enum way way;
 static volatile bool stop;
 static volatile unsigned answers, rounds_seen[CPU_MAX], bad_data[CPU_MAX], bad_code[CPU_MAX], faults[CPU_MAX];
@@ -102,14 +111,14 @@ static void use(unsigned cpu)
 	write_cr3(cr3);  /* what it knows from the last time */
 	if (way == BY_GLOBAL)
 		write_cr4(read_cr4() | CR4_PGE);
-	if (way == BY_PCID) {
+	if (two_pcids(way)) {
 		write_cr4(read_cr4() | CR4_PCIDE);
 		write_cr3(cr3 | 1);
 	}
 	sti();
 	while (!stop) {
 		n++;
-		if (way == BY_PCID)
+		if (two_pcids(way))
 			write_cr3(cr3 | (1 + (n & 1)) | 1ull << 63);
 		/* Word 0 to 7 are read, each processor writes words of its own. */
 		if (data[n & 7] == POISON_WORD)
@@ -125,7 +134,7 @@ static void use(unsigned cpu)
 		rounds_seen[cpu] = n;
 	}
 	cli();
-	if (way == BY_PCID) {
+	if (two_pcids(way)) {
 		write_cr3(cr3);
 		write_cr4(read_cr4() & ~(uint64_t)CR4_PCIDE);
 	}
@@ -181,8 +190,47 @@ static void enter(struct set *s, bool present)
 	*page_entry(TEST, 2) = (uint64_t)table | P_P | P_W | P_U;
 }
 
+static uint64_t hypercall(uint64_t control, const void *in)
+{
+	register uint64_t r8 asm("r8") = 0;
+	uint64_t page = CALL_PAGE, result;
+
+	asm volatile("call *%1" : "=a"(result), "+r"(page), "+c"(control), "+d"(in), "+r"(r8) : : "memory", "cc", "r9", "r10", "r11");
+	return result;
+}
+
+/* On all: done when the call returns. */
+static bool flush_by_list(void)
+{
+	static struct {
+		struct hv_in_flush in;
+		uint64_t range[2];
+	} list __attribute__((aligned(128)));
+
+	list.in = (struct hv_in_flush){ read_cr3(), 0, (1u << cpus) - 1 };
+	list.range[0] = TEST;
+	list.range[1] = (TEST + PAGE) | (PAGES - 2);
+	return hypercall(HV_CALL_FLUSH_ADDRESS_LIST | 2ull << HV_CALL_REPS_SHIFT, &list) == (2ull << HV_CALL_REPS_SHIFT);
+}
+
+static bool flush_by_space(void)
+{
+	static struct {
+		struct hv_in_flush_ex in;
+		uint64_t bank;
+	} space __attribute__((aligned(64)));
+
+	space.in = (struct hv_in_flush_ex){ read_cr3(), HV_FLUSH_NON_GLOBAL_ONLY, { HV_VP_SET_SPARSE, 1 } };
+	space.bank = (1u << cpus) - 1;
+	return hypercall(HV_CALL_FLUSH_ADDRESS_SPACE_EX | 1ull << HV_CALL_VARIABLE_SHIFT, &space) == 0;
+}
+
 static bool flush_all(void)
 {
+	if (way == BY_SPACE)
+		return flush_by_space();
+	if (by_hypercall(way))
+		return flush_by_list();
 	forget(0);
 	answers = 0;
 	apic_send(0, ICR_OTHERS | ICR_ASSERT | FLUSH);
@@ -318,8 +366,25 @@ static void rights(void)
 		check(denied[n] > 0, "processor %u has met the fault", n);
 }
 
+static uint64_t rdmsr_or_0(uint32_t msr)
+{
+	uint64_t v;
+
+	return try_rdmsr(msr, &v) ? v : 0;
+}
+
+/* Other machines may have none. */
+static void hypercalls_on(void)
+{
+	if (cpuid(HV_CPUID_INTERFACE, 0).a != HV_INTERFACE_EAX)
+		return;
+	wrmsr(HV_X64_MSR_GUEST_OS_ID, 0x8100000000000000);
+	wrmsr(HV_X64_MSR_HYPERCALL, CALL_PAGE | HV_MSR_PAGE_ENABLE);
+}
+
 void guest_main(void)
 {
+	hypercalls_on();
 	for (unsigned n = 0; n < SETS; n++) {
 		sets[n].table = page_alloc();
 		for (unsigned k = 0; k < PAGES; k++)
@@ -332,7 +397,11 @@ void guest_main(void)
 	if (cpus < 2)
 		return;
 	for (enum way w = 0; w < WAYS; w++) {
-		if (w == BY_PCID && (!(cpuid(1, 0).c & 1 << 17) || !(cpuid(7, 0).b & 1 << 10))) {
+		if (by_hypercall(w) && !(rdmsr_or_0(HV_X64_MSR_HYPERCALL) & HV_MSR_PAGE_ENABLE)) {
+			check_skip("no hypercalls", "%s", way_name[w]);
+			continue;
+		}
+		if (two_pcids(w) && (!(cpuid(1, 0).c & 1 << 17) || !(cpuid(7, 0).b & 1 << 10))) {
 			check_skip("no PCID and INVPCID", "%s", way_name[w]);
 			continue;
 		}
