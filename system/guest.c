@@ -3,7 +3,10 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "accel/hvtlfs/crash.h"
 #include "vmm-internal.h"
+
+enum { CRASHES_SHOWN = 8 };   /* of each partition: a guest must not flood the terminal */
 
 /* ---- requests of guests ---- */
 
@@ -62,6 +65,53 @@ static void panicked(struct vmm *v, const char *action)
 	vmm_event(v, "GUEST_PANICKED", o);
 }
 
+/* What the guest itself says; the first few also on the emulator's standard error. */
+static void tell_crash(struct vmm *v, struct guest *g, const char *action)
+{
+	JsonObject *o = json_object_new(), *info = json_object_new();
+	struct hv_crash *c = g_new0(struct hv_crash, 1);
+	const uint64_t *p = c->parameter;
+
+	partition_crash(pc_partition(g->pc), c);
+	json_object_set_string_member(info, "type", "hyper-v");
+	for (unsigned i = 0; i < HV_CRASH_PARAMETERS; i++) {
+		char name[8];
+
+		g_snprintf(name, sizeof name, "arg%u", i + 1);
+		json_object_set_int_member(info, name, (gint64)p[i]);
+	}
+	if (c->message[0])
+		json_object_set_string_member(info, "message", c->message);
+	json_object_set_string_member(o, "action", action);
+	json_object_set_object_member(o, "info", info);
+	if (g != vmm_root(v))
+		json_object_set_string_member(o, "id", g->id);
+	if (g->crashes++ < CRASHES_SHOWN)
+		g_printerr("%s: partition '%s' crashed: %#" PRIx64 " %#" PRIx64 " %#" PRIx64 " %#" PRIx64 " %#" PRIx64 "%s%s\n",
+			   v->options->program, g->id, p[0], p[1], p[2], p[3], p[4], c->message[0] ? "\n" : "", c->message);
+	vmm_event(v, "GUEST_PANICKED", o);
+	g_free(c);
+}
+
+/* -action panic=...: as QEMU does it, which by default ends.  A child's crash is its own affair. */
+static void guest_crashed(struct vmm *v, struct guest *g)
+{
+	const char *panic = v->options->panic ? v->options->panic : "shutdown";
+	bool fails = !strcmp(panic, "exit-failure"), ends = fails || !strcmp(panic, "shutdown");
+
+	if (g != vmm_root(v) || !strcmp(panic, "none")) {
+		tell_crash(v, g, "run");
+		if (g->running)
+			partition_resume(pc_partition(g->pc));
+	} else if (ends && !v->options->no_shutdown) {
+		tell_crash(v, g, "poweroff");
+		vmm_shutdown(v, true, "guest-panic", fails);
+	} else {
+		tell_crash(v, g, "pause");
+		vmm_stop(v, RUN_GUEST_PANICKED);
+	}
+}
+
 static void root_crashed(struct vmm *v)
 {
 	g_printerr("%s: the first partition crashed\n", v->options->program);
@@ -97,6 +147,8 @@ static gboolean handle(gpointer data)
 			v->on_debug(v, g);
 		else
 			vmm_stop(v, RUN_DEBUG);
+	} else if (!strcmp(r->what, "panic")) {
+		guest_crashed(v, g);
 	} else if (!strcmp(r->what, "broken")) {
 		vmm_shutdown(v, false, "host-error", 1);
 	} else if (g == vmm_root(v)) {

@@ -379,13 +379,15 @@ static bool set_uuid(struct options *o, const char *arg, FILE *out, GError **err
 static bool set_action(struct options *o, const char *arg, FILE *out, GError **error)
 {
 	static const struct fixed fixed[] = { { "reboot", "reset shutdown" }, { "shutdown", "poweroff pause" },
-					      { "panic", "none pause shutdown" },
+					      { "panic", "none pause shutdown exit-failure" },
 					      { "watchdog", "none reset" }, { NULL } };
 	struct keyval *kv = keyval_parse(arg, NULL);
 	bool ok = check_fixed(kv, fixed, NULL, error);
 
 	if (ok && keyval_get(kv, "reboot"))
 		o->no_reboot = !strcmp(keyval_get(kv, "reboot"), "shutdown");
+	if (ok && keyval_get(kv, "panic"))
+		put_text(&o->panic, keyval_get(kv, "panic"));
 	if (ok && keyval_get(kv, "shutdown"))
 		o->no_shutdown = !strcmp(keyval_get(kv, "shutdown"), "pause");
 	keyval_free(kv);
@@ -495,7 +497,7 @@ static const struct option table[] = {
 	{ "boot", "menu=off", "nothing to choose from", CALL, 0, set_boot },
 	{ "no-reboot", NULL, "exit instead of rebooting", FLAG, AT(no_reboot) },
 	{ "no-shutdown", NULL, "stop instead of exiting at power-off", FLAG, AT(no_shutdown) },
-	{ "action", "reboot=reset|shutdown,shutdown=poweroff|pause", "the same two, by other names", CALL, 0, set_action },
+	{ "action", "reboot=reset|shutdown,shutdown=poweroff|pause,panic=shutdown|exit-failure|pause|none", "the same two, by other names; what a guest that tells of its crash brings about", CALL, 0, set_action },
 	{ "S", NULL, "do not start: wait for 'cont'", FLAG, AT(stopped) },
 	{ "s", NULL, "as -gdb tcp::1234", CALL, 0, set_s },
 	{ "gdb", "DEV", "serve gdb, as -serial", TEXT, AT(gdb) },
@@ -657,7 +659,7 @@ void options_free(struct options *o)
 	GPtrArray *lists[] = { o->firmware_dirs, o->serial, o->monitor, o->qmp, o->qmp_pretty,
 			       o->chardev, o->mon, o->device, o->object, o->global };
 	char *texts[] = { o->program, o->engine, o->cpu, o->name, o->uuid, o->kernel, o->initrd, o->append,
-			  o->bios, o->gdb, o->qtest, o->qtest_log, o->log_items, o->log_file, o->pidfile };
+			  o->bios, o->gdb, o->qtest, o->qtest_log, o->log_items, o->log_file, o->pidfile, o->panic };
 
 	for (size_t i = 0; i < G_N_ELEMENTS(lists); i++)
 		g_ptr_array_free(lists[i], TRUE);

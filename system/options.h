@@ -29,6 +29,7 @@ struct options {
 	GPtrArray *serial, *monitor, *qmp, *qmp_pretty;   /* in the legacy spelling */
 	GPtrArray *chardev, *mon, *device, *object, *global;
 	bool no_reboot, no_shutdown, stopped;
+	char *panic;              /* -action panic=...; NULL: shutdown */
 	char *gdb, *qtest, *qtest_log;
 	char *log_items, *log_file, *pidfile;
 	bool timestamps;

@@ -29,7 +29,7 @@ static const struct feature_switch switches[] = {
 	{ "hv-time", HV_ACCESS_REFERENCE_COUNTER | HV_ACCESS_REFERENCE_TSC },
 	{ "hv-frequencies", HV_ACCESS_FREQUENCIES, HV_FEATURE_FREQUENCY_MSRS },
 	{ "hv-xmm-input", .facilities = HV_FEATURE_XMM_INPUT },
-	{ "hv-crash" },
+	{ "hv-crash", .facilities = HV_FEATURE_CRASH_MSRS },
 	{ "hv-reset", HV_ACCESS_RESET, .hints = HV_HINT_RESET_MSR },
 	{ "hv-guest-idle", HV_ACCESS_GUEST_IDLE, HV_FEATURE_GUEST_IDLE },
 	{ "hv-vapic", HV_ACCESS_APIC, .hints = HV_HINT_APIC_MSRS },

@@ -250,6 +250,7 @@ static const struct msr_row rows[] = {
 	  reference_tsc_write },
 	{ ONE(HV_X64_MSR_TSC_FREQUENCY), HV_ACCESS_FREQUENCIES, MSR_PARTITION, 0, tsc_frequency_read, NULL },
 	{ ONE(HV_X64_MSR_APIC_FREQUENCY), HV_ACCESS_FREQUENCIES, MSR_PARTITION, 0, apic_frequency_read, NULL },
+	{ HV_X64_MSR_CRASH_P0, HV_X64_MSR_CRASH_CTL, "HV_X64_MSR_CRASH", 0, MSR_PARTITION, 0, crash_read, crash_write },
 	/* No privilege: Linux writes it whatever the features say. */
 	{ ONE(HV_X64_MSR_VP_ASSIST_PAGE), 0, MSR_VP, 0, assist_read, assist_write },
 	{ .name = NULL },
@@ -333,6 +334,8 @@ void msr_reset_partition(struct partition *p)
 {
 	atomic_store(&p->guest_os_id, 0);
 	atomic_store(&p->reference_last, 0);
+	for (unsigned i = 0; i < HV_CRASH_PARAMETERS; i++)
+		atomic_store(&p->crash_parameter[i], 0);
 	msr_page_reset(p->hypercall);
 	msr_page_reset(p->reference_tsc);
 }

@@ -3,6 +3,7 @@
 #ifndef HVTLFS_PARTITION_H
 #define HVTLFS_PARTITION_H
 
+#include "accel/hvtlfs/crash.h"
 #include "gpa.h"
 #include "hv/partition.h"
 #include "machine.h"
@@ -67,6 +68,8 @@ struct partition {
 	_Atomic uint64_t guest_os_id;   /* written under lock */
 	struct msr_page *hypercall, *reference_tsc;   /* set once */
 	uint32_t reference_sequence;    /* lock */
+	_Atomic uint64_t crash_parameter[HV_CRASH_PARAMETERS];
+	struct hv_crash crash;          /* the last report; lock */
 	_Atomic uint64_t reference_last;   /* what HV_X64_MSR_TIME_REF_COUNT last said */
 
 	/* Held by the VP that is between exclusive_begin and exclusive_end: rendezvous.c. */
@@ -209,6 +212,11 @@ void msr_fini_vp(struct vp *vp);
 /* Partition-wide ones; VPs parked. */
 void msr_reset_partition(struct partition *p);
 void msr_reset_vp(struct vp *vp);
+
+/* ---- crash.c ---- */
+
+enum x86_result crash_read(struct vp *vp, uint32_t msr, uint64_t *value);
+enum x86_result crash_write(struct vp *vp, uint32_t msr, uint64_t value);
 
 /* ---- leaves.c ---- */
 

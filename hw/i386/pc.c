@@ -107,6 +107,9 @@ static void stack_exit(void *o, struct vp *vp, enum exit_reason reason)
 	case EXIT_RESET_MSR:
 		request(pc, "reset");
 		break;
+	case EXIT_CRASH:
+		request(pc, "panic");
+		break;
 	case EXIT_BROKEN:
 		request(pc, "broken");
 		break;
@@ -115,7 +118,6 @@ static void stack_exit(void *o, struct vp *vp, enum exit_reason reason)
 		break;
 	case EXIT_INVALID:
 	case EXIT_BAD_FETCH:
-	case EXIT_CRASH:
 		log_print(LOG_EXITS, "%s: VP %u cannot go on (reason %d)\n", pc->name, vp_index(vp), reason);
 		request(pc, "crash");
 		break;

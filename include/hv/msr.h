@@ -29,7 +29,13 @@ enum {
 	HV_X64_MSR_STIMER0_CONFIG = 0x400000b0,   /* and of timers 1 to 3, each followed by its count */
 	HV_X64_MSR_STIMER0_COUNT = 0x400000b1,
 	HV_X64_MSR_GUEST_IDLE = 0x400000f0,
+	HV_X64_MSR_CRASH_P0 = 0x40000100,         /* to P4 */
+	HV_X64_MSR_CRASH_CTL = 0x40000105,
 };
+
+/* HV_X64_MSR_CRASH_CTL: the guest has crashed; its message is at GPA P3, P4 bytes. */
+#define HV_CRASH_NOTIFY (1ull << 63)
+#define HV_CRASH_MESSAGE (1ull << 62)
 
 #define HV_RESET_NOW 1ull   /* in HV_X64_MSR_RESET; the rest is reserved (6.3.5) */
 

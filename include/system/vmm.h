@@ -32,6 +32,7 @@ struct guest {
 	struct pc *pc;
 	bool running;         /* started and not suspended */
 	bool held;            /* was running when the whole machine was stopped */
+	unsigned crashes;     /* reports through the crash MSRs */
 	bool ended;           /* shut down or crashed */
 };
 

@@ -30,6 +30,7 @@ struct pc_config {
 	/*
 	 * Called on any thread; must only record and wake (system/ posts to its loop).  "crash":
 	 * a VP cannot go on; after pc_stop() the caller marks the partition (partition_set_stopped).
+	 * "panic": the guest told of its crash (partition_crash()); partition_resume() lets it go on.
 	 * A triple fault is "reset" in the first partition, as on a PC, and "crash" in others.
 	 */
 	void (*request)(void *o, struct pc *pc, const char *what);  /* "reset", "shutdown", "exit", "crash", "debug" */
