@@ -22,6 +22,7 @@ help:
 	@echo 'make check-hostile-long   ten minutes of random code and garbage in a guest (SECS=600)'
 	@echo 'make soak        an hour of stress-ng in a guest with 4 VPs, ten minutes under comparison with the interpreter (SECS=3600 CHECK_SECS=600)'
 	@echo 'make conformance rows of the specification by chapter: passed, failed, untested; writes docs/conformance.md'
+	@echo 'make conformance-mutate   deliberate faults in the hypervisor: each must turn a conformance test red'
 	@echo 'make check-sanitize   the tests under AddressSanitizer and UndefinedBehaviorSanitizer'
 	@echo 'make check-thread     the unit tests and a boot with 2 VPs under ThreadSanitizer'
 	@echo 'make fuzz        random input to the parsers, FUZZ_SECONDS (600) each; more is found with BUILD=build-asan, after check-sanitize'
@@ -52,6 +53,12 @@ check: all
 
 conformance: all
 	@tests/conformance/conformance.py --build $(BUILD) --document docs/conformance.md
+
+# A build with deliberate faults, each of which must turn a test red.
+conformance-mutate:
+	@[ -e $(BUILD)-mutate/build.ninja ] || ./configure --build $(BUILD)-mutate -- -Dmutations=true
+	@ninja -C $(BUILD)-mutate conformance-programs
+	@tests/conformance/mutate.py --build $(BUILD)-mutate
 
 check-cpu-long: all
 	@meson test -C $(BUILD) --suite cpu --test-args='-m slow' --timeout-multiplier 60 --print-errorlogs
@@ -105,6 +112,6 @@ bench-hv: all
 	@python3 tests/guest/run.py $(BUILD)/qemu-system-x86_64 $(BUILD)/tests/guest/guest-hvbench -- -cpu max -smp 2 -append rounds=$(ROUNDS) | grep '^[#n]'
 
 clean:
-	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan
+	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-mutate
 
-.PHONY: all help guest run check conformance check-cpu-long check-boot-long check-boots check-hostile-long soak check-sanitize check-thread fuzz fuzz-cpu bench bench-hv clean
+.PHONY: all help guest run check conformance conformance-mutate check-cpu-long check-boot-long check-boots check-hostile-long soak check-sanitize check-thread fuzz fuzz-cpu bench bench-hv clean

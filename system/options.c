@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "accel/engine/engine.h"
+#include "accel/hvtlfs/mutant.h"
 #include "backends/chardev.h"
 #include "backends/keyval.h"
 #include "target/i386/model.h"
@@ -451,12 +452,29 @@ static bool ignore(struct options *o, const char *arg, FILE *out, GError **error
 	return true;
 }
 
+#ifdef MUTATIONS
+static bool set_mutate(struct options *o, const char *arg, FILE *out, GError **error)
+{
+	if (mutant_choose(arg))
+		return true;
+	if (strcmp(arg, "list"))
+		return bad(error, "-mutate %s: there is no such fault; 'list' shows them", arg);
+	for (size_t n = 0; mutant_line(n); n++)
+		fprintf(out, "%s\n", mutant_line(n));
+	o->done = true;
+	return true;
+}
+#endif
+
 #define AT(field) offsetof(struct options, field)
 
 static const struct option table[] = {
 	{ "help", NULL, "this text", CALL, 0, set_help },
 	{ "h", NULL, NULL, CALL, 0, set_help },
 	{ "version", NULL, "the version", CALL, 0, set_version },
+#ifdef MUTATIONS
+	{ "mutate", "NAME", "a deliberate fault; 'list' shows them", CALL, 0, set_mutate },
+#endif
 	{ "accel", "NAME[,OPTION=VALUE...]", "hvtlfs (default) or qtest; 'help' lists the options",
 	  CALL, 0, set_accel },
 	{ "machine", "[type=]pc[,accel=NAME]", "the machine; 'help' lists them", CALL, 0, set_machine },

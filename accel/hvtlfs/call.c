@@ -11,6 +11,7 @@
 
 #include <string.h>
 
+#include "accel/hvtlfs/mutant.h"
 #include "hv/cpuid.h"
 #include "hv/msr.h"
 #include "partition.h"
@@ -58,11 +59,11 @@ static hv_status check_value(struct call *c)
 	const struct hv_call *row = c->row;
 	bool rep = row->flags & CALL_REP;
 
-	if (c->control & (HV_CALL_RESERVED | HV_CALL_NESTED))
+	if (c->control & (HV_CALL_RESERVED | HV_CALL_NESTED) && !MUTANT(call_reserved_bits))
 		return HV_STATUS_INVALID_HYPERCALL_INPUT;  /* T4.11.3.f */
 	if (c->variable && !(row->flags & CALL_VARIABLE))
 		return HV_STATUS_INVALID_HYPERCALL_INPUT;  /* T4.11.3.f: reserved for this call */
-	if (!rep && (c->reps || c->start))
+	if (!rep && ((c->reps && !MUTANT(call_simple_reps)) || (c->start && !MUTANT(call_simple_start))))
 		return HV_STATUS_INVALID_HYPERCALL_INPUT;  /* T4.11.3.c, T4.11.3.e */
 	if (rep && c->start >= c->reps)
 		return HV_STATUS_INVALID_HYPERCALL_INPUT;  /* T4.11.3.d, T4.11.3.e, T4.7.b */
@@ -80,15 +81,20 @@ static hv_status check_fast(const struct call *c)
 
 static hv_status check_list(const struct call *c, uint64_t gpa, uint32_t size)
 {
-	if (!size)
+	if (!size && !MUTANT(call_unused_list))
 		return HV_STATUS_SUCCESS;                  /* T4.6.b: not even looked at */
-	if (gpa % 8)
+	if (gpa % 8 && !MUTANT(call_alignment))
 		return HV_STATUS_INVALID_ALIGNMENT;        /* T4.11.3.g */
 	if (size > HV_PAGE_SIZE - gpa_offset((gpa_t){ gpa }))
 		return HV_STATUS_INVALID_ALIGNMENT;        /* T4.11.3.h */
-	if (gpa_page((gpa_t){ gpa }).v >= c->vp->partition->map.pages)
+	if (gpa_page((gpa_t){ gpa }).v >= c->vp->partition->map.pages && !MUTANT(call_outside))
 		return HV_STATUS_INVALID_ALIGNMENT;        /* T4.11.3.i */
 	return HV_STATUS_SUCCESS;
+}
+
+static bool allowed(const struct call *c)
+{
+	return !(c->row->privilege & ~c->vp->partition->features.privileges) || MUTANT(call_privilege);
 }
 
 static hv_status check(struct call *c)
@@ -97,8 +103,9 @@ static hv_status check(struct call *c)
 	hv_status s;
 
 	if (!row)
-		return HV_STATUS_INVALID_HYPERCALL_CODE;   /* T4.11.3.b */
-	if (row->privilege & ~c->vp->partition->features.privileges)
+		return MUTANT(call_code_as_input) ? HV_STATUS_INVALID_HYPERCALL_INPUT :
+		       HV_STATUS_INVALID_HYPERCALL_CODE;   /* T4.11.3.b */
+	if (!allowed(c) && !MUTANT(call_privilege_late))
 		return HV_STATUS_ACCESS_DENIED;            /* T25.j */
 	c->start = hv_call_start(c->control);
 	c->reps = hv_call_reps(c->control);
@@ -112,6 +119,8 @@ static hv_status check(struct call *c)
 		s = check_list(c, c->in, c->in_size);
 	if (s == HV_STATUS_SUCCESS)
 		s = check_list(c, c->out, c->out_size);
+	if (MUTANT(call_privilege_late) && s == HV_STATUS_SUCCESS && !allowed(c))
+		s = HV_STATUS_ACCESS_DENIED;
 	return s;
 }
 
@@ -245,7 +254,7 @@ static enum x86_result call_execute(struct call *c)
 	c->again = false;
 	vp_count(c->vp, COUNT_HYPERCALLS);
 	if (s != HV_STATUS_SUCCESS) {
-		c->result = hv_call_result(s, 0);
+		c->result = hv_call_result(s, MUTANT(call_result_reps));
 		vp_count(c->vp, COUNT_HYPERCALLS_FAILED);
 		call_log(c);
 		return X86_OK;
@@ -271,14 +280,18 @@ static bool environment_legal(const struct vp *vp)
 {
 	const struct x86_cpu *cpu = &vp->cpu;
 
-	if (!(cpu->mode & X86_MODE_PE) || (cpu->mode & X86_MODE_VM) || x86_cpl(cpu) != 0)
-		return false;                              /* T4.5.a, T4.5.b */
-	return msr_page_enabled(vp->partition->hypercall);  /* T4.12.n */
+	if (!(cpu->mode & X86_MODE_PE) && !MUTANT(call_real_mode))
+		return false;                              /* T4.5.a */
+	if (((cpu->mode & X86_MODE_VM) || x86_cpl(cpu) != 0) && !MUTANT(call_ring_3))
+		return false;                              /* T4.5.b */
+	return msr_page_enabled(vp->partition->hypercall) || MUTANT(call_page_disabled);  /* T4.12.n */
 }
 
 static uint64_t register_pair(const struct x86_cpu *cpu, int high, int low)
 {
-	return cpu->gpr[high] << 32 | (uint32_t)cpu->gpr[low];
+	if (MUTANT(call_upper_halves))
+		return cpu->gpr[high] << 32 | cpu->gpr[low];
+	return (MUTANT(call_32_upper) ? 0 : cpu->gpr[high] << 32) | (uint32_t)cpu->gpr[low];
 }
 
 static void set_pair(struct x86_cpu *cpu, int high, int low, uint64_t v)
@@ -339,6 +352,8 @@ enum x86_result call_instruction(struct vp *vp)
 	if (r != X86_OK)
 		return r;
 	if (!c.again) {
+		if (MUTANT(call_register_lost))
+			vp->cpu.gpr[X86_RBX] = vp->cpu.gpr[X86_R8] = 0;
 		store_result(&c);
 		return X86_OK;
 	}

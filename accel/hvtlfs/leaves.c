@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "accel/hvtlfs/mutant.h"
 #include "hv/cpuid.h"
 #include "partition.h"
 
@@ -18,16 +19,16 @@ static void leaf_vendor(struct vp *vp, uint32_t regs[4])
 	const char *vendor = vp->partition->features.vendor;
 
 	/* T3.4.a; what has no row below is all zeros: T3.4.x, T3.4.y, and the leaves of later revisions. */
-	regs[EAX] = HV_CPUID_LAST;
+	regs[EAX] = MUTANT(leaf_last_too_low) ? HV_CPUID_LIMITS - 1 : HV_CPUID_LAST;
 	memcpy(&regs[EBX], vendor, 4);
-	memcpy(&regs[ECX], vendor + 4, 4);
-	memcpy(&regs[EDX], vendor + 8, 4);
+	memcpy(&regs[MUTANT(leaf_vendor_order) ? EDX : ECX], vendor + 4, 4);
+	memcpy(&regs[MUTANT(leaf_vendor_order) ? ECX : EDX], vendor + 8, 4);
 }
 
 static void leaf_interface(struct vp *vp, uint32_t regs[4])
 {
 	(void)vp;
-	regs[EAX] = HV_INTERFACE_EAX;                      /* T3.4.c */
+	regs[EAX] = HV_INTERFACE_EAX + MUTANT(leaf_interface);  /* T3.4.c */
 }
 
 static void leaf_version(struct vp *vp, uint32_t regs[4])
@@ -41,15 +42,15 @@ static void leaf_version(struct vp *vp, uint32_t regs[4])
 	regs[EAX] = f->version.build;
 	regs[EBX] = f->version.major << 16 | f->version.minor;
 	regs[ECX] = f->version.service_pack;
-	regs[EDX] = f->version.service_branch << 24 | f->version.service_number;
+	regs[EDX] = (MUTANT(leaf_version_branch) ? 0 : f->version.service_branch << 24) | f->version.service_number;
 }
 
 static void leaf_features(struct vp *vp, uint32_t regs[4])
 {
 	const struct hv_features *f = &vp->partition->features;
 
-	regs[EAX] = (uint32_t)f->privileges;
-	regs[EBX] = (uint32_t)(f->privileges >> 32);
+	regs[EAX] = (uint32_t)f->privileges & ~(MUTANT(leaf_index_untold) ? (uint32_t)HV_ACCESS_VP_INDEX : 0);
+	regs[EBX] = (uint32_t)((f->privileges | (MUTANT(leaf_privileges_high) ? HV_ACCESS_PARTITION_ID : 0)) >> 32);
 	regs[EDX] = f->facilities;                         /* T3.4.n, T3.4.p */
 }
 
@@ -58,7 +59,7 @@ static void leaf_recommendations(struct vp *vp, uint32_t regs[4])
 	const struct hv_features *f = &vp->partition->features;
 
 	regs[EAX] = f->hints;
-	regs[EBX] = f->spinlock_retries;
+	regs[EBX] = MUTANT(leaf_retries) ? 0 : f->spinlock_retries;
 }
 
 static void leaf_limits(struct vp *vp, uint32_t regs[4])
@@ -77,6 +78,8 @@ void leaves_answer(struct vp *vp, uint32_t leaf, uint32_t regs[4])
 	vp_count(vp, COUNT_CPUIDS);
 	/* Whatever comes in: guests read leaves beyond the announced ones and take zeros for granted. */
 	memset(regs, 0, 4 * sizeof regs[0]);
+	if (MUTANT(leaf_unknown))
+		regs[EAX] = leaf;
 	switch (leaf) {
 	case HV_CPUID_VENDOR: leaf_vendor(vp, regs); break;
 	case HV_CPUID_INTERFACE: leaf_interface(vp, regs); break;

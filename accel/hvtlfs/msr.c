@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "accel/hvtlfs/mutant.h"
 #include "hv/time.h"
 #include "page.h"
 #include "target/i386/mem.h"
@@ -33,8 +34,8 @@ static enum x86_result os_id_write(struct vp *vp, uint32_t msr, uint64_t value)
 
 	(void)msr;
 	lock_acquire(&p->lock);
-	atomic_store(&p->guest_os_id, value);
-	disable = !value && msr_page_enabled(p->hypercall); /* T3.6.e, T4.12.h */
+	atomic_store(&p->guest_os_id, MUTANT(os_id_low) ? (uint32_t)value : value);
+	disable = !value && !MUTANT(page_outlives_os_id) && msr_page_enabled(p->hypercall); /* T3.6.e, T4.12.h */
 	if (disable)
 		msr_page_set(p->hypercall, msr_page_value(p->hypercall) & ~HV_MSR_PAGE_ENABLE);
 	lock_release(&p->lock);
@@ -62,7 +63,8 @@ static void hypercall_page_fill(struct partition *p)
 
 	/* int3 behind it: nothing there is an entry. */
 	memset(page, 0xcc, sizeof page);
-	memcpy(page, code, sizeof code);
+	if (!MUTANT(page_empty))
+		memcpy(page, code, sizeof code);
 	memory_fill(p, p->hypercall->page.frame, page, sizeof page);
 }
 
@@ -71,10 +73,10 @@ static enum x86_result hypercall_write(struct vp *vp, uint32_t msr, uint64_t val
 	struct partition *p = vp->partition;
 
 	(void)msr;
-	if (value & HV_MSR_PAGE_ENABLE && beyond_space(p, value))
+	if (value & HV_MSR_PAGE_ENABLE && beyond_space(p, value) && !MUTANT(page_outside))
 		return X86_FAULT_GP;                       /* T4.12.d */
 	lock_acquire(&p->lock);
-	if (!atomic_load(&p->guest_os_id))
+	if (!atomic_load(&p->guest_os_id) && !MUTANT(page_without_os_id))
 		value &= ~HV_MSR_PAGE_ENABLE;              /* T4.12.f */
 	msr_page_set(p->hypercall, value);
 	if (value & HV_MSR_PAGE_ENABLE)
@@ -89,7 +91,7 @@ static enum x86_result hypercall_write(struct vp *vp, uint32_t msr, uint64_t val
 static enum x86_result vp_index_read(struct vp *vp, uint32_t msr, uint64_t *value)
 {
 	(void)msr;
-	*value = vp->index;                                /* T10.2.1.b */
+	*value = MUTANT(msr_index) ? 0 : vp->index;                                /* T10.2.1.b */
 	return X86_OK;
 }
 
@@ -187,6 +189,8 @@ static enum x86_result reference_tsc_write(struct vp *vp, uint32_t msr, uint64_t
 	struct partition *p = vp->partition;
 
 	(void)msr;
+	if (MUTANT(msr_reference_tsc_bits))
+		value &= ~HV_MSR_PAGE_PRESERVED;
 	lock_acquire(&p->lock);
 	msr_page_set(p->reference_tsc, value);
 	if (value & HV_MSR_PAGE_ENABLE)
@@ -271,7 +275,7 @@ static const struct msr_row *row_of(struct vp *vp, uint32_t msr)
 
 	for (unsigned i = 0; !row && i < hv->component_count; i++)
 		row = row_find(hv->components[i]->msrs, msr);
-	if (row && (row->privilege & ~vp->partition->features.privileges))
+	if (row && (row->privilege & ~vp->partition->features.privileges) && !MUTANT(msr_privilege))
 		return NULL;                               /* T5.2.3.c */
 	return row;
 }
@@ -281,6 +285,10 @@ enum x86_result msr_read(struct vp *vp, uint32_t msr, uint64_t *value)
 	const struct msr_row *row = row_of(vp, msr);
 	enum x86_result r = row && row->read ? row->read(vp, msr, value) : X86_FAULT_GP;
 
+	if (MUTANT(msr_unknown_zero) && !row) {
+		*value = 0;
+		r = X86_OK;
+	}
 	vp_count(vp, COUNT_MSR_READS);
 	if (log_on(LOG_MSR))
 		log_print(LOG_MSR, "%s/%u: rdmsr %#x (%s) = %#" PRIx64 "%s\n", vp->partition->name, vp->index, msr,
@@ -296,6 +304,8 @@ enum x86_result msr_write(struct vp *vp, uint32_t msr, uint64_t value)
 	vp_count(vp, COUNT_MSR_WRITES);
 	if (row && row->write && !(value & row->reserved))
 		r = row->write(vp, msr, value);
+	if (MUTANT(msr_read_only) && row && !row->write)
+		r = X86_OK;
 	if (log_on(LOG_MSR))
 		log_print(LOG_MSR, "%s/%u: wrmsr %#x (%s) = %#" PRIx64 "%s\n", vp->partition->name, vp->index, msr,
 			  row ? row->name : "unknown", value, r == X86_OK ? "" : " #GP");
@@ -306,7 +316,7 @@ enum x86_result msr_write(struct vp *vp, uint32_t msr, uint64_t value)
 
 bool msr_init(struct partition *p)
 {
-	p->hypercall = msr_page_new(p, X86_PAGE_READ | X86_PAGE_EXEC);
+	p->hypercall = msr_page_new(p, X86_PAGE_READ | X86_PAGE_EXEC | (MUTANT(page_writable) ? X86_PAGE_WRITE : 0));
 	p->reference_tsc = msr_page_new(p, X86_PAGE_READ);
 	return p->hypercall && p->reference_tsc;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "page.h"
 
+#include "accel/hvtlfs/mutant.h"
 #include "hv/msr.h"
 #include "target/i386/mem.h"
 
@@ -50,7 +51,7 @@ void *msr_page_host(const struct msr_page *m)
 
 void msr_page_set(struct msr_page *m, uint64_t value)
 {
-	bool enable = value & HV_MSR_PAGE_ENABLE;
+	bool enable = value & HV_MSR_PAGE_ENABLE || (MUTANT(page_stays) && msr_page_enabled(m));
 
 	lock_assert_held(&m->partition->lock);
 	atomic_store(&m->value, value);

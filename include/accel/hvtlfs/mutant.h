@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Deliberate faults, to prove that the conformance tests see them: `make
+ * conformance-mutate`.  Only a build with -Dmutations=true has them, and there one at most
+ * is at work (-mutate NAME); otherwise MUTANT() is a constant 0.
+ *
+ * New one: a line here, and MUTANT(name) at the code that it breaks.
+ */
+#ifndef ACCEL_HVTLFS_MUTANT_H
+#define ACCEL_HVTLFS_MUTANT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* X(name, what is wrong) */
+#define MUTANTS(X) \
+	X(leaf_last_too_low, "leaf 0x40000000 announces one leaf less than 'Hv#1' has") \
+	X(leaf_vendor_order, "leaf 0x40000000 has the vendor in the order EBX, EDX, ECX") \
+	X(leaf_interface, "leaf 0x40000001 tells another interface") \
+	X(leaf_version_branch, "leaf 0x40000002 leaves the service branch out") \
+	X(leaf_privileges_high, "leaf 0x40000003 EBX tells a privilege that is missing") \
+	X(leaf_index_untold, "leaf 0x40000003 EAX does not tell of the VP index") \
+	X(leaf_retries, "leaf 0x40000004 EBX is 0") \
+	X(leaf_unknown, "leaves that have nothing answer their number") \
+	X(call_code_as_input, "an unknown call code is invalid input") \
+	X(call_reserved_bits, "reserved bits of the input value are ignored") \
+	X(call_simple_reps, "a rep count on a simple call is ignored") \
+	X(call_simple_start, "a rep start index on a simple call is ignored") \
+	X(call_privilege, "privileges of calls are not checked") \
+	X(call_privilege_late, "privileges are checked after the input value") \
+	X(call_alignment, "lists may begin anywhere") \
+	X(call_outside, "lists outside of the GPA space are device memory") \
+	X(call_unused_list, "registers of lists that the call has not are checked") \
+	X(call_result_reps, "a refused call reports an element") \
+	X(call_register_lost, "the second parameter register is cleared") \
+	X(call_ring_3, "hypercalls work in ring 3") \
+	X(call_real_mode, "hypercalls work in real mode") \
+	X(call_page_disabled, "hypercalls work without the hypercall page") \
+	X(call_upper_halves, "a 32-bit caller's registers are taken whole") \
+	X(call_32_upper, "a 32-bit caller's parameters have 32 bits") \
+	X(page_without_os_id, "the hypercall page can be enabled with guest OS id 0") \
+	X(page_outlives_os_id, "guest OS id 0 leaves the hypercall page") \
+	X(page_outside, "a hypercall page beyond the GPA space is taken") \
+	X(page_writable, "the guest can write to the hypercall page") \
+	X(page_empty, "the hypercall page has no code") \
+	X(page_stays, "an overlay that is disabled stays where it is") \
+	X(os_id_low, "the guest OS id keeps 32 bits") \
+	X(msr_index, "the VP index is 0 on each VP") \
+	X(msr_privilege, "privileges of MSRs are not checked") \
+	X(msr_unknown_zero, "an unknown synthetic MSR reads as 0") \
+	X(msr_read_only, "a write to a read-only MSR is ignored") \
+	X(msr_reference_tsc_bits, "bits 11:1 of the reference TSC MSR are dropped")
+
+enum mutant {
+	MUTANT_none,
+#define X(name, what) MUTANT_##name,
+	MUTANTS(X)
+#undef X
+};
+
+#ifdef MUTATIONS
+/* Set once, before the machine is made. */
+extern enum mutant mutant_at_work;
+#define MUTANT(name) (mutant_at_work == MUTANT_##name)
+/* False: there is none of this name. */
+bool mutant_choose(const char *name);
+/* The @n-th, "name  what is wrong"; NULL behind the last. */
+const char *mutant_line(size_t n);
+#else
+#define MUTANT(name) (0 && MUTANT_##name)
+#endif
+
+#endif
