@@ -20,7 +20,8 @@ CHAPTER = re.compile(r"^#+ (?:Chapter )?(\d+)[.:]? \(?([^0-9].*?)\)?$")
 APPENDIX = re.compile(r"Appendix ([A-Z]): ([^()]*) \(section (\d+)\)")
 CITED = re.compile(r"^RULE(?:_QTEST|_GUEST)?\((T\w+),", re.M)
 RESULT = re.compile(r"^(not )?ok \d+ - (T[0-9a-z.]+) (.*?)(?: # SKIP (.*))?$", re.M)
-STATES = ("passed", "failed", "superseded", "untested")
+UNIT = re.compile(r"\bT\d+(?:\.\d+)+\.[a-z]+\b")
+STATES = ("passed", "unit", "failed", "superseded", "untested")
 
 
 class Wrong(Exception):
@@ -78,6 +79,29 @@ def cited(rows):
     return result
 
 
+def cited_by_unit_tests(rows):
+    """{row: names of unit tests}: their comments name the rows that a check is for."""
+    result = collections.defaultdict(set)
+    for path in sorted(glob.glob(os.path.join(ROOT, "tests", "unit", "*.c"))):
+        for row in UNIT.findall(read(path)):
+            if row not in rows:
+                raise Wrong(f"{os.path.relpath(path, ROOT)}: {row} is no row of docs/spec")
+            result[row].add(os.path.basename(path)[:-2])
+    return result
+
+
+def unit_results(build, tests):
+    """{name of a unit test: is it good?}"""
+    good = {}
+    for name in sorted(set().union(*tests.values())):
+        program = os.path.join(build, "tests", "unit", f"test-{name}")
+        p = subprocess.run([program], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False)
+        good[name] = p.returncode == 0
+        if not good[name]:
+            print(f"test-{name} failed:\n{p.stdout[-3000:]}")
+    return good
+
+
 def programs(build):
     """{way: command}"""
     emulator = os.path.join(build, "qemu-system-x86_64")
@@ -111,9 +135,18 @@ def states(rows, over, results):
     return state
 
 
+def add_unit_tests(state, tests, good):
+    """Rows that only unit tests cite, which see the inside and run no guest; a failed one counts as such."""
+    for row, names in tests.items():
+        if not all(good[n] for n in names):
+            state[row] = "failed"
+        elif state[row] == "untested":
+            state[row] = "unit"
+
+
 def table(rows, chapters, state):
     """Lines of a table in markdown, with a sum."""
-    lines = ["| chapter | rows | passed | failed | superseded | untested |", "| --- | ---: | ---: | ---: | ---: | ---: |"]
+    lines = ["| chapter | rows | passed | unit | failed | superseded | untested |", "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"]
     total = collections.Counter(state.values())
     for n in sorted({number(r) for r in rows}):
         count = collections.Counter(s for r, s in state.items() if number(r) == n)
@@ -132,11 +165,12 @@ def listed(rows, state, wanted):
 
 
 def document(rows, chapters, state, over, tests):
-    begun = {number(r) for r in rows if state[r] in ("passed", "failed")}
+    begun = {number(r) for r in rows if state[r] in ("passed", "unit", "failed")}
     text = ["# Conformance", "",
             "Written by `make conformance`. A row is one statement of the specification, listed in `docs/spec`; it has passed if each test of",
-            "`tests/conformance` that cites it is good, by qtest, in a 64-bit and in a 32-bit guest, where it can run there. Superseded rows are those",
-            f"that shipping software overrules. {tests} tests.", ""]
+            "`tests/conformance` that cites it is good, by qtest, in a 64-bit and in a 32-bit guest, where it can run there. `unit`: only",
+            "unit tests (`tests/unit`) cite it, at a check. Superseded rows are those that shipping software overrules.",
+            f"{tests} rows have a test of `tests/conformance`.", ""]
     text += table(rows, chapters, state)
     text += ["", "## Superseded", ""] + [f"- {row}: {reason}" for row, reason in over.items()]
     for title, wanted in (("Failed", "failed"), ("Untested in chapters with tests", "untested")):
@@ -161,6 +195,7 @@ def check():
         rows, _ = spec()
         superseded(rows)
         cited(rows)
+        cited_by_unit_tests(rows)
     except Wrong as e:
         print(f"# {e}\nnot ok 1 - tests cite rows that exist\n1..1")
         sys.exit(1)
@@ -187,6 +222,8 @@ def main():
     for row in {r[1] for r in results} - set(tests):
         raise Wrong(f"{row} was tested by no RULE line")
     state = states(rows, over, results)
+    unit = cited_by_unit_tests(rows)
+    add_unit_tests(state, unit, unit_results(a.build, unit))
     write_list(os.path.join(a.build, "conformance.tsv"), rows, state, results)
     print("\n".join(table(rows, chapters, state)))
     for row, s in state.items():
