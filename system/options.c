@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "accel/engine/engine.h"
+#include "accel/hvtlfs/hv.h"
 #include "accel/hvtlfs/mutant.h"
 #include "backends/chardev.h"
 #include "backends/keyval.h"
@@ -228,6 +229,7 @@ static bool set_cpu(struct options *o, const char *arg, FILE *out, GError **erro
 {
 	if (!strcmp(arg, "help") || !strcmp(arg, "?")) {
 		x86_model_help(out);
+		hv_features_help(out);
 		o->done = true;
 	}
 	put_text(&o->cpu, arg);

@@ -20,37 +20,57 @@ struct feature_switch {
 	const char *needs, *needs_too;
 	bool off;          /* unless asked for */
 	bool promise;      /* of the user's about the host, so off unless named */
+	const char *help;  /* of those that are available */
 };
 
 static const struct feature_switch switches[] = {
-	{ "hv-relaxed", .hints = HV_HINT_RELAXED_TIMING },
-	{ "hv-vpindex", HV_ACCESS_VP_INDEX },
-	{ "hv-runtime", HV_ACCESS_VP_RUN_TIME },
-	{ "hv-time", HV_ACCESS_REFERENCE_COUNTER | HV_ACCESS_REFERENCE_TSC },
-	{ "hv-frequencies", HV_ACCESS_FREQUENCIES, HV_FEATURE_FREQUENCY_MSRS },
-	{ "hv-xmm-input", .facilities = HV_FEATURE_XMM_INPUT },
-	{ "hv-crash", .facilities = HV_FEATURE_CRASH_MSRS },
-	{ "hv-reset", HV_ACCESS_RESET, .hints = HV_HINT_RESET_MSR },
-	{ "hv-guest-idle", HV_ACCESS_GUEST_IDLE, HV_FEATURE_GUEST_IDLE },
-	{ "hv-vapic", HV_ACCESS_APIC, .hints = HV_HINT_APIC_MSRS },
-	{ "hv-synic", HV_ACCESS_SYNIC | HV_POST_MESSAGES | HV_SIGNAL_EVENTS, .needs = "hv-vpindex" },
-	{ "hv-stimer", HV_ACCESS_SYNTHETIC_TIMERS, .needs = "hv-synic", .needs_too = "hv-time" },
-	{ "hv-stimer-direct", .facilities = HV_FEATURE_DIRECT_TIMERS, .needs = "hv-stimer" },
+	{ "hv-relaxed", .hints = HV_HINT_RELAXED_TIMING,
+	  .help = "recommends relaxed timing: no watchdogs that need timely interrupts" },
+	{ "hv-vpindex", HV_ACCESS_VP_INDEX,
+	  .help = "VP index MSR" },
+	{ "hv-runtime", HV_ACCESS_VP_RUN_TIME,
+	  .help = "VP run time MSR" },
+	{ "hv-time", HV_ACCESS_REFERENCE_COUNTER | HV_ACCESS_REFERENCE_TSC,
+	  .help = "reference counter MSR and reference TSC page" },
+	{ "hv-frequencies", HV_ACCESS_FREQUENCIES, HV_FEATURE_FREQUENCY_MSRS,
+	  .help = "MSRs that tell the rates of TSC and APIC timer" },
+	{ "hv-xmm-input", .facilities = HV_FEATURE_XMM_INPUT,
+	  .help = "hypercall input in XMM registers" },
+	{ "hv-crash", .facilities = HV_FEATURE_CRASH_MSRS,
+	  .help = "crash MSRs: GUEST_PANICKED with parameters and message" },
+	{ "hv-reset", HV_ACCESS_RESET, .hints = HV_HINT_RESET_MSR,
+	  .help = "reset MSR" },
+	{ "hv-guest-idle", HV_ACCESS_GUEST_IDLE, HV_FEATURE_GUEST_IDLE,
+	  .help = "idle MSR: sleeps until an interrupt is requested, with interrupts off as well" },
+	{ "hv-vapic", HV_ACCESS_APIC, .hints = HV_HINT_APIC_MSRS,
+	  .help = "APIC registers as MSRs, EOIs without an exit" },
+	{ "hv-synic", HV_ACCESS_SYNIC | HV_POST_MESSAGES | HV_SIGNAL_EVENTS, .needs = "hv-vpindex",
+	  .help = "synthetic interrupt controller, messages and events" },
+	{ "hv-stimer", HV_ACCESS_SYNTHETIC_TIMERS, .needs = "hv-synic", .needs_too = "hv-time",
+	  .help = "synthetic timers" },
+	{ "hv-stimer-direct", .facilities = HV_FEATURE_DIRECT_TIMERS, .needs = "hv-stimer",
+	  .help = "synthetic timers that raise a vector without a message" },
 	/* Loads of CR3 and INVLPG stay the cheaper way for a VP's own TLB. */
-	{ "hv-tlbflush", .hints = HV_HINT_REMOTE_FLUSH | HV_HINT_EX_PROCESSOR_MASKS, .needs = "hv-vpindex" },
-	{ "hv-tlbflush-ext", .facilities = HV_FEATURE_EXTENDED_RANGES, .needs = "hv-tlbflush" },
+	{ "hv-tlbflush", .hints = HV_HINT_REMOTE_FLUSH | HV_HINT_EX_PROCESSOR_MASKS, .needs = "hv-vpindex",
+	  .help = "TLB flush hypercalls" },
+	{ "hv-tlbflush-ext", .facilities = HV_FEATURE_EXTENDED_RANGES, .needs = "hv-tlbflush",
+	  .help = "large ranges in their lists" },
 	/* For nested hypervisors only. */
 	{ "hv-tlbflush-direct", .needs = "hv-vapic" },
-	{ "hv-ipi", .hints = HV_HINT_CLUSTER_IPI | HV_HINT_EX_PROCESSOR_MASKS, .needs = "hv-vpindex" },
-	{ "hv-reenlightenment" },
+	{ "hv-ipi", .hints = HV_HINT_CLUSTER_IPI | HV_HINT_EX_PROCESSOR_MASKS, .needs = "hv-vpindex",
+	  .help = "hypercalls that send interrupts" },
+	{ "hv-reenlightenment", HV_ACCESS_REENLIGHTENMENT,
+	  .help = "MSRs about changes of the TSC's rate (it never changes)" },
 	/*
 	 * Ending SINT interrupts by hand spares the APIC a rule, and is what Linux does if told to.
 	 * hv-apicv is another name for it.
 	 */
-	{ "hv-avic", .hints = HV_HINT_NO_AUTO_EOI },
+	{ "hv-avic", .hints = HV_HINT_NO_AUTO_EOI,
+	  .help = "recommends no automatic EOI; hv-apicv is the same" },
 	{ "hv-evmcs", .needs = "hv-vapic" }, { "hv-emsr-bitmap", .needs = "hv-evmcs" }, { "hv-syndbg" },
 	/* Nothing here binds threads to cores. */
-	{ "hv-no-nonarch-coresharing", .hints = HV_HINT_NO_CORE_SHARING, .off = true, .promise = true },
+	{ "hv-no-nonarch-coresharing", .hints = HV_HINT_NO_CORE_SHARING, .off = true, .promise = true,
+	  .help = "tells that VPs share a core only as its threads: your promise" },
 };
 static_assert(G_N_ELEMENTS(switches) <= 64, "a bit each in hv_features.on");
 
@@ -278,4 +298,17 @@ bool hv_cpu_option(void *o, const char *key, const char *value, GError **error)
 	if (switch_find(name))
 		return set_switch(f, switch_find(name), value, error);
 	return unknown(key, name, error);
+}
+
+void hv_features_help(FILE *out)
+{
+	fprintf(out, "\nHypervisor facilities (hv-name=on, hv-name=off; on unless told otherwise here):\n");
+	for (unsigned i = 0; i < G_N_ELEMENTS(switches); i++)
+		if (available(&switches[i]))
+			fprintf(out, "  %-26s %s%s\n", switches[i].key, switches[i].help, switches[i].off ? " (off)" : "");
+	fprintf(out, "  %-26s %s\n", "hv-passthrough", "all of them that need no promise");
+	fprintf(out, "  %-26s %s\n", "hv-vendor-id=", "12 characters of leaf 0x40000000");
+	for (unsigned i = 0; i < G_N_ELEMENTS(numbers); i++)
+		fprintf(out, "  %s=%-*s %#x to %#x%s\n", numbers[i].key, (int)(25 - strlen(numbers[i].key)), "", numbers[i].least,
+			numbers[i].most, numbers[i].hint);
 }

@@ -238,6 +238,43 @@ uint32_t *vp_eoi_assist(struct vp *vp)
 	return msr_page_host(vp->assist);
 }
 
+/* ---- re-enlightenment (of later revisions) ---- */
+
+/*
+ * What the guest wants to hear when the TSC's rate changes, and whether its reads of the
+ * TSC shall be emulated from then on.  The rate never changes here.
+ */
+static _Atomic uint64_t *reenlightenment(struct partition *p, uint32_t msr)
+{
+	return msr == HV_X64_MSR_REENLIGHTENMENT_CONTROL ? &p->reenlightenment : &p->tsc_emulation;
+}
+
+static enum x86_result reenlightenment_read(struct vp *vp, uint32_t msr, uint64_t *value)
+{
+	*value = atomic_load(reenlightenment(vp->partition, msr));
+	return X86_OK;
+}
+
+static enum x86_result reenlightenment_write(struct vp *vp, uint32_t msr, uint64_t value)
+{
+	atomic_store(reenlightenment(vp->partition, msr), value);
+	return X86_OK;
+}
+
+/* Never in progress; a guest ends it by writing 0. */
+static enum x86_result emulation_status_read(struct vp *vp, uint32_t msr, uint64_t *value)
+{
+	(void)vp, (void)msr;
+	*value = 0;
+	return X86_OK;
+}
+
+static enum x86_result emulation_status_write(struct vp *vp, uint32_t msr, uint64_t value)
+{
+	(void)vp, (void)msr, (void)value;
+	return X86_OK;
+}
+
 /* ---- the table ---- */
 
 #define ONE(msr) .first = msr, .last = msr, .name = #msr
@@ -254,6 +291,12 @@ static const struct msr_row rows[] = {
 	  reference_tsc_write },
 	{ ONE(HV_X64_MSR_TSC_FREQUENCY), HV_ACCESS_FREQUENCIES, MSR_PARTITION, 0, tsc_frequency_read, NULL },
 	{ ONE(HV_X64_MSR_APIC_FREQUENCY), HV_ACCESS_FREQUENCIES, MSR_PARTITION, 0, apic_frequency_read, NULL },
+	{ ONE(HV_X64_MSR_REENLIGHTENMENT_CONTROL), HV_ACCESS_REENLIGHTENMENT, MSR_PARTITION, 0xfffeff00, reenlightenment_read,
+	  reenlightenment_write },
+	{ ONE(HV_X64_MSR_TSC_EMULATION_CONTROL), HV_ACCESS_REENLIGHTENMENT, MSR_PARTITION, ~1ull, reenlightenment_read,
+	  reenlightenment_write },
+	{ ONE(HV_X64_MSR_TSC_EMULATION_STATUS), HV_ACCESS_REENLIGHTENMENT, MSR_PARTITION, ~0ull, emulation_status_read,
+	  emulation_status_write },
 	{ HV_X64_MSR_CRASH_P0, HV_X64_MSR_CRASH_CTL, "HV_X64_MSR_CRASH", 0, MSR_PARTITION, 0, crash_read, crash_write },
 	/* No privilege: Linux writes it whatever the features say. */
 	{ ONE(HV_X64_MSR_VP_ASSIST_PAGE), 0, MSR_VP, 0, assist_read, assist_write },
@@ -346,6 +389,8 @@ void msr_reset_partition(struct partition *p)
 	atomic_store(&p->reference_last, 0);
 	for (unsigned i = 0; i < HV_CRASH_PARAMETERS; i++)
 		atomic_store(&p->crash_parameter[i], 0);
+	atomic_store(&p->reenlightenment, 0);
+	atomic_store(&p->tsc_emulation, 0);
 	msr_page_reset(p->hypercall);
 	msr_page_reset(p->reference_tsc);
 }

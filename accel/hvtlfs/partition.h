@@ -69,6 +69,7 @@ struct partition {
 	struct msr_page *hypercall, *reference_tsc;   /* set once */
 	uint32_t reference_sequence;    /* lock */
 	_Atomic uint64_t crash_parameter[HV_CRASH_PARAMETERS];
+	_Atomic uint64_t reenlightenment, tsc_emulation;
 	struct hv_crash crash;          /* the last report; lock */
 	_Atomic uint64_t reference_last;   /* what HV_X64_MSR_TIME_REF_COUNT last said */
 

@@ -31,6 +31,9 @@ enum {
 	HV_X64_MSR_GUEST_IDLE = 0x400000f0,
 	HV_X64_MSR_CRASH_P0 = 0x40000100,         /* to P4 */
 	HV_X64_MSR_CRASH_CTL = 0x40000105,
+	HV_X64_MSR_REENLIGHTENMENT_CONTROL = 0x40000106,   /* 7:0 vector, 16 enable, 63:32 VP */
+	HV_X64_MSR_TSC_EMULATION_CONTROL = 0x40000107,     /* 0 enable */
+	HV_X64_MSR_TSC_EMULATION_STATUS = 0x40000108,      /* 0 in progress */
 };
 
 /* HV_X64_MSR_CRASH_CTL: the guest has crashed; its message is at GPA P3, P4 bytes. */

@@ -655,6 +655,18 @@ static void test_other_msrs(void)
 	g_assert_false(vp_wrmsr(vp, HV_X64_MSR_TIME_REF_COUNT, 1));              /* T15.2.1.b */
 	g_assert_cmpuint(rd(vp, HV_X64_MSR_TSC_FREQUENCY), ==, hv_tsc_hz(w.hv));
 	g_assert_cmpuint(rd(vp, HV_X64_MSR_APIC_FREQUENCY), ==, HV_APIC_HZ);
+	/* Partition-wide storage; reserved bits fault. */
+	g_assert_true(vp_wrmsr(vp, HV_X64_MSR_REENLIGHTENMENT_CONTROL, UINT64_C(2) << 32 | 1 << 16 | 0xee));
+	g_assert_cmphex(rd(partition_vp(w.p, 0), HV_X64_MSR_REENLIGHTENMENT_CONTROL), ==, UINT64_C(2) << 32 | 1 << 16 | 0xee);
+	g_assert_false(vp_wrmsr(vp, HV_X64_MSR_REENLIGHTENMENT_CONTROL, 0x100));
+	g_assert_true(vp_wrmsr(vp, HV_X64_MSR_TSC_EMULATION_CONTROL, 1));
+	g_assert_cmphex(rd(vp, HV_X64_MSR_TSC_EMULATION_CONTROL), ==, 1);
+	g_assert_true(vp_wrmsr(vp, HV_X64_MSR_TSC_EMULATION_STATUS, 0));
+	g_assert_false(vp_wrmsr(vp, HV_X64_MSR_TSC_EMULATION_STATUS, 1));
+	g_assert_cmphex(rd(vp, HV_X64_MSR_TSC_EMULATION_STATUS), ==, 0);
+	partition_reset(w.p);
+	g_assert_cmphex(rd(vp, HV_X64_MSR_REENLIGHTENMENT_CONTROL), ==, 0);
+	g_assert_cmphex(rd(vp, HV_X64_MSR_TSC_EMULATION_CONTROL), ==, 0);
 	/* T31.c */
 	g_assert_false(vp_rdmsr(vp, 0x40000074, &v));
 	g_assert_false(vp_wrmsr(vp, 0x400000f1, 0));
@@ -779,6 +791,19 @@ static void test_options(void)
 	g_assert_false(hv_cpu_option(&f, "hv-version-id-build", "-1", &error));
 	g_clear_error(&error);
 	g_assert_true(hv_cpu_option(&f, "hv-enforce-cpuid", NULL, &error));
+	/* What needs a facility that is off goes with it; if both were asked for, that is an error. */
+	hv_features_init(&f);
+	g_assert_true(hv_cpu_option(&f, "hv-vpindex", "off", &error));
+	g_assert_true(hv_features_settle(&f, &error));
+	g_assert_false(f.privileges & (HV_ACCESS_SYNIC | HV_ACCESS_SYNTHETIC_TIMERS));
+	g_assert_false(f.facilities & HV_FEATURE_DIRECT_TIMERS);
+	g_assert_true(f.privileges & HV_ACCESS_REFERENCE_TSC);
+	hv_features_init(&f);
+	g_assert_true(hv_cpu_option(&f, "hv-stimer", "on", &error));
+	g_assert_true(hv_cpu_option(&f, "hv-synic", "off", &error));
+	g_assert_false(hv_features_settle(&f, &error));
+	g_assert_nonnull(strstr(error->message, "hv-stimer requires hv-synic"));
+	g_clear_error(&error);
 	g_assert_true(hv_cpu_option(&f, "hv-passthrough", "on", &error));
 	g_assert_true(f.facilities & HV_FEATURE_XMM_INPUT);
 	g_assert_true(f.privileges & HV_ACCESS_REFERENCE_TSC);

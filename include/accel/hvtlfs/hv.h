@@ -12,6 +12,7 @@
 #include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "object/object.h"
 #include "target/i386/model.h"
@@ -210,5 +211,7 @@ bool hv_cpu_option(void *o, const char *key, const char *value, GError **error);
  * user named it; then an error that names both.
  */
 bool hv_features_settle(struct hv_features *f, GError **error);
+/* The hv-* options, for -cpu help. */
+void hv_features_help(FILE *out);
 
 #endif
