@@ -31,6 +31,8 @@ def repeat(a, vps, flavour, *options, **more):
     for n in range(1, a.times + 1):
         try:
             boot_once(a, vps, flavour, *options, **more)
+        except vm.Skip:
+            raise
         except Exception:
             print(f"# {flavour} kernel, {vps} VPs: boot {n} of {a.times} failed", flush=True)
             raise
