@@ -6,6 +6,7 @@
  * the TLB knows only PCIDs, several of which may be of one table (page-table isolation gives
  * a process two).  Holding back flushes (12.1.4) needs a parent that intercepts.
  */
+#include "accel/hvtlfs/mutant.h"
 #include "call.h"
 #include "flush.h"
 #include "hv/cpuid.h"
@@ -30,7 +31,7 @@ static hv_status switch_address_space(struct hv_ctx *c)
 /* @known: flags that the call has. */
 static hv_status check_flush(const struct partition *p, uint64_t space, uint64_t flags, uint64_t known)
 {
-	if (flags & ~known)
+	if (flags & ~known && !MUTANT(flush_any_flags))
 		return HV_STATUS_INVALID_PARAMETER;        /* T12.4.2.g, T12.4.3.d, T12.4.3.f */
 	/* T12.4.2.d: not looked at with all spaces. */
 	if (!(flags & HV_FLUSH_ALL_ADDRESS_SPACES) && space >> p->model->phys_bits)

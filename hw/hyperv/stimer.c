@@ -14,6 +14,7 @@
 
 #include <inttypes.h>
 
+#include "accel/hvtlfs/mutant.h"
 #include "hv/cpuid.h"
 #include "hv/msr.h"
 #include "hv/partition.h"
@@ -80,7 +81,7 @@ static void timer_log(const struct stimer *s, const struct timer *t, const char 
 static void restart(struct stimer *s, struct timer *t)
 {
 	/* T15.3.1.h: in message mode a timer without a source has nowhere to go. */
-	if (!(t->config & (HV_TIMER_DIRECT | HV_TIMER_SINT)))
+	if (!(t->config & (HV_TIMER_DIRECT | HV_TIMER_SINT)) && !MUTANT(timer_no_sint))
 		t->config &= ~(uint64_t)HV_TIMER_ENABLE;
 	t->at = NEVER;
 	/* Linux enables first and counts later: nothing expires before there is a count (O38). */
@@ -88,7 +89,7 @@ static void restart(struct stimer *s, struct timer *t)
 		t->schedule = t->count;                    /* T15.3.1.g: may be in the past */
 		if (t->config & HV_TIMER_PERIODIC)         /* T15.3.2.c */
 			t->schedule = add(partition_reference_time(vp_partition(s->vp)), t->count);
-		t->at = t->schedule;
+		t->at = t->schedule - (MUTANT(timer_early) ? 10000 : 0);
 	}
 	timer_log(s, t, t->at == NEVER ? "stands" : "runs");
 	vp_deadline_changed(s->vp);
@@ -99,7 +100,7 @@ static void restart(struct stimer *s, struct timer *t)
 /* False: the timer's last message waits for the guest to take the one before it (T14.2.1.d). */
 static bool fire(struct stimer *s, struct timer *t)
 {
-	struct hv_timer_message m = { .timer = number(s, t), .expiration = t->schedule };   /* T16.4.1.a, T16.4.1.b */
+	struct hv_timer_message m = { .timer = number(s, t) ^ MUTANT(message_number), .expiration = t->schedule };   /* T16.4.1.a, T16.4.1.b */
 
 	if (t->config & HV_TIMER_DIRECT) {
 		vp_raise(s->vp, (uint8_t)(t->config >> HV_TIMER_VECTOR_SHIFT), 0);
@@ -150,12 +151,15 @@ static void expire_one(struct stimer *s, struct timer *t, uint64_t now)
 		if (!fire(s, t))
 			return;
 		t->at = NEVER;
-		t->config &= ~(uint64_t)HV_TIMER_ENABLE;   /* T15.3.1.e */
+		if (!MUTANT(timer_stays))
+			t->config &= ~(uint64_t)HV_TIMER_ENABLE;   /* T15.3.1.e */
 		return;
 	}
 	if (too_late(t, now) || !fire(s, t))               /* T15.3.1.f: stays enabled */
 		vp_count(s->vp, COUNT_TIMERS_SKIPPED);
 	next_period(t, now);
+	if (MUTANT(timer_once))
+		t->at = NEVER;
 }
 
 static void stimer_expire(struct vp *vp, void *state, int64_t host_now)
@@ -224,9 +228,9 @@ static enum x86_result count_write(struct vp *vp, uint32_t msr, uint64_t value)
 	struct timer *t = timer_of(vp, msr);
 
 	t->count = value;
-	if (!value)
+	if (!value && !MUTANT(timer_count_zero))
 		t->config &= ~(uint64_t)HV_TIMER_ENABLE;   /* T15.3.2.a */
-	else if (t->config & HV_TIMER_AUTO_ENABLE)
+	else if (t->config & HV_TIMER_AUTO_ENABLE && !MUTANT(timer_count_waits))
 		t->config |= HV_TIMER_ENABLE;              /* T15.3.1.c, T15.3.1.d */
 	restart(stimer_of(vp), t);
 	return X86_OK;

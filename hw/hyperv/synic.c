@@ -18,6 +18,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "accel/hvtlfs/mutant.h"
 #include "hv/msr.h"
 #include "hv/partition.h"
 #include "sync/futex.h"
@@ -359,7 +360,7 @@ static enum x86_result control_write(struct vp *vp, uint32_t msr, uint64_t value
 
 static enum x86_result version_read(struct vp *vp, uint32_t msr, uint64_t *value)
 {
-	*value = HV_SYNIC_VERSION;                         /* T14.6.2.a */
+	*value = HV_SYNIC_VERSION + MUTANT(synic_version);                         /* T14.6.2.a */
 	return X86_OK;
 }
 
@@ -402,13 +403,15 @@ static enum x86_result eom_write(struct vp *vp, uint32_t msr, uint64_t value)
 static enum x86_result sint_read(struct vp *vp, uint32_t msr, uint64_t *value)
 {
 	*value = atomic_load(&synic_of(vp)->sint[msr - HV_X64_MSR_SINT0]);
+	if (MUTANT(sint_masked_anyway))
+		*value &= ~HV_SINT_MASKED;
 	return X86_OK;
 }
 
 static enum x86_result sint_write(struct vp *vp, uint32_t msr, uint64_t value)
 {
 	/* T14.6.5.c; masked, any vector: nested hypervisors write the reset value back (O26). */
-	if ((value & HV_SINT_VECTOR) < HV_SINT_FIRST_VECTOR && !(value & HV_SINT_MASKED))
+	if ((value & HV_SINT_VECTOR) < HV_SINT_FIRST_VECTOR && !(value & HV_SINT_MASKED) && !MUTANT(sint_any_vector))
 		return X86_FAULT_GP;
 	atomic_store(&synic_of(vp)->sint[msr - HV_X64_MSR_SINT0], value);
 	if (log_on(LOG_SYNIC))

@@ -49,7 +49,18 @@
 	X(msr_privilege, "privileges of MSRs are not checked") \
 	X(msr_unknown_zero, "an unknown synthetic MSR reads as 0") \
 	X(msr_read_only, "a write to a read-only MSR is ignored") \
-	X(msr_reference_tsc_bits, "bits 11:1 of the reference TSC MSR are dropped")
+	X(msr_reference_tsc_bits, "bits 11:1 of the reference TSC MSR are dropped") \
+	X(flush_any_flags, "flush hypercalls take flags that there are not") \
+	X(sint_any_vector, "a SINT that is not masked takes a vector below 16") \
+	X(sint_masked_anyway, "a SINT loses its mask bit") \
+	X(synic_version, "SVERSION is 2") \
+	X(timer_count_waits, "a count does not enable a timer with AutoEnable") \
+	X(timer_count_zero, "count 0 leaves a timer enabled") \
+	X(timer_no_sint, "a timer without a SINT stays enabled") \
+	X(timer_early, "timers expire a millisecond early") \
+	X(timer_stays, "a one-shot timer that has expired stays enabled") \
+	X(timer_once, "a periodic timer expires once") \
+	X(message_number, "the message of a timer has another timer's number")
 
 enum mutant {
 	MUTANT_none,
