@@ -94,7 +94,11 @@ static hv_status check_list(const struct call *c, uint64_t gpa, uint32_t size)
 
 static bool allowed(const struct call *c)
 {
-	return !(c->row->privilege & ~c->vp->partition->features.privileges) || MUTANT(call_privilege);
+	const struct hv_features *f = &c->vp->partition->features;
+
+	if (f->enforce && c->row->hint & ~f->hints)
+		return false;
+	return !(c->row->privilege & ~f->privileges) || MUTANT(call_privilege);
 }
 
 static hv_status check(struct call *c)

@@ -18,8 +18,7 @@ struct feature_switch {
 	uint64_t privileges;
 	uint32_t facilities, hints;
 	const char *needs, *needs_too;
-	bool off;          /* unless asked for */
-	bool promise;      /* of the user's about the host, so off unless named */
+	bool promise;      /* of the user's about the host, so off unless named; also takes 'auto', which is off */
 	const char *help;  /* of those that are available */
 };
 
@@ -69,7 +68,7 @@ static const struct feature_switch switches[] = {
 	  .help = "recommends no automatic EOI; hv-apicv is the same" },
 	{ "hv-evmcs", .needs = "hv-vapic" }, { "hv-emsr-bitmap", .needs = "hv-evmcs" }, { "hv-syndbg" },
 	/* Nothing here binds threads to cores. */
-	{ "hv-no-nonarch-coresharing", .hints = HV_HINT_NO_CORE_SHARING, .off = true, .promise = true,
+	{ "hv-no-nonarch-coresharing", .hints = HV_HINT_NO_CORE_SHARING, .promise = true,
 	  .help = "tells that VPs share a core only as its threads: your promise" },
 };
 static_assert(G_N_ELEMENTS(switches) <= 64, "a bit each in hv_features.on");
@@ -118,7 +117,7 @@ void hv_features_init(struct hv_features *f)
 		.vendor = "Microsoft Hv",
 	};
 	for (unsigned i = 0; i < G_N_ELEMENTS(switches); i++)
-		if (!switches[i].off)
+		if (!switches[i].promise)
 			turn(f, &switches[i], true);
 }
 
@@ -159,7 +158,7 @@ bool hv_features_settle(struct hv_features *f, GError **error)
 static bool parse_switch(const char *key, const char *value, bool *on, GError **error)
 {
 	static const char *const yes[] = { "on", "yes", "true", "y", NULL };
-	static const char *const no[] = { "off", "no", "false", "n", "auto", NULL };
+	static const char *const no[] = { "off", "no", "false", "n", NULL };
 
 	*on = !value || g_strv_contains(yes, value);
 	if (*on || g_strv_contains(no, value))
@@ -172,6 +171,8 @@ static bool set_switch(struct hv_features *f, const struct feature_switch *s, co
 {
 	bool on;
 
+	if (s->promise && !g_strcmp0(value, "auto"))
+		value = "off";
 	if (!parse_switch(s->key, value, &on, error))
 		return false;
 	if (on && !available(s)) {
@@ -239,25 +240,12 @@ static const struct feature_number *number_find(const char *key)
 	return NULL;
 }
 
-/* All that works, as far as no other option says otherwise. */
-static bool set_all(struct hv_features *f, const char *value, GError **error)
+/* All that works is on without it; what the user switches off stays off. */
+static bool set_passthrough(const char *value, GError **error)
 {
 	bool on;
 
-	if (!parse_switch("hv-passthrough", value, &on, error))
-		return false;
-	for (unsigned i = 0; on && i < G_N_ELEMENTS(switches); i++)
-		if (!switches[i].promise)
-			turn(f, &switches[i], true);
-	return true;
-}
-
-/* What is not announced cannot be used anyway. */
-static bool set_enforce(const char *value, GError **error)
-{
-	bool on;
-
-	return parse_switch("hv-enforce-cpuid", value, &on, error);
+	return parse_switch("hv-passthrough", value, &on, error);
 }
 
 /* False with an error if @key looks like one of these options. */
@@ -290,9 +278,9 @@ bool hv_cpu_option(void *o, const char *key, const char *value, GError **error)
 	if (!strcmp(name, "hv-vendor-id"))
 		return set_vendor(f, value, error);
 	if (!strcmp(name, "hv-passthrough"))
-		return set_all(f, value, error);
+		return set_passthrough(value, error);
 	if (!strcmp(name, "hv-enforce-cpuid"))
-		return set_enforce(value, error);
+		return parse_switch("hv-enforce-cpuid", value, &f->enforce, error);
 	if (number_find(name))
 		return set_number(f, number_find(name), value, error);
 	if (switch_find(name))
@@ -305,8 +293,9 @@ void hv_features_help(FILE *out)
 	fprintf(out, "\nHypervisor facilities (hv-name=on, hv-name=off; on unless told otherwise here):\n");
 	for (unsigned i = 0; i < G_N_ELEMENTS(switches); i++)
 		if (available(&switches[i]))
-			fprintf(out, "  %-26s %s%s\n", switches[i].key, switches[i].help, switches[i].off ? " (off)" : "");
-	fprintf(out, "  %-26s %s\n", "hv-passthrough", "all of them that need no promise");
+			fprintf(out, "  %-26s %s%s\n", switches[i].key, switches[i].help, switches[i].promise ? " (off)" : "");
+	fprintf(out, "  %-26s %s\n", "hv-passthrough", "all of them, which is so without it");
+	fprintf(out, "  %-26s %s\n", "hv-enforce-cpuid", "refuses flush and interrupt calls that are not recommended (off)");
 	fprintf(out, "  %-26s %s\n", "hv-vendor-id=", "12 characters of leaf 0x40000000");
 	for (unsigned i = 0; i < G_N_ELEMENTS(numbers); i++)
 		fprintf(out, "  %s=%-*s %#x to %#x%s\n", numbers[i].key, (int)(25 - strlen(numbers[i].key)), "", numbers[i].least,

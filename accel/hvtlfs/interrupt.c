@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Hypercalls that send interrupts between a partition's own VPs; the chapter is 13. */
+/* Hypercalls that send interrupts between a partition's own VPs (of later revisions, beside chapter 13). */
 #include "hv/interrupt.h"
 
 #include "accel/hvtlfs/component.h"
 #include "call.h"
+#include "hv/cpuid.h"
 #include "vpset.h"
 
 static hv_status send(struct hv_ctx *c, uint32_t vector, const struct vp_set_source *to)
@@ -46,8 +47,8 @@ static hv_status send_ipi_ex(struct hv_ctx *c)
 
 const struct hv_call interrupt_calls[] = {
 	{ HV_CALL_SEND_IPI, "HvSendSyntheticClusterIpi", "later revisions",
-	  .in = sizeof(struct hv_in_send_ipi), .run = send_ipi },
+	  .in = sizeof(struct hv_in_send_ipi), .run = send_ipi, .hint = HV_HINT_CLUSTER_IPI },
 	{ HV_CALL_SEND_IPI_EX, "HvSendSyntheticClusterIpiEx", "later revisions",
-	  .in = sizeof(struct hv_in_send_ipi_ex), .flags = CALL_VARIABLE, .run = send_ipi_ex },
+	  .in = sizeof(struct hv_in_send_ipi_ex), .flags = CALL_VARIABLE, .run = send_ipi_ex, .hint = HV_HINT_CLUSTER_IPI },
 	{ .name = NULL },
 };

@@ -146,18 +146,18 @@ static hv_status flush_address_list_ex(struct hv_ctx *c, const void *in, uint32_
 	return flush_list(c, in, count, targets_of_ex);
 }
 
-/* No privilege: T12.1.3.b, T12.4.1.f, T12.4.2.m. */
+/* No privilege: T12.1.3.b, T12.4.1.f, T12.4.2.m.  The hint is of later users' making. */
 const struct hv_call mmu_calls[] = {
 	{ HV_CALL_SWITCH_ADDRESS_SPACE, "HvSwitchVirtualAddressSpace", "12.4.1",
 	  .in = sizeof(struct hv_in_switch_address_space), .run = switch_address_space },
 	{ HV_CALL_FLUSH_ADDRESS_SPACE, "HvFlushVirtualAddressSpace", "12.4.2",
-	  .in = sizeof(struct hv_in_flush), .run = flush_address_space },
+	  .in = sizeof(struct hv_in_flush), .run = flush_address_space, .hint = HV_HINT_REMOTE_FLUSH },
 	{ HV_CALL_FLUSH_ADDRESS_LIST, "HvFlushVirtualAddressList", "12.4.3",
-	  .in = sizeof(struct hv_in_flush), .in_elem = 8, .flags = CALL_REP, .list = flush_address_list },
+	  .in = sizeof(struct hv_in_flush), .in_elem = 8, .flags = CALL_REP, .list = flush_address_list, .hint = HV_HINT_REMOTE_FLUSH },
 	{ HV_CALL_FLUSH_ADDRESS_SPACE_EX, "HvFlushVirtualAddressSpaceEx", "later revisions",
-	  .in = sizeof(struct hv_in_flush_ex), .flags = CALL_VARIABLE, .run = flush_address_space_ex },
+	  .in = sizeof(struct hv_in_flush_ex), .flags = CALL_VARIABLE, .run = flush_address_space_ex, .hint = HV_HINT_REMOTE_FLUSH },
 	{ HV_CALL_FLUSH_ADDRESS_LIST_EX, "HvFlushVirtualAddressListEx", "later revisions",
 	  .in = sizeof(struct hv_in_flush_ex), .in_elem = 8, .flags = CALL_REP | CALL_VARIABLE,
-	  .list = flush_address_list_ex },
+	  .list = flush_address_list_ex, .hint = HV_HINT_REMOTE_FLUSH },
 	{ .name = NULL },
 };

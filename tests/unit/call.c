@@ -634,6 +634,28 @@ static void test_real_table(void)
 	teardown(&f);
 }
 
+/* A hint is advice (T3.4.s), unless hv-enforce-cpuid makes it a permission. */
+static void test_enforced_hints(void)
+{
+	static const struct { bool enforce, hint; hv_status status; } cases[] = {
+		{ false, true, HV_STATUS_SUCCESS }, { false, false, HV_STATUS_SUCCESS },
+		{ true, true, HV_STATUS_SUCCESS }, { true, false, HV_STATUS_ACCESS_DENIED },
+	};
+	const uint64_t send = HV_CALL_SEND_IPI | HV_CALL_FAST;
+	struct fixture f;
+
+	for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
+		setup(&f);
+		call_table_fini(f.hv);
+		call_table_init(f.hv);
+		f.p->features.enforce = cases[i].enforce;
+		f.p->features.hints = cases[i].hint ? HV_HINT_CLUSTER_IPI : 0;
+		CHECK(&f, send, 0x50, 1, cases[i].status, 0);
+		CHECK(&f, HV_CALL_NOTIFY_LONG_SPIN_WAIT | HV_CALL_FAST, 1, 0, HV_STATUS_SUCCESS, 0);
+		teardown(&f);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -649,5 +671,6 @@ int main(int argc, char **argv)
 	g_test_add_func("/call/continuation", test_continuation);
 	g_test_add_func("/call/no-memory", test_no_memory);
 	g_test_add_func("/call/real-table", test_real_table);
+	g_test_add_func("/call/enforced-hints", test_enforced_hints);
 	return g_test_run();
 }

@@ -791,6 +791,9 @@ static void test_options(void)
 	g_assert_false(hv_cpu_option(&f, "hv-version-id-build", "-1", &error));
 	g_clear_error(&error);
 	g_assert_true(hv_cpu_option(&f, "hv-enforce-cpuid", NULL, &error));
+	g_assert_true(f.enforce);
+	g_assert_false(hv_cpu_option(&f, "hv-time", "auto", &error));
+	g_clear_error(&error);
 	/* What needs a facility that is off goes with it; if both were asked for, that is an error. */
 	hv_features_init(&f);
 	g_assert_true(hv_cpu_option(&f, "hv-vpindex", "off", &error));
@@ -805,6 +808,7 @@ static void test_options(void)
 	g_assert_nonnull(strstr(error->message, "hv-stimer requires hv-synic"));
 	g_clear_error(&error);
 	g_assert_true(hv_cpu_option(&f, "hv-passthrough", "on", &error));
+	g_assert_false(f.privileges & HV_ACCESS_SYNIC);          /* as the user said */
 	g_assert_true(f.facilities & HV_FEATURE_XMM_INPUT);
 	g_assert_true(f.privileges & HV_ACCESS_REFERENCE_TSC);
 	g_assert_false(f.hints & HV_HINT_NO_CORE_SHARING);

@@ -34,6 +34,7 @@ struct hv_call {
 	uint16_t in_elem, out_elem; /* rep calls: bytes per element */
 	uint8_t flags;              /* CALL_* */
 	uint64_t privilege;         /* HV_* of hv/partition.h; 0 none */
+	uint32_t hint;              /* HV_HINT_* of hv/cpuid.h that recommends it: needed with hv-enforce-cpuid; 0 none */
 	hv_status (*run)(struct hv_ctx *c);
 	hv_status (*element)(struct hv_ctx *c, const void *in, void *out);
 	/* All elements that are left, or none of them, in bounded time; no output per element. */

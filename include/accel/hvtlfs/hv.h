@@ -99,6 +99,7 @@ struct hv_features {
 	uint64_t privileges;      /* HV_ACCESS_* and the like of hv/partition.h */
 	uint32_t facilities;      /* leaf 3 EDX: HV_FEATURE_* of hv/cpuid.h */
 	uint32_t hints;           /* leaf 4 EAX: HV_HINT_* */
+	bool enforce;             /* calls that only a hint tells of are refused without it */
 	uint64_t on;              /* hv-* switches that the user asked for, by their place in features.c */
 	struct {
 		uint32_t build, major, minor, service_pack, service_branch, service_number;
