@@ -16,26 +16,24 @@ struct pc_testdev {
 	uint8_t word[4], mmio[MMIO_SIZE];
 };
 
-/* ---- the register ---- */
+/* ---- storage: the device of these regions is its bytes ---- */
 
-static uint64_t word_read(void *dev, uint64_t offset, unsigned size)
+static uint64_t bytes_read(void *bytes, uint64_t offset, unsigned size)
 {
-	const struct pc_testdev *t = dev;
 	uint64_t v = 0;
 
-	memcpy(&v, &t->word[offset], size);
+	memcpy(&v, (uint8_t *)bytes + offset, size);
 	return v;
 }
 
-static void word_write(void *dev, uint64_t offset, uint64_t value, unsigned size)
+static void bytes_write(void *bytes, uint64_t offset, uint64_t value, unsigned size)
 {
-	struct pc_testdev *t = dev;
-
-	memcpy(&t->word[offset], &value, size);
+	memcpy((uint8_t *)bytes + offset, &value, size);
 }
 
-static const struct region_ops word_ops = { word_read, word_write, 1, 4 };
-static const struct region_ops byte_ops = { word_read, word_write, 1, 1 };
+static const struct region_ops word_ops = { bytes_read, bytes_write, 1, 4 };
+static const struct region_ops byte_ops = { bytes_read, bytes_write, 1, 1 };
+static const struct region_ops mmio_ops = { bytes_read, bytes_write, 1, 8 };
 
 /* ---- wires: one port each, the value is the level ---- */
 
@@ -61,26 +59,6 @@ static void flush_write(void *dev, uint64_t offset, uint64_t value, unsigned siz
 
 static const struct region_ops flush_ops = { nothing_read, flush_write, 4, 4 };
 
-/* ---- memory ---- */
-
-static uint64_t mmio_read(void *dev, uint64_t offset, unsigned size)
-{
-	const struct pc_testdev *t = dev;
-	uint64_t v = 0;
-
-	memcpy(&v, &t->mmio[offset], size);
-	return v;
-}
-
-static void mmio_write(void *dev, uint64_t offset, uint64_t value, unsigned size)
-{
-	struct pc_testdev *t = dev;
-
-	memcpy(&t->mmio[offset], &value, size);
-}
-
-static const struct region_ops mmio_ops = { mmio_read, mmio_write, 1, 8 };
-
 /* ---- device ---- */
 
 static void pc_testdev_reset(struct device *d)
@@ -99,11 +77,11 @@ static bool pc_testdev_init(struct device *d, GError **error)
 
 	for (unsigned n = 0; n < ISA_IRQS; n++)
 		isa_pin_init(&t->pin[n], d->machine, n);
-	machine_add_io(d->machine, IO_WORD, 4, &word_ops, t, "pc-testdev-ioport");
+	machine_add_io(d->machine, IO_WORD, 4, &word_ops, t->word, "pc-testdev-ioport");
 	machine_add_io(d->machine, IO_FLUSH, 4, &flush_ops, t, "pc-testdev-flush-page");
-	machine_add_io(d->machine, IO_BYTES, 4, &byte_ops, t, "pc-testdev-ioport-byte");
+	machine_add_io(d->machine, IO_BYTES, 4, &byte_ops, t->word, "pc-testdev-ioport-byte");
 	machine_add_io(d->machine, IO_IRQ, IRQ_PORTS, &irq_ops, t, "pc-testdev-irq-line");
-	machine_add_mmio(d->machine, MMIO, MMIO_SIZE, &mmio_ops, t, "pc-testdev-iomem");
+	machine_add_mmio(d->machine, MMIO, MMIO_SIZE, &mmio_ops, t->mmio, "pc-testdev-iomem");
 	return true;
 }
 
