@@ -61,19 +61,9 @@ static struct synic *synic_of(struct vp *vp)
 static const char *type_name(uint32_t type)
 {
 	switch ((int32_t)type) {
-	case HV_MESSAGE_UNMAPPED_GPA: return "UnmappedGpa";
-	case HV_MESSAGE_GPA_INTERCEPT: return "GpaIntercept";
-	case HV_MESSAGE_TIMER_EXPIRED: return "TimerExpired";
-	case HV_MESSAGE_INVALID_REGISTER: return "InvalidVpRegisterValue";
-	case HV_MESSAGE_UNRECOVERABLE_EXCEPTION: return "UnrecoverableException";
-	case HV_MESSAGE_UNSUPPORTED_FEATURE: return "UnsupportedFeature";
-	case HV_MESSAGE_EVENT_LOG_COMPLETE: return "EventLogBuffersComplete";
-	case HV_MESSAGE_IO_INTERCEPT: return "X64IoPortIntercept";
-	case HV_MESSAGE_MSR_INTERCEPT: return "X64MsrIntercept";
-	case HV_MESSAGE_CPUID_INTERCEPT: return "X64CpuidIntercept";
-	case HV_MESSAGE_EXCEPTION_INTERCEPT: return "X64ExceptionIntercept";
-	case HV_MESSAGE_APIC_EOI: return "X64ApicEoi";
-	case HV_MESSAGE_FERR_ASSERTED: return "X64LegacyFpError";
+#define X(name, number, word) case HV_MESSAGE_##name: return word;
+	HV_MESSAGE_LIST(X)
+#undef X
 	}
 	return "guest message";
 }

@@ -21,23 +21,31 @@ enum { HV_SINT_COUNT = 16, HV_TIMER_COUNT = 4 };     /* T14.8.1.a */
 #define HV_SINT_RESET HV_SINT_MASKED
 enum { HV_SINT_FIRST_VECTOR = 16 };
 
-/* Message types (14.8.2).  Later ones of the interface replace 0x80000030 and 0x80000031 by the last two. */
+/*
+ * Message types (14.8.2): X(name, number, the specification's word).  Later ones of the interface replace
+ * 0x80000030 and 0x80000031 by the last two.
+ */
+#define HV_MESSAGE_LIST(X) \
+	X(UNMAPPED_GPA, 0x80000000, "UnmappedGpa") \
+	X(GPA_INTERCEPT, 0x80000001, "GpaIntercept") \
+	X(TIMER_EXPIRED, 0x80000010, "TimerExpired") \
+	X(INVALID_REGISTER, 0x80000020, "InvalidVpRegisterValue") \
+	X(UNRECOVERABLE_EXCEPTION, 0x80000021, "UnrecoverableException") \
+	X(UNSUPPORTED_FEATURE, 0x80000022, "UnsupportedFeature") \
+	X(EVENT_LOG_COMPLETE, 0x80000040, "EventLogBuffersComplete") \
+	X(IO_INTERCEPT, 0x80010000, "X64IoPortIntercept") \
+	X(MSR_INTERCEPT, 0x80010001, "X64MsrIntercept") \
+	X(CPUID_INTERCEPT, 0x80010002, "X64CpuidIntercept") \
+	X(EXCEPTION_INTERCEPT, 0x80010003, "X64ExceptionIntercept") \
+	X(APIC_EOI, 0x80010004, "X64ApicEoi") \
+	X(FERR_ASSERTED, 0x80010005, "X64LegacyFpError")
+
 enum {
 	HV_MESSAGE_NONE = 0,
 	HV_MESSAGE_TYPE_HYPERVISOR = (int32_t)0x80000000,   /* bit: never posted by a guest */
-	HV_MESSAGE_UNMAPPED_GPA = (int32_t)0x80000000,
-	HV_MESSAGE_GPA_INTERCEPT = (int32_t)0x80000001,
-	HV_MESSAGE_TIMER_EXPIRED = (int32_t)0x80000010,
-	HV_MESSAGE_INVALID_REGISTER = (int32_t)0x80000020,
-	HV_MESSAGE_UNRECOVERABLE_EXCEPTION = (int32_t)0x80000021,
-	HV_MESSAGE_UNSUPPORTED_FEATURE = (int32_t)0x80000022,
-	HV_MESSAGE_EVENT_LOG_COMPLETE = (int32_t)0x80000040,
-	HV_MESSAGE_IO_INTERCEPT = (int32_t)0x80010000,
-	HV_MESSAGE_MSR_INTERCEPT = (int32_t)0x80010001,
-	HV_MESSAGE_CPUID_INTERCEPT = (int32_t)0x80010002,
-	HV_MESSAGE_EXCEPTION_INTERCEPT = (int32_t)0x80010003,
-	HV_MESSAGE_APIC_EOI = (int32_t)0x80010004,
-	HV_MESSAGE_FERR_ASSERTED = (int32_t)0x80010005,
+#define X(name, number, word) HV_MESSAGE_##name = (int32_t)number,
+	HV_MESSAGE_LIST(X)
+#undef X
 };
 
 enum { HV_MESSAGE_FLAG_PENDING = 1 << 0 };           /* 14.8.3 */
