@@ -300,7 +300,7 @@ struct guest *vmm_guest(struct vmm *v, const char *id)
 	return NULL;
 }
 
-static struct guest *need_guest(struct vmm *v, const char *id, GError **error)
+struct guest *guest_need(struct vmm *v, const char *id, GError **error)
 {
 	struct guest *g = vmm_guest(v, id);
 
@@ -376,7 +376,7 @@ static void run_or_hold(struct guest *g)
 
 bool vmm_guest_start(struct vmm *v, const char *id, GError **error)
 {
-	struct guest *g = need_guest(v, id, error);
+	struct guest *g = guest_need(v, id, error);
 
 	if (!g)
 		return false;
@@ -389,7 +389,7 @@ bool vmm_guest_start(struct vmm *v, const char *id, GError **error)
 
 bool vmm_guest_suspend(struct vmm *v, const char *id, GError **error)
 {
-	struct guest *g = need_guest(v, id, error);
+	struct guest *g = guest_need(v, id, error);
 
 	if (!g)
 		return false;
@@ -403,7 +403,7 @@ bool vmm_guest_suspend(struct vmm *v, const char *id, GError **error)
 
 bool vmm_guest_resume(struct vmm *v, const char *id, GError **error)
 {
-	struct guest *g = need_guest(v, id, error);
+	struct guest *g = guest_need(v, id, error);
 
 	if (!g)
 		return false;
@@ -425,7 +425,7 @@ static void announce_deleted(struct vmm *v, const char *id)
 
 bool vmm_guest_delete(struct vmm *v, const char *id, GError **error)
 {
-	struct guest *g = need_guest(v, id, error);
+	struct guest *g = guest_need(v, id, error);
 	char *name;
 
 	if (!g)

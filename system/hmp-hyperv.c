@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "accel/hvtlfs/count.h"
 #include "accel/hvtlfs/hv.h"
 #include "hmp.h"
 #include "system/vmm.h"
@@ -55,18 +56,20 @@ static JsonObject *describe(struct vp *vp)
 static JsonNode *query(struct vmm *v, JsonObject *args, GError **error)
 {
 	struct choice c = { .partition = qmp_string(args, "id", NULL), .index = qmp_int(args, "vp-index", -1) };
-	JsonArray *a = json_array_new();
+	JsonArray *a;
 	struct vp *vp;
 
+	if (c.partition && !guest_need(v, c.partition, error))
+		return NULL;
+	a = json_array_new();
 	for (unsigned i = 0; v->hv && (vp = vmm_vp(v, i)); i++)
 		if (chosen(&c, vp))
 			json_array_add_object_element(a, describe(vp));
-	if (json_array_get_length(a) || (!c.partition && c.index < 0))
+	if (json_array_get_length(a) || c.index < 0)
 		return qmp_list(a);
 	json_array_unref(a);
-	g_set_error(error, QMP_ERROR, QMP_GENERIC,
-		    "There is no VP %" G_GINT64_FORMAT " of partition '%s'; query-hv-partitions lists them", MAX(c.index, 0),
-		    c.partition ? c.partition : "root");
+	g_set_error(error, QMP_ERROR, QMP_GENERIC, "There is no VP %" G_GINT64_FORMAT "; query-hv-partitions tells how many there are",
+		    c.index);
 	return NULL;
 }
 
@@ -81,11 +84,17 @@ const struct qmp_command qmp_hyperv_commands[] = {
 
 static void put_line(void *o, const char *name, uint64_t value)
 {
-	/* Counts and small numbers are read as such, addresses and registers are not. */
-	if (g_str_has_prefix(name, "counts/"))
-		g_string_append_printf(o, "%18" PRIu64 " %s\n", value, name + strlen("counts/"));
-	else
+	/* Counters follow, with what they count. */
+	if (!g_str_has_prefix(name, "counts/"))
 		g_string_append_printf(o, "%#18" PRIx64 " %s\n", value, name);
+}
+
+static void say_vp(GString *out, struct vp *vp)
+{
+	g_string_append_printf(out, "partition %s, processor %u:\n", partition_name(vp_partition(vp)), vp_index(vp));
+	vp_show(vp, put_line, out);
+	for (unsigned n = 0; n < VP_COUNT_COUNT; n++)
+		g_string_append_printf(out, "%18" PRIu64 " %s\n", vp_counted(vp, (enum vp_count)n), vp_count_help((enum vp_count)n));
 }
 
 static void info_hyperv(struct hmp_call *c)
@@ -97,8 +106,7 @@ static void info_hyperv(struct hmp_call *c)
 	for (unsigned i = 0; c->vmm->hv && (vp = vmm_vp(c->vmm, i)); i++) {
 		if (!chosen(&which, vp))
 			continue;
-		g_string_append_printf(c->out, "partition %s, processor %u:\n", partition_name(vp_partition(vp)), vp_index(vp));
-		vp_show(vp, put_line, c->out);
+		say_vp(c->out, vp);
 		shown++;
 	}
 	if (!shown)

@@ -12,6 +12,8 @@
 /* Adds a guest around @config's partition; @pc's request callback is set here. */
 struct guest *guest_add(struct vmm *v, const char *id, struct pc_config *config, GError **error);
 void guest_free(struct guest *g);
+/* The guest of that name; NULL with an error that says where names are listed. */
+struct guest *guest_need(struct vmm *v, const char *id, GError **error);
 /* Runs or halts its VPs; no events. */
 void guest_run(struct guest *g);
 void guest_halt(struct guest *g);

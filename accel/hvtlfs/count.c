@@ -19,24 +19,11 @@ uint64_t vp_counted(struct vp *vp, enum vp_count n)
 	return atomic_load_explicit(&vp->count[n], memory_order_relaxed);
 }
 
-const char *vp_count_name(enum vp_count n)
-{
-	static const char *const names[] = {
-#define X(number, name, help) name,
-		VP_COUNTS(X)
+static const struct { const char *name, *help; } counters[] = {
+#define X(number, name, help) { name, help },
+	VP_COUNTS(X)
 #undef X
-	};
+};
 
-	return names[n];
-}
-
-const char *vp_count_help(enum vp_count n)
-{
-	static const char *const helps[] = {
-#define X(number, name, help) help,
-		VP_COUNTS(X)
-#undef X
-	};
-
-	return helps[n];
-}
+const char *vp_count_name(enum vp_count n) { return counters[n].name; }
+const char *vp_count_help(enum vp_count n) { return counters[n].help; }
