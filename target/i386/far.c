@@ -361,18 +361,21 @@ void x86_far_ret(struct x86_cpu *c, unsigned opsize, uint16_t pop)
 }
 
 /*
- * RFLAGS as IRET may change them at @cpl with @iopl.  RF holds for the next
- * instruction and only an instruction breakpoint can tell; engines clear it where
- * they look for those, so it is not set where nobody would.
+ * RF holds for the next instruction and only an instruction breakpoint can tell;
+ * engines clear it where they look for those, so IRET does not set it where nobody would.
  */
+static uint64_t iret_rf(const struct x86_cpu *c)
+{
+	return c->mode & X86_MODE_STEP ? X86_RF : 0;
+}
+
+/* RFLAGS as IRET may change them at @cpl with @iopl. */
 static void iret_flags(struct x86_cpu *c, uint64_t v, unsigned opsize, unsigned cpl, unsigned iopl)
 {
 	uint64_t old = x86_flags_get(c) & ~(uint64_t)X86_RF, may = X86_ARITH | X86_TF | X86_DF | X86_NT;
 
 	if (opsize != 2)
-		may |= X86_AC | X86_ID;
-	if (opsize != 2 && c->mode & X86_MODE_STEP)
-		may |= X86_RF;
+		may |= iret_rf(c) | X86_AC | X86_ID;
 	if (cpl <= iopl)
 		may |= X86_IF;
 	if (cpl == 0) {
@@ -435,7 +438,7 @@ static void iret_to_vm86(struct x86_cpu *c, struct stack *s, uint64_t ip, uint16
 		sel[i] = (uint16_t)stack_pop(s, 4);
 	if (ip > 0xffff)
 		x86_raise_error(c, X86_GP, 0);
-	x86_flags_set(c, c->mode & X86_MODE_STEP ? f : f & ~(uint64_t)X86_RF);
+	x86_flags_set(c, (f & ~(uint64_t)X86_RF) | (f & iret_rf(c)));
 	x86_set_seg_real(c, X86_CS, cs);
 	for (unsigned i = 0; i < 5; i++)
 		x86_set_seg_real(c, order[i], sel[i]);
