@@ -255,11 +255,8 @@ static uint32_t any_msr(struct fuzz *f)
 static bool places(uint32_t msr)
 {
 	return msr == HV_X64_MSR_HYPERCALL || msr == HV_X64_MSR_REFERENCE_TSC || msr == HV_X64_MSR_VP_ASSIST_PAGE ||
-	       msr == 0x40000082 || msr == 0x40000083;
+	       msr == HV_X64_MSR_SIEFP || msr == HV_X64_MSR_SIMP;
 }
-
-/* A read of it waits for an interrupt, which nobody may send here. */
-enum { GUEST_IDLE = 0x400000f0 };
 
 static void msr(struct fuzz *f, struct world *w)
 {
@@ -268,8 +265,7 @@ static void msr(struct fuzz *f, struct world *w)
 	uint64_t value = any_value(f), got;
 
 	if (fuzz_chance(f, 3)) {
-		if (number != GUEST_IDLE)
-			vp_rdmsr(vp, number, &got);
+		vp_rdmsr(vp, number, &got);
 		return;
 	}
 	if (places(number)) {

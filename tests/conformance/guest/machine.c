@@ -7,6 +7,7 @@
 
 #include "../machine.h"
 #include "hv/msr.h"
+#include "hv/synic.h"
 
 enum { CALLS_MAX = 128 };
 
@@ -342,13 +343,16 @@ bool machine_wants(const char *row)
 /* Numbers of synthetic MSRs that a rule may leave in any state and that are 0 at power-on; each of one VP. */
 static void clear_msrs(void)
 {
-	static const uint32_t per_vp[] = { HV_X64_MSR_VP_ASSIST_PAGE, 0x40000080, 0x40000082, 0x40000083, 0x400000b0, 0x400000b2, 0x400000b4,
-					   0x400000b6 };
+	static const uint32_t per_vp[] = { HV_X64_MSR_VP_ASSIST_PAGE, HV_X64_MSR_SCONTROL, HV_X64_MSR_SIEFP, HV_X64_MSR_SIMP };
 
 	for (unsigned i = 0; i < ARRAY_SIZE(per_vp); i++)
 		try_wrmsr(per_vp[i], 0);
-	for (uint32_t sint = 0x40000090; sint < 0x400000a0; sint++)
-		try_wrmsr(sint, 0x10000);
+	for (unsigned sint = 0; sint < HV_SINT_COUNT; sint++)
+		try_wrmsr(HV_X64_MSR_SINT0 + sint, HV_SINT_RESET);
+	for (unsigned n = 0; n < HV_TIMER_COUNT; n++) {
+		try_wrmsr(HV_X64_MSR_STIMER0_COUNT + 2 * n, 0);
+		try_wrmsr(HV_X64_MSR_STIMER0_CONFIG + 2 * n, 0);
+	}
 }
 
 static void do_clear(struct task *t)
