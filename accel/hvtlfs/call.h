@@ -7,7 +7,6 @@
 #include "target/i386/cpu.h"
 
 /* The core's lists, each from its chapter's file, end with name NULL; call-table.c puts them together. */
-
 extern const struct hv_call mmu_calls[];         /* mmu.c: chapter 12 */
 extern const struct hv_call interrupt_calls[];   /* interrupt.c: chapter 13 */
 

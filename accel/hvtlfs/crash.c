@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Crash MSRs (of later revisions; linux-guest-expectations 14): five parameters and
+ * Crash MSRs (of later revisions; what Linux does with them): five parameters and
  * a control register.  A notification stops the VP behind its WRMSR until the stack has
  * acted; then the guest goes on, to reboot or to dump itself.
  */

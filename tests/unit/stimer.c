@@ -167,7 +167,7 @@ static void registers(void)
 	end(vp);
 }
 
-/* As Linux does it (linux-guest-expectations 8.2). */
+/* As Linux does it. */
 static void one_shot(void)
 {
 	struct vp *vp = world();
