@@ -21,7 +21,7 @@ APPENDIX = re.compile(r"Appendix ([A-Z]): ([^()]*) \(section (\d+)\)")
 CITED = re.compile(r"^RULE(?:_QTEST|_GUEST)?\((T\w+),", re.M)
 RESULT = re.compile(r"^(not )?ok \d+ - (T[0-9a-z.]+) (.*?)(?: # SKIP (.*))?$", re.M)
 UNIT = re.compile(r"\bT\d+(?:\.\d+)+\.[a-z]+\b")
-STATES = ("passed", "unit", "failed", "superseded", "untested")
+STATES = ("passed", "unit", "failed", "superseded", "parent", "untested")
 
 
 class Wrong(Exception):
@@ -54,17 +54,27 @@ def number(row):
     return int(re.match(r"T(\d+)", row)[1])
 
 
-def superseded(rows):
-    """{row: reason}"""
+def reasons(name, rows):
+    """{row: reason} of the list @name."""
     result = {}
-    for line in read(os.path.join(HERE, "superseded")).splitlines():
+    for line in read(os.path.join(HERE, name)).splitlines():
         row, _, reason = line.partition("  ")
         if row not in rows:
-            raise Wrong(f"superseded: {row} is no row of docs/spec")
+            raise Wrong(f"{name}: {row} is no row of docs/spec")
+        if row in result:
+            raise Wrong(f"{name}: {row} is there twice")
         if not reason:
-            raise Wrong(f"superseded: {row} has no reason")
+            raise Wrong(f"{name}: {row} has no reason")
         result[row] = reason
     return result
+
+
+def lists(rows):
+    """Rows that need no test: {row: reason} of those superseded, {row: reason} of those that need a parent."""
+    over, parent = reasons("superseded", rows), reasons("parent", rows)
+    for row in over.keys() & parent.keys():
+        raise Wrong(f"{row} is in both lists")
+    return over, parent
 
 
 def cited(rows):
@@ -124,9 +134,9 @@ def run(command):
     return results, [line for line in p.stdout.splitlines() if line.startswith("#")]
 
 
-def states(rows, over, results):
+def states(rows, over, parent, results):
     """{row: state}; @results has (way, row, good, sentence, skip)."""
-    state = {row: "superseded" if row in over else "untested" for row in rows}
+    state = {row: "superseded" if row in over else "parent" if row in parent else "untested" for row in rows}
     for _, row, good, _, skip in results:
         if not good:
             state[row] = "failed"
@@ -140,13 +150,13 @@ def add_unit_tests(state, tests, good):
     for row, names in tests.items():
         if not all(good[n] for n in names):
             state[row] = "failed"
-        elif state[row] == "untested":
+        elif state[row] in ("untested", "parent"):
             state[row] = "unit"
 
 
 def table(rows, chapters, state):
     """Lines of a table in markdown, with a sum."""
-    lines = ["| chapter | rows | passed | unit | failed | superseded | untested |", "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"]
+    lines = ["| chapter | rows | " + " | ".join(STATES) + " |", "| --- | ---: |" + " ---: |" * len(STATES)]
     total = collections.Counter(state.values())
     for n in sorted({number(r) for r in rows}):
         count = collections.Counter(s for r, s in state.items() if number(r) == n)
@@ -164,15 +174,17 @@ def listed(rows, state, wanted):
     return by_chapter
 
 
-def document(rows, chapters, state, over, tests):
+def document(rows, chapters, state, over, parent, tests):
     begun = {number(r) for r in rows if state[r] in ("passed", "unit", "failed")}
     text = ["# Conformance", "",
             "Written by `make conformance`. A row is one statement of the specification, listed in `docs/spec`; it has passed if each test of",
             "`tests/conformance` that cites it is good, by qtest, in a 64-bit and in a 32-bit guest, where it can run there. `unit`: only",
-            "unit tests (`tests/unit`) cite it, at a check. Superseded rows are those that shipping software overrules.",
+            "unit tests (`tests/unit`) cite it, at a check. Superseded rows are those that shipping software overrules, `parent` those",
+            "that only a partition which made another one can show.",
             f"{tests} rows have a test of `tests/conformance`.", ""]
     text += table(rows, chapters, state)
     text += ["", "## Superseded", ""] + [f"- {row}: {reason}" for row, reason in over.items()]
+    text += ["", "## Needs a parent", ""] + [f"- {row}: {reason}" for row, reason in parent.items() if state[row] == "parent"]
     for title, wanted in (("Failed", "failed"), ("Untested in chapters with tests", "untested")):
         text += ["", f"## {title}", ""]
         lines = [f"- {n}: {', '.join(r)}" for n, r in sorted(listed(rows, state, wanted).items()) if n in begun]
@@ -193,7 +205,7 @@ def write_list(path, rows, state, results):
 def check():
     try:
         rows, _ = spec()
-        superseded(rows)
+        lists(rows)
         cited(rows)
         cited_by_unit_tests(rows)
     except Wrong as e:
@@ -212,7 +224,7 @@ def main():
         check()
         return
     rows, chapters = spec()
-    over = superseded(rows)
+    over, parent = lists(rows)
     tests = cited(rows)
     results = []
     for way, command in programs(a.build).items():
@@ -221,7 +233,7 @@ def main():
         print("\n".join(f"{way}: {line}" for line in said), end="\n" if said else "")
     for row in {r[1] for r in results} - set(tests):
         raise Wrong(f"{row} was tested by no RULE line")
-    state = states(rows, over, results)
+    state = states(rows, over, parent, results)
     unit = cited_by_unit_tests(rows)
     add_unit_tests(state, unit, unit_results(a.build, unit))
     write_list(os.path.join(a.build, "conformance.tsv"), rows, state, results)
@@ -231,7 +243,7 @@ def main():
             print(f"failed: {row} {rows[row]}")
     if a.document:
         with open(a.document, "w", encoding="utf-8") as f:
-            f.write(document(rows, chapters, state, over, len(tests)))
+            f.write(document(rows, chapters, state, over, parent, len(tests)))
     sys.exit("failed" in state.values())
 
 
