@@ -10,6 +10,7 @@
 
 #include "accel/hvtlfs/component.h"
 #include "backends/keyval.h"
+#include "hv/partition.h"
 #include "system/gdbstub.h"
 #include "trace/log.h"
 #include "vmm-internal.h"
@@ -389,17 +390,30 @@ static bool check_tsc(struct x86_model *m, uint64_t hz, GError **error)
 	return true;
 }
 
+/* Facilities that fit together and the model; NULL with an error. */
+static struct x86_model *make_model(const char *cpu, struct hv_features *f, GError **error)
+{
+	struct x86_model *m = x86_model_parse(cpu, hv_cpu_option, f, error);
+	bool good = m && hv_features_settle(f, error);
+
+	/* A guest that asks for it by the MSR takes the bit in CPUID for granted. */
+	if (good && f->privileges & HV_ACCESS_TSC_INVARIANT && !x86_model_has(m, F_INVTSC)) {
+		g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "hv-invtsc requires invtsc of the processor model");
+		good = false;
+	}
+	if (good)
+		return m;
+	x86_model_free(m);
+	return NULL;
+}
+
 static bool make_hypervisor(struct vmm *v, GError **error)
 {
 	const struct options *o = v->options;
 	struct hv_config c = { .memory = choose_memory(o), .engine = o->engine, .engine_options = &o->engine_options };
 
 	hv_features_init(&v->features);
-	v->model = x86_model_parse(o->cpu, hv_cpu_option, &v->features, error);
-	if (v->model && !hv_features_settle(&v->features, error)) {
-		x86_model_free(v->model);
-		v->model = NULL;
-	}
+	v->model = make_model(o->cpu, &v->features, error);
 	if (!v->model) {
 		if (error && !g_str_has_prefix((*error)->message, "-cpu"))
 			g_prefix_error(error, "-cpu %s: ", o->cpu);

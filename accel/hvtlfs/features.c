@@ -18,7 +18,8 @@ struct feature_switch {
 	uint64_t privileges;
 	uint32_t facilities, hints;
 	const char *needs, *needs_too;
-	bool promise;      /* of the user's about the host, so off unless named; also takes 'auto', which is off */
+	bool off;          /* unless named */
+	bool takes_auto;   /* 'auto', which is off */
 	const char *help;  /* of those that are available */
 };
 
@@ -60,6 +61,9 @@ static const struct feature_switch switches[] = {
 	  .help = "hypercalls that send interrupts" },
 	{ "hv-reenlightenment", HV_ACCESS_REENLIGHTENMENT,
 	  .help = "MSRs about changes of the TSC's rate (it never changes)" },
+	/* Linux prefers the bare TSC to the reference TSC page then.  QEMU has no option for it. */
+	{ "hv-invtsc", HV_ACCESS_TSC_INVARIANT, .off = true,
+	  .help = "invariant TSC is told of only when the guest asks by its MSR" },
 	/*
 	 * Ending SINT interrupts by hand spares the APIC a rule, and is what Linux does if told to.
 	 * hv-apicv is another name for it.
@@ -68,7 +72,7 @@ static const struct feature_switch switches[] = {
 	  .help = "recommends no automatic EOI; hv-apicv is the same" },
 	{ "hv-evmcs", .needs = "hv-vapic" }, { "hv-emsr-bitmap", .needs = "hv-evmcs" }, { "hv-syndbg" },
 	/* Nothing here binds threads to cores. */
-	{ "hv-no-nonarch-coresharing", .hints = HV_HINT_NO_CORE_SHARING, .promise = true,
+	{ "hv-no-nonarch-coresharing", .hints = HV_HINT_NO_CORE_SHARING, .off = true, .takes_auto = true,
 	  .help = "tells that VPs share a core only as its threads: your promise" },
 };
 static_assert(G_N_ELEMENTS(switches) <= 64, "a bit each in hv_features.on");
@@ -117,7 +121,7 @@ void hv_features_init(struct hv_features *f)
 		.vendor = "Microsoft Hv",
 	};
 	for (unsigned i = 0; i < G_N_ELEMENTS(switches); i++)
-		if (!switches[i].promise)
+		if (!switches[i].off)
 			turn(f, &switches[i], true);
 }
 
@@ -171,7 +175,7 @@ static bool set_switch(struct hv_features *f, const struct feature_switch *s, co
 {
 	bool on;
 
-	if (s->promise && !g_strcmp0(value, "auto"))
+	if (s->takes_auto && !g_strcmp0(value, "auto"))
 		value = "off";
 	if (!parse_switch(s->key, value, &on, error))
 		return false;
@@ -293,7 +297,7 @@ void hv_features_help(FILE *out)
 	fprintf(out, "\nHypervisor facilities (hv-name=on, hv-name=off; on unless told otherwise here):\n");
 	for (unsigned i = 0; i < G_N_ELEMENTS(switches); i++)
 		if (available(&switches[i]))
-			fprintf(out, "  %-26s %s%s\n", switches[i].key, switches[i].help, switches[i].promise ? " (off)" : "");
+			fprintf(out, "  %-26s %s%s\n", switches[i].key, switches[i].help, switches[i].off ? " (off)" : "");
 	fprintf(out, "  %-26s %s\n", "hv-passthrough", "all of them, which is so without it");
 	fprintf(out, "  %-26s %s\n", "hv-enforce-cpuid", "refuses flush and interrupt calls that are not recommended (off)");
 	fprintf(out, "  %-26s %s\n", "hv-vendor-id=", "12 characters of leaf 0x40000000");

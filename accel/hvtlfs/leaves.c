@@ -12,7 +12,8 @@
 #include "partition.h"
 
 enum { EAX, EBX, ECX, EDX };
-enum { APIC_BASE_ENABLE = 1 << 11, CPUID_1_EDX_APIC = 9 };
+enum { APIC_BASE_ENABLE = 1 << 11, CPUID_1_EDX_APIC = 9, CPUID_POWER_EDX_TSC_INVARIANT = 8 };
+#define CPUID_POWER 0x80000007u
 
 static void leaf_vendor(struct vp *vp, uint32_t regs[4])
 {
@@ -68,11 +69,19 @@ static void leaf_limits(struct vp *vp, uint32_t regs[4])
 	regs[EAX] = VP_MAX;                                /* T3.4.u; EBX: not told (T3.4.v) */
 }
 
+/* A guest that can ask for it has not asked yet. */
+static bool tsc_concealed(struct partition *p)
+{
+	return p->features.privileges & HV_ACCESS_TSC_INVARIANT && !atomic_load(&p->tsc_exposed) && !MUTANT(tsc_not_concealed);
+}
+
 void leaves_answer(struct vp *vp, uint32_t leaf, uint32_t regs[4])
 {
 	/* The APIC is not there while IA32_APIC_BASE has it off (SDM volume 3, 11.4.3). */
 	if (leaf == 1 && !(vp->cpu.apic_base & APIC_BASE_ENABLE))
 		regs[EDX] &= ~(1u << CPUID_1_EDX_APIC);
+	if (leaf == CPUID_POWER && tsc_concealed(vp->partition))
+		regs[EDX] &= ~(1u << CPUID_POWER_EDX_TSC_INVARIANT);
 	if (leaf >> 16 != HV_CPUID_VENDOR >> 16)
 		return;
 	vp_count(vp, COUNT_CPUIDS);

@@ -275,6 +275,26 @@ static enum x86_result emulation_status_write(struct vp *vp, uint32_t msr, uint6
 	return X86_OK;
 }
 
+/* ---- invariant TSC (of later revisions) ---- */
+
+static enum x86_result invariant_read(struct vp *vp, uint32_t msr, uint64_t *value)
+{
+	(void)msr;
+	*value = atomic_load(&vp->partition->tsc_exposed);
+	return X86_OK;
+}
+
+/* What the guest has been told once stays: 0 does not take it back. */
+static enum x86_result invariant_write(struct vp *vp, uint32_t msr, uint64_t value)
+{
+	struct partition *p = vp->partition;
+
+	(void)msr;
+	if (value)
+		atomic_store(&p->tsc_exposed, true);
+	return value || !atomic_load(&p->tsc_exposed) ? X86_OK : X86_FAULT_GP;
+}
+
 /* ---- the table ---- */
 
 #define ONE(msr) .first = msr, .last = msr, .name = #msr
@@ -297,6 +317,8 @@ static const struct msr_row rows[] = {
 	  reenlightenment_write },
 	{ ONE(HV_X64_MSR_TSC_EMULATION_STATUS), HV_ACCESS_REENLIGHTENMENT, MSR_PARTITION, ~0ull, emulation_status_read,
 	  emulation_status_write },
+	{ ONE(HV_X64_MSR_TSC_INVARIANT_CONTROL), HV_ACCESS_TSC_INVARIANT, MSR_PARTITION, ~HV_TSC_INVARIANT_EXPOSE,
+	  invariant_read, invariant_write },
 	{ HV_X64_MSR_CRASH_P0, HV_X64_MSR_CRASH_CTL, "HV_X64_MSR_CRASH", 0, MSR_PARTITION, 0, crash_read, crash_write },
 	/* No privilege: Linux writes it whatever the features say. */
 	{ ONE(HV_X64_MSR_VP_ASSIST_PAGE), 0, MSR_VP, 0, assist_read, assist_write },
@@ -391,6 +413,7 @@ void msr_reset_partition(struct partition *p)
 		atomic_store(&p->crash_parameter[i], 0);
 	atomic_store(&p->reenlightenment, 0);
 	atomic_store(&p->tsc_emulation, 0);
+	atomic_store(&p->tsc_exposed, false);
 	msr_page_reset(p->hypercall);
 	msr_page_reset(p->reference_tsc);
 }

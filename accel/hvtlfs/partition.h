@@ -70,6 +70,7 @@ struct partition {
 	uint32_t reference_sequence;    /* lock */
 	_Atomic uint64_t crash_parameter[HV_CRASH_PARAMETERS];
 	_Atomic uint64_t reenlightenment, tsc_emulation;
+	_Atomic bool tsc_exposed;       /* the guest wants to be told that its TSC is invariant */
 	struct hv_crash crash;          /* the last report; lock */
 	_Atomic uint64_t reference_last;   /* what HV_X64_MSR_TIME_REF_COUNT last said */
 

@@ -34,6 +34,7 @@ enum {
 	HV_X64_MSR_REENLIGHTENMENT_CONTROL = 0x40000106,   /* 7:0 vector, 16 enable, 63:32 VP */
 	HV_X64_MSR_TSC_EMULATION_CONTROL = 0x40000107,     /* 0 enable */
 	HV_X64_MSR_TSC_EMULATION_STATUS = 0x40000108,      /* 0 in progress */
+	HV_X64_MSR_TSC_INVARIANT_CONTROL = 0x40000118,     /* 0 expose */
 };
 
 /* HV_X64_MSR_CRASH_CTL: the guest has crashed; its message is at GPA P3, P4 bytes. */
@@ -41,6 +42,8 @@ enum {
 #define HV_CRASH_MESSAGE (1ull << 62)
 
 #define HV_RESET_NOW 1ull   /* in HV_X64_MSR_RESET; the rest is reserved (6.3.5) */
+
+#define HV_TSC_INVARIANT_EXPOSE 1ull   /* in HV_X64_MSR_TSC_INVARIANT_CONTROL: leaf 0x80000007 tells it from now on */
 
 /* The common format of MSRs that place a page (T31.g). */
 #define HV_MSR_PAGE_ENABLE 1ull

@@ -22,6 +22,7 @@
 #define HV_ACCESS_GUEST_IDLE (1ull << 10)
 #define HV_ACCESS_FREQUENCIES (1ull << 11)     /* later revisions */
 #define HV_ACCESS_REENLIGHTENMENT (1ull << 13)
+#define HV_ACCESS_TSC_INVARIANT (1ull << 15)
 #define HV_CREATE_PARTITIONS (1ull << 32)
 #define HV_ACCESS_PARTITION_ID (1ull << 33)
 #define HV_ACCESS_MEMORY_POOL (1ull << 34)

@@ -59,7 +59,7 @@ static void world_open(struct world *w, const struct vp_component *const *compon
 	GError *error = NULL;
 
 	memset(w, 0, sizeof *w);
-	w->model = x86_model_parse("qemu64", NULL, NULL, &error);
+	w->model = x86_model_parse("qemu64,+invtsc", NULL, NULL, &error);
 	g_assert_no_error(error);
 	w->hv = hv_new_with(&(struct hv_config){ .memory = 64 * MIB, .engine = "interp" }, components, &error);
 	g_assert_no_error(error);
@@ -681,6 +681,46 @@ static void test_other_msrs(void)
 	world_close(&w);
 }
 
+/* With hv-invtsc=on leaf 0x80000007 EDX bit 8 comes with the guest's wish for it, and stays until the reset. */
+static void test_invariant_tsc(void)
+{
+	struct hv_features f;
+	GError *error = NULL;
+	struct world w;
+	struct vp *vp;
+	uint32_t r[4];
+	uint64_t v;
+
+	world_open(&w, NULL);
+	w.p = make(&w, "plain", 1, NULL);
+	g_assert_false(vp_rdmsr(partition_vp(w.p, 0), HV_X64_MSR_TSC_INVARIANT_CONTROL, &v));
+	g_assert_false(vp_wrmsr(partition_vp(w.p, 0), HV_X64_MSR_TSC_INVARIANT_CONTROL, 1));
+	vp_cpuid(partition_vp(w.p, 0), 0x80000007, 0, r);
+	g_assert_cmphex(r[3], ==, 1 << 8);
+	partition_unref(w.p);
+	hv_features_init(&f);
+	g_assert_true(hv_cpu_option(&f, "hv-invtsc", "on", &error));
+	w.p = partition_new(w.hv, &(struct partition_config){ .name = "asks", .vps = 2, .model = w.model, .features = &f }, &error);
+	g_assert_no_error(error);
+	vp = partition_vp(w.p, 1);
+	vp_cpuid(vp, 0x80000007, 0, r);
+	g_assert_cmphex(r[3], ==, 0);
+	vp_cpuid(vp, HV_CPUID_FEATURES, 0, r);
+	g_assert_cmphex(r[0] & HV_ACCESS_TSC_INVARIANT, ==, HV_ACCESS_TSC_INVARIANT);
+	g_assert_cmphex(rd(vp, HV_X64_MSR_TSC_INVARIANT_CONTROL), ==, 0);
+	g_assert_true(vp_wrmsr(vp, HV_X64_MSR_TSC_INVARIANT_CONTROL, 0));
+	g_assert_false(vp_wrmsr(vp, HV_X64_MSR_TSC_INVARIANT_CONTROL, 3));
+	g_assert_true(vp_wrmsr(vp, HV_X64_MSR_TSC_INVARIANT_CONTROL, 1));
+	g_assert_false(vp_wrmsr(vp, HV_X64_MSR_TSC_INVARIANT_CONTROL, 0));
+	vp_cpuid(partition_vp(w.p, 0), 0x80000007, 0, r);
+	g_assert_cmphex(r[3], ==, 1 << 8);
+	g_assert_cmphex(rd(partition_vp(w.p, 0), HV_X64_MSR_TSC_INVARIANT_CONTROL), ==, 1);
+	partition_reset(w.p);
+	vp_cpuid(vp, 0x80000007, 0, r);
+	g_assert_cmphex(r[3], ==, 0);
+	world_close(&w);
+}
+
 static void test_reference_tsc(void)
 {
 	struct world w;
@@ -815,6 +855,12 @@ static void test_options(void)
 	g_assert_true(hv_cpu_option(&f, "hv-no-nonarch-coresharing", "auto", &error));
 	g_assert_true(hv_cpu_option(&f, "hv-no-nonarch-coresharing", "on", &error));
 	g_assert_true(f.hints & HV_HINT_NO_CORE_SHARING);
+	/* Off unless named. */
+	g_assert_false(f.privileges & HV_ACCESS_TSC_INVARIANT);
+	g_assert_false(hv_cpu_option(&f, "hv-invtsc", "auto", &error));
+	g_clear_error(&error);
+	g_assert_true(hv_cpu_option(&f, "hv-invtsc", "on", &error));
+	g_assert_true(f.privileges & HV_ACCESS_TSC_INVARIANT);
 	/* Not ours at all: no error, somebody else may know it. */
 	g_assert_false(hv_cpu_option(&f, "tsc-frequency", "1", &error));
 	g_assert_no_error(error);
@@ -829,6 +875,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/partition/leaves", test_leaves);
 	g_test_add_func("/partition/os-id-and-page", test_os_id_and_page);
 	g_test_add_func("/partition/msrs", test_other_msrs);
+	g_test_add_func("/partition/invariant-tsc", test_invariant_tsc);
 	g_test_add_func("/partition/reference-tsc", test_reference_tsc);
 	g_test_add_func("/partition/rounds", test_rounds);
 	g_test_add_func("/partition/suspend", test_suspend);

@@ -60,6 +60,7 @@
 	X(timer_early, "timers expire a millisecond early") \
 	X(timer_stays, "a one-shot timer that has expired stays enabled") \
 	X(timer_once, "a periodic timer expires once") \
+	X(tsc_not_concealed, "hv-invtsc=on conceals nothing") \
 	X(message_number, "the message of a timer has another timer's number")
 
 enum mutant {
