@@ -331,6 +331,20 @@ static void system_reset(struct call *c, unsigned unused)
 	ok(c);
 }
 
+static void stop(struct call *c, unsigned unused)
+{
+	vmm_stop(c->q->vmm, RUN_PAUSED);
+	ok(c);
+}
+
+static void cont(struct call *c, unsigned unused)
+{
+	if (vmm_cont(c->q->vmm, NULL))
+		ok(c);
+	else
+		fail(c, "cannot go on");
+}
+
 static void rdmsr(struct call *c, unsigned unused)
 {
 	struct vp *vp = named_vp(c);
@@ -429,7 +443,7 @@ static const struct {
 	{ "clock_step", clock_step }, { "clock_set", clock_set },
 	{ "irq_intercept_in", intercept, PC_WIRES_IN }, { "irq_intercept_out", intercept, PC_WIRES_OUT },
 	{ "hvcall", hvcall }, { "hvcall_row", hvcall_row }, { "rdmsr", rdmsr }, { "wrmsr", wrmsr }, { "cpuid", cpuid },
-	{ "system_reset", system_reset },
+	{ "system_reset", system_reset }, { "stop", stop }, { "cont", cont },
 };
 
 static void dispatch(struct call *c, const char *name)

@@ -5,6 +5,7 @@
  * units of 100 ns since creation, by the very formula guests use (15.4.3), so MSR
  * and page cannot disagree (T15.4.3.b).
  */
+#include "accel/hvtlfs/mutant.h"
 #include "hv/time.h"
 #include "partition.h"
 #include "sync/futex.h"
@@ -83,6 +84,8 @@ void clock_calibrate(struct hv *hv)
 	}
 #endif
 	hv->reference_scale = (uint64_t)(((unsigned __int128)HV_REFERENCE_HZ << 64) / hv->tsc_hz);
+	if (MUTANT(reference_slow))
+		hv->reference_scale -= hv->reference_scale / 100;
 }
 
 uint64_t hv_tsc_hz(struct hv *hv)
@@ -105,7 +108,7 @@ uint64_t partition_reference_time(struct partition *p)
 void partition_time_stop(struct partition *p)
 {
 	lock_assert_held(&p->lock);
-	if (atomic_load(&p->tsc_stopped))
+	if (atomic_load(&p->tsc_stopped) || MUTANT(reference_goes_on))
 		return;
 	atomic_store(&p->tsc_frozen, partition_tsc(p));
 	atomic_store(&p->tsc_stopped, true);

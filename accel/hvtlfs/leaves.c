@@ -80,7 +80,7 @@ void leaves_answer(struct vp *vp, uint32_t leaf, uint32_t regs[4])
 	/* The APIC is not there while IA32_APIC_BASE has it off (SDM volume 3, 11.4.3). */
 	if (leaf == 1 && !(vp->cpu.apic_base & APIC_BASE_ENABLE))
 		regs[EDX] &= ~(1u << CPUID_1_EDX_APIC);
-	if (leaf == CPUID_POWER && tsc_concealed(vp->partition))
+	if (leaf == CPUID_POWER && (tsc_concealed(vp->partition) || MUTANT(tsc_variant)))
 		regs[EDX] &= ~(1u << CPUID_POWER_EDX_TSC_INVARIANT);
 	if (leaf >> 16 != HV_CPUID_VENDOR >> 16)
 		return;

@@ -148,14 +148,16 @@ static enum x86_result reference_count_read(struct vp *vp, uint32_t msr, uint64_
 	(void)msr;
 	for (;;) {
 		now = partition_reference_time(p);
-		if (now > last && atomic_compare_exchange_weak(&p->reference_last, &last, now))
+		if (MUTANT(reference_same))
+			now = now / 16 * 16;
+		if (MUTANT(reference_same) || (now > last && atomic_compare_exchange_weak(&p->reference_last, &last, now)))
 			break;
 		/* It stands: only somebody outside can be reading. */
 		if (now <= last && atomic_load(&p->tsc_stopped))
 			break;
 		last = atomic_load(&p->reference_last);
 	}
-	*value = now;
+	*value = now + (MUTANT(reference_hour) ? 3600 * HV_REFERENCE_HZ : 0);
 	return X86_OK;
 }
 
@@ -174,14 +176,15 @@ static void reference_page_fill(struct partition *p)
 {
 	uint8_t *page = msr_page_host(p->reference_tsc);
 
-	p->reference_sequence++;
+	p->reference_sequence += !MUTANT(tsc_page_sequence);
 	if (p->reference_sequence < HV_REFERENCE_TSC_FIRST || p->reference_sequence > HV_REFERENCE_TSC_LAST)
 		p->reference_sequence = HV_REFERENCE_TSC_FIRST;
 	x86_host_st32((uint32_t *)page, HV_REFERENCE_TSC_UNUSABLE);
 	x86_host_st64((uint64_t *)(page + offsetof(struct hv_reference_tsc_page, scale)), p->hv->reference_scale);
 	/* The guest's TSC stands while the partition does: no offset is ever needed. */
-	x86_host_st64((uint64_t *)(page + offsetof(struct hv_reference_tsc_page, offset)), 0);
-	x86_host_st32((uint32_t *)page, p->reference_sequence);
+	x86_host_st64((uint64_t *)(page + offsetof(struct hv_reference_tsc_page, offset)),
+		      MUTANT(tsc_page_offset) ? 3600 * HV_REFERENCE_HZ : 0);
+	x86_host_st32((uint32_t *)page, MUTANT(tsc_page_unusable) ? UINT32_MAX : p->reference_sequence);
 }
 
 static enum x86_result reference_tsc_write(struct vp *vp, uint32_t msr, uint64_t value)

@@ -62,7 +62,7 @@ static unsigned number(const struct stimer *s, const struct timer *t)
 
 static uint64_t add(uint64_t a, uint64_t b)
 {
-	return b > NEVER - a ? NEVER : a + b;
+	return b > NEVER - a && !MUTANT(timer_wraps) ? NEVER : a + b;
 }
 
 static void timer_log(const struct stimer *s, const struct timer *t, const char *what)
@@ -87,7 +87,7 @@ static void restart(struct stimer *s, struct timer *t)
 	/* Linux enables first and counts later: nothing expires before there is a count (O38). */
 	if ((t->config & HV_TIMER_ENABLE) && t->count) {
 		t->schedule = t->count;                    /* T15.3.1.g: may be in the past */
-		if (t->config & HV_TIMER_PERIODIC)         /* T15.3.2.c */
+		if (t->config & HV_TIMER_PERIODIC && !MUTANT(timer_period_absolute))   /* T15.3.2.c */
 			t->schedule = add(partition_reference_time(vp_partition(s->vp)), t->count);
 		t->at = t->schedule - (MUTANT(timer_early) ? 10000 : 0);
 	}
@@ -102,6 +102,8 @@ static bool fire(struct stimer *s, struct timer *t)
 {
 	struct hv_timer_message m = { .timer = number(s, t) ^ MUTANT(message_number), .expiration = t->schedule };   /* T16.4.1.a, T16.4.1.b */
 
+	if (MUTANT(message_expiration))
+		m.expiration = partition_reference_time(vp_partition(s->vp));
 	if (t->config & HV_TIMER_DIRECT) {
 		vp_raise(s->vp, (uint8_t)(t->config >> HV_TIMER_VECTOR_SHIFT), 0);
 	} else if (synic_timer_message(s->vp, m.timer, t->config >> HV_TIMER_SINT_SHIFT & 0xf, &m) ==
@@ -119,7 +121,7 @@ static bool too_late(const struct timer *t, uint64_t now)
 {
 	uint64_t late = (now - t->schedule) % t->count;
 
-	return (t->config & HV_TIMER_LAZY) && t->count - late < t->count / 4;
+	return (t->config & HV_TIMER_LAZY) && t->count - late < t->count / 4 && !MUTANT(timer_lazy_always);
 }
 
 /* The expiration after the one that is due now. */
@@ -127,17 +129,17 @@ static void next_period(struct timer *t, uint64_t now)
 {
 	uint64_t missed;
 
-	t->schedule = add(t->schedule, t->count);          /* T15.1.4.a: no error adds up */
+	t->schedule = add(MUTANT(timer_creeps) ? now : t->schedule, t->count);   /* T15.1.4.a: no error adds up */
 	t->at = t->schedule;
 	if (t->schedule <= now) {
 		missed = (now - t->schedule) / t->count + 1;
-		if (t->config & HV_TIMER_LAZY) {
+		if (t->config & HV_TIMER_LAZY && !MUTANT(timer_lazy_hurries)) {
 			t->schedule += missed * t->count;  /* T15.1.4.e: periods keep their length */
 			t->at = t->schedule;
 		} else {
-			if (missed > CATCH_UP)
+			if (missed > CATCH_UP && !MUTANT(timer_no_drop))
 				t->schedule += (missed - CATCH_UP) * t->count;
-			t->at = now + t->count / 2;        /* T15.1.4.c */
+			t->at = now + (MUTANT(timer_no_catch_up) ? t->count : t->count / 2);   /* T15.1.4.c */
 		}
 	}
 	if (t->at - now < SHORTEST_PERIOD)
@@ -168,9 +170,14 @@ static void stimer_expire(struct vp *vp, void *state, int64_t host_now)
 	uint64_t now = partition_reference_time(vp_partition(vp));
 
 	(void)host_now;
-	for (unsigned n = 0; n < HV_TIMER_COUNT; n++)
-		if (s->timer[n].at <= now)                 /* T15.1.3.b, T15.3.2.b */
-			expire_one(s, &s->timer[n], now);
+	for (unsigned n = 0; n < HV_TIMER_COUNT; n++) {
+		if (s->timer[n].at > now)                  /* T15.1.3.b, T15.3.2.b */
+			continue;
+		expire_one(s, &s->timer[n], now);
+		if (MUTANT(timer_drops_others))
+			for (n++; n < HV_TIMER_COUNT; n++)
+				s->timer[n].at = NEVER;
+	}
 }
 
 static int64_t stimer_next_deadline(struct vp *vp, void *state)
@@ -212,7 +219,7 @@ static enum x86_result config_write(struct vp *vp, uint32_t msr, uint64_t value)
 	if ((value & (HV_TIMER_DIRECT | HV_TIMER_VECTOR)) &&
 	    !(partition_features(vp_partition(vp))->facilities & HV_FEATURE_DIRECT_TIMERS))
 		return X86_FAULT_GP;
-	t->config = value;
+	t->config = value | (MUTANT(timer_keeps_sint) ? t->config & HV_TIMER_SINT : 0);
 	restart(stimer_of(vp), t);
 	return X86_OK;
 }
@@ -265,6 +272,8 @@ static void stimer_reset(struct vp *vp, void *state, enum x86_reset how)
 	struct stimer *s = state;
 
 	(void)vp, (void)how;
+	if (MUTANT(timer_outlives_reset))
+		return;
 	for (unsigned n = 0; n < HV_TIMER_COUNT; n++)
 		s->timer[n] = (struct timer){ .at = NEVER };
 }

@@ -89,6 +89,13 @@ void restart_with(const char *cpu_properties);
 /* The same as it is at power-on: no guest OS id, no hypercall page. */
 void restart_bare(void);
 
+/* All VPs run for a while at least, then stand again; machine reset as by its button.  By qtest only. */
+void let_run(unsigned ms);
+void reset_machine(void);
+/* Time passes for the host; its clock in units of 100 ns.  By qtest only. */
+void wait_ms(unsigned ms);
+uint64_t host_time(void);
+
 /* ---- hypercalls ---- */
 
 /* How the call gets out; by the guest only, qtest has no instruction. */

@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Synthetic timers (15.1, 15.3).  What expires needs time that passes, so a guest. */
+/*
+ * Reference time and synthetic timers (chapter 15).  What expires needs time that passes: a guest, or VPs that
+ * go on for a while.
+ */
+#include "hv/cpuid.h"
 #include "hv/msr.h"
+#include "hv/partition.h"
 #include "hv/synic.h"
 #include "hv/time.h"
 #include "rule.h"
@@ -177,4 +182,202 @@ RULE_GUEST(T15_3_1_f, "a periodic timer stays enabled until it is disabled")
 	set_msr(CONFIG, 0);
 	check_value(msr_of(CONFIG), 0, "configuration");
 	message_done();
+}
+
+/* ---- what stands while the VPs do ---- */
+
+#define REFERENCE HV_X64_MSR_TIME_REF_COUNT
+
+RULE_QTEST(T15_1_2_a, "the reference counter of a new partition is 0")
+{
+	restart_bare();
+	check_value(msr_of(REFERENCE), 0, "it");
+}
+
+RULE(T15_1_2_e, "the reference counter advances while one VP of several runs, and stands while none does")
+{
+	uint64_t a = msr_of(REFERENCE), b;
+
+	if (rule_way() == BY_GUEST) {
+		/* The others wait for a start-up IPI, or halt. */
+		for (unsigned i = 0; i < LOOKS && msr_of(REFERENCE) - a < 10000; i++)
+			continue;
+		check_that(msr_of(REFERENCE) - a >= 10000, "it stands");
+		return;
+	}
+	check_value(msr_of(REFERENCE), a, "while all are suspended");
+	let_run(10);
+	b = msr_of(REFERENCE);
+	check_that(b - a >= 50000, "it went from 0x%llx to 0x%llx in 10 ms", (unsigned long long)a, (unsigned long long)b);
+	check_value(msr_of(REFERENCE), b, "after they are suspended again");
+}
+
+RULE_QTEST(T15_1_4_b, "a timer that expires while its VP is suspended signals when the VP goes on")
+{
+	let_run(1);
+	listen();
+	set_msr(CONFIG, HV_TIMER_AUTO_ENABLE | TO_SINT);
+	set_msr(COUNT, 1);
+	check_value(message_type(), HV_MESSAGE_NONE, "message while it is suspended");
+	check_value(msr_of(CONFIG), HV_TIMER_ENABLE | HV_TIMER_AUTO_ENABLE | TO_SINT, "configuration");
+	let_run(20);
+	check_value(message_type(), (uint32_t)HV_MESSAGE_TIMER_EXPIRED, "message when it has gone on");
+	check_value(msr_of(CONFIG), HV_TIMER_AUTO_ENABLE | TO_SINT, "configuration then");
+}
+
+RULE_QTEST(T15_1_9_b, "reference time does not advance while the partition is stopped")
+{
+	uint64_t a, b;
+
+	let_run(1);
+	a = msr_of(REFERENCE);
+	wait_ms(300);
+	check_value(msr_of(REFERENCE), a, "300 ms later");
+	/* Nor does it make up for the pause when it goes on. */
+	b = host_time();
+	let_run(1);
+	b = host_time() - b;
+	check_that(msr_of(REFERENCE) - a <= b, "it ran for 0x%llx, its clock for 0x%llx", (unsigned long long)b,
+		   (unsigned long long)(msr_of(REFERENCE) - a));
+}
+
+RULE_QTEST(T15_3_1_b, "a reset stops the timers and clears their registers")
+{
+	for (unsigned vp = 0; vp < VPS; vp++) {
+		as_vp(vp);
+		for (unsigned n = 0; n < HV_TIMER_COUNT; n++) {
+			set_msr(CONFIG + 2 * n, HV_TIMER_PERIODIC | HV_TIMER_AUTO_ENABLE | TO_SINT);
+			set_msr(COUNT + 2 * n, 10000);
+		}
+	}
+	reset_machine();
+	for (unsigned vp = 0; vp < VPS; vp++) {
+		as_vp(vp);
+		for (unsigned n = 0; n < HV_TIMER_COUNT; n++) {
+			check_value(msr_of(CONFIG + 2 * n), 0, "VP %u, configuration of timer %u", vp, n);
+			check_value(msr_of(COUNT + 2 * n), 0, "VP %u, count of timer %u", vp, n);
+		}
+	}
+	as_vp(0);
+	listen();
+	let_run(20);
+	check_value(message_type(), HV_MESSAGE_NONE, "message of a timer that was running");
+}
+
+/* ---- what there is ---- */
+
+RULE(T15_1_1_a, "there are four pairs of registers, no fifth")
+{
+	uint64_t v;
+
+	for (unsigned n = 0; n < HV_TIMER_COUNT; n++) {
+		check_that(read_msr(CONFIG + 2 * n, &v), "no configuration of timer %u", n);
+		check_that(read_msr(COUNT + 2 * n, &v), "no count of timer %u", n);
+	}
+	check_that(!read_msr(CONFIG - 1, &v), "there is an MSR below");
+	for (unsigned i = 0; i < 8; i++)
+		check_that(!read_msr(CONFIG + 2 * HV_TIMER_COUNT + i, &v), "there is an MSR 0x%x", CONFIG + 2 * HV_TIMER_COUNT + i);
+}
+
+RULE(T15_1_9_a, "the reference TSC page is offered with a TSC that is invariant")
+{
+	check_that(read_leaf(HV_CPUID_FEATURES).a & HV_ACCESS_REFERENCE_TSC, "it is not offered");
+	check_that(read_leaf(0x80000007).d & 1 << 8, "leaf 0x80000007 EDX bit 8 is clear");
+}
+
+/* ---- the reference TSC page ---- */
+
+#define TSC_PAGE test_page(8)
+
+/* Places it, also anew; as the guest sees it then. */
+static void tsc_page(struct hv_reference_tsc_page *page)
+{
+	set_msr(HV_X64_MSR_REFERENCE_TSC, 0);
+	set_msr(HV_X64_MSR_REFERENCE_TSC, TSC_PAGE | HV_MSR_PAGE_ENABLE);
+	get_bytes(TSC_PAGE, page, sizeof *page);
+}
+
+/* High and low half of a product of 64-bit numbers, also where there is no 128-bit arithmetic. */
+static uint64_t multiply(uint64_t a, uint64_t b, uint64_t *low)
+{
+	uint64_t al = (uint32_t)a, ah = a >> 32, bl = (uint32_t)b, bh = b >> 32;
+	uint64_t middle = (al * bl >> 32) + (uint32_t)(ah * bl) + (uint32_t)(al * bh);
+
+	*low = a * b;
+	return ah * bh + (ah * bl >> 32) + (al * bh >> 32) + (middle >> 32);
+}
+
+/* scale = floor(10^7 * 2^64 / hz), without a division */
+static void check_scale(uint64_t scale, uint64_t hz)
+{
+	uint64_t low, high = multiply(scale, hz, &low);
+
+	check_that(high < HV_REFERENCE_HZ || (high == HV_REFERENCE_HZ && !low), "scale 0x%llx is too large for 0x%llx Hz",
+		   (unsigned long long)scale, (unsigned long long)hz);
+	high = multiply(scale + 1, hz, &low);
+	check_that(high >= HV_REFERENCE_HZ && (high > HV_REFERENCE_HZ || low), "scale 0x%llx is too small for 0x%llx Hz",
+		   (unsigned long long)scale, (unsigned long long)hz);
+}
+
+RULE(T15_4_2_a, "the fields of the reference TSC page are where the layout has them")
+{
+	static struct hv_reference_tsc_page page;
+	static uint8_t bytes[4096];
+	unsigned other = 0;
+
+	tsc_page(&page);
+	get_bytes(TSC_PAGE, bytes, sizeof bytes);
+	check_that(page.sequence != HV_REFERENCE_TSC_UNUSABLE, "sequence is 0");
+	check_value(page.reserved, 0, "reserved word");
+	check_scale(page.scale, msr_of(HV_X64_MSR_TSC_FREQUENCY));
+	/* The TSC is 0 when the partition is made, as reference time is. */
+	check_value((uint64_t)page.offset, 0, "offset");
+	for (unsigned i = 24; i < sizeof bytes; i++)
+		other |= bytes[i];
+	check_value(other, 0, "what is behind them");
+}
+
+RULE(T15_4_3_1_a, "the scale is that of the frequency that the partition is told")
+{
+	static struct hv_reference_tsc_page page;
+
+	for (unsigned i = 0; i < 3; i++) {
+		tsc_page(&page);
+		check_scale(page.scale, msr_of(HV_X64_MSR_TSC_FREQUENCY));
+		if (rule_way() == BY_QTEST)
+			let_run(1);
+	}
+}
+
+RULE(T15_4_3_2_a, "each time the fields are set the sequence is another, the next")
+{
+	static struct hv_reference_tsc_page first, second;
+
+	tsc_page(&first);
+	tsc_page(&second);
+	check_value(second.sequence, first.sequence + 1, "sequence");
+}
+
+RULE(T15_4_3_2_b, "a sequence of a page that can be used is neither 0 nor 0xffffffff")
+{
+	static struct hv_reference_tsc_page page;
+
+	for (unsigned i = 0; i < 40; i++) {
+		tsc_page(&page);
+		check_that(page.sequence != 0 && page.sequence != 0xffffffff, "it is 0x%x", page.sequence);
+	}
+}
+
+RULE_QTEST(T15_4_3_3_a, "the partition's TSC is constant on any host: its page stays usable, as it is, over stops")
+{
+	static struct hv_reference_tsc_page before, after;
+
+	tsc_page(&before);
+	for (unsigned i = 0; i < 3; i++) {
+		let_run(2);
+		get_bytes(TSC_PAGE, &after, sizeof after);
+		check_value(after.sequence, before.sequence, "sequence");
+		check_value(after.scale, before.scale, "scale");
+		check_value((uint64_t)after.offset, (uint64_t)before.offset, "offset");
+	}
 }

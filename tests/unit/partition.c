@@ -721,6 +721,78 @@ static void test_invariant_tsc(void)
 	world_close(&w);
 }
 
+/* Each partition counts from its own zero, all at one rate (T15.1.2.d). */
+static void test_two_clocks(void)
+{
+	struct world w;
+	struct partition *q;
+	uint64_t first[2], behind[2];
+
+	world_open(&w, NULL);
+	w.p = make(&w, "old", 1, NULL);
+	partition_start(w.p);
+	g_usleep(20000);
+	q = make(&w, "young", 1, NULL);
+	g_assert_cmpuint(rd(partition_vp(q, 0), HV_X64_MSR_TIME_REF_COUNT), ==, 0);
+	partition_start(q);
+	/* The young one's span lies within the old one's: by what the reads take, not by more. */
+	for (unsigned i = 0; i < 2; i++) {
+		uint64_t old = partition_reference_time(w.p), young = partition_reference_time(q);
+
+		first[i] = old - young;
+		behind[i] = partition_reference_time(w.p) - young;
+		g_assert_cmpuint(first[i], >=, 200000);
+		g_usleep(100000);
+	}
+	g_assert_cmpuint(first[0], <=, behind[1]);
+	g_assert_cmpuint(first[1], <=, behind[0]);
+	partition_unref(q);
+	world_close(&w);
+}
+
+static enum x86_result stop_at_port(void *o, struct vp *vp, uint16_t port, unsigned size, uint32_t *value)
+{
+	struct told *t = o;
+
+	(void)vp, (void)port, (void)size, (void)value;
+	atomic_fetch_add(&t->exits, 1);
+	return X86_STOP;
+}
+
+static bool intercepted(struct world *w)
+{
+	return atomic_load(&w->told.exits) > 0;
+}
+
+/* A VP that an intercept suspends does not stop its partition's time (T15.1.2.f), its parent's suspend does (T15.1.2.e). */
+static void test_intercept_and_clock(void)
+{
+	static const uint8_t in_al_dx[] = { 0xec, 0xf4 };
+	static const struct stack_ops stops = { .exit = on_exit_told, .state_changed = on_state, .io_read = stop_at_port };
+	struct world w;
+	GError *error = NULL;
+	uint64_t time;
+
+	world_open(&w, NULL);
+	w.p = partition_new(w.hv, &(struct partition_config){
+		.name = "stops", .vps = 1, .model = w.model, .stack = &stops, .stack_opaque = &w.told }, &error);
+	g_assert_no_error(error);
+	g_assert_true(partition_add_ram(w.p, gpa(0), MIB, &error));
+	load(w.p, CODE, in_al_dx, sizeof in_al_dx);
+	point(partition_vp(w.p, 0), CODE);
+	partition_start(w.p);
+	await(intercepted, &w);
+	time = partition_reference_time(w.p);
+	g_usleep(10000);
+	g_assert_cmpint(atomic_load(&w.told.exits), ==, 1);
+	g_assert_cmpuint(partition_reference_time(w.p), >=, time + 90000);
+	partition_suspend(w.p);
+	time = partition_reference_time(w.p);
+	g_usleep(1000);
+	g_assert_cmpuint(partition_reference_time(w.p), ==, time);
+	world_close(&w);
+}
+
 static void test_reference_tsc(void)
 {
 	struct world w;
@@ -877,6 +949,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/partition/msrs", test_other_msrs);
 	g_test_add_func("/partition/invariant-tsc", test_invariant_tsc);
 	g_test_add_func("/partition/reference-tsc", test_reference_tsc);
+	g_test_add_func("/partition/two-clocks", test_two_clocks);
+	g_test_add_func("/partition/intercept-and-clock", test_intercept_and_clock);
 	g_test_add_func("/partition/rounds", test_rounds);
 	g_test_add_func("/partition/suspend", test_suspend);
 	g_test_add_func("/partition/call", test_call);

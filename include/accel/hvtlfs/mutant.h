@@ -60,6 +60,25 @@
 	X(timer_early, "timers expire a millisecond early") \
 	X(timer_stays, "a one-shot timer that has expired stays enabled") \
 	X(timer_once, "a periodic timer expires once") \
+	X(reference_hour, "the reference counter begins with an hour") \
+	X(reference_same, "two reads of the reference counter may give the same value") \
+	X(reference_slow, "reference time counts 9.9 MHz") \
+	X(reference_goes_on, "a stopped partition's time goes on") \
+	X(tsc_page_sequence, "the reference TSC page keeps its sequence") \
+	X(tsc_page_unusable, "the reference TSC page has sequence 0xffffffff") \
+	X(tsc_page_offset, "the reference TSC page is an hour ahead") \
+	X(tsc_variant, "no guest is told that its TSC is invariant") \
+	X(timer_outlives_reset, "a reset leaves the timers") \
+	X(timer_creeps, "a period begins when the last one was signalled") \
+	X(timer_no_catch_up, "missed periods do not shorten the next ones") \
+	X(timer_no_drop, "any number of missed periods is made up for") \
+	X(timer_lazy_hurries, "a lazy timer makes up for missed periods") \
+	X(timer_lazy_always, "a lazy timer signals however near the next expiration is") \
+	X(timer_period_absolute, "a periodic timer's first expiration is at its count") \
+	X(timer_wraps, "a count that is too large wraps around") \
+	X(timer_drops_others, "a timer that expires stops those that are due with it") \
+	X(timer_keeps_sint, "bits of a timer's SINT that were set stay set") \
+	X(message_expiration, "a timer's message has the time of its delivery as that of its expiration") \
 	X(tsc_not_concealed, "hv-invtsc=on conceals nothing") \
 	X(message_number, "the message of a timer has another timer's number")
 

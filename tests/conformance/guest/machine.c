@@ -26,6 +26,26 @@ void restart_bare(void)
 	guest_die("restart_bare() in the guest");
 }
 
+void let_run(unsigned ms)
+{
+	guest_die("let_run(%u) in the guest", ms);
+}
+
+void wait_ms(unsigned ms)
+{
+	guest_die("wait_ms(%u) in the guest", ms);
+}
+
+uint64_t host_time(void)
+{
+	guest_die("host_time() in the guest");
+}
+
+void reset_machine(void)
+{
+	guest_die("reset_machine() in the guest");
+}
+
 /* ---- on which processor ---- */
 
 struct task {

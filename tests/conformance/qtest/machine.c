@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -247,6 +248,31 @@ void restart_bare(void)
 	start("");
 	m.vp = 0;
 	m.plain = false;
+}
+
+void wait_ms(unsigned ms)
+{
+	usleep(ms * 1000);
+}
+
+uint64_t host_time(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 10000000 + (uint64_t)t.tv_nsec / 100;
+}
+
+void let_run(unsigned ms)
+{
+	must(ask("cont"));
+	wait_ms(ms);
+	must(ask("stop"));
+}
+
+void reset_machine(void)
+{
+	must(ask("system_reset"));
 }
 
 /* A reset is much faster than another emulator. */

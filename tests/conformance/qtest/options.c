@@ -72,6 +72,17 @@ RULE(T15_4_1_e, "the reference TSC MSR without its privilege is #GP")
 	check_that(!write_msr(HV_X64_MSR_REFERENCE_TSC, 0), "it can be written");
 }
 
+RULE(T15_1_9_a, "with hv-invtsc the guest is told that its TSC is invariant when it has asked by the MSR")
+{
+	restart_with("hv-invtsc=on");
+	check_that(read_leaf(HV_CPUID_FEATURES).a & HV_ACCESS_TSC_INVARIANT, "leaf 3 EAX bit 15 is clear");
+	check_that(!(read_leaf(0x80000007).d & 1 << 8), "it is told at first");
+	set_msr(HV_X64_MSR_TSC_INVARIANT_CONTROL, HV_TSC_INVARIANT_EXPOSE);
+	check_that(read_leaf(0x80000007).d & 1 << 8, "it is not told");
+	check_that(!write_msr(HV_X64_MSR_TSC_INVARIANT_CONTROL, 0), "it can be taken back");
+	check_that(read_leaf(HV_CPUID_FEATURES).a & HV_ACCESS_REFERENCE_TSC, "the reference TSC page is not offered");
+}
+
 /* ---- version ---- */
 
 #define VERSION "hv-version-id-build=0x12345,hv-version-id-major=7,hv-version-id-minor=3,hv-version-id-spack=9," \
