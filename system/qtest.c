@@ -3,8 +3,9 @@
  * The qtest protocol: a line in, a line out ("OK ..." or "FAIL ...").  Memory and
  * ports are the first partition's.  Our own lines run as a VP of a named partition
  * that does not run: hvcall, rdmsr, wrmsr, cpuid; hvcall_row tells the hypercall table,
- * system_reset is the monitor's.  Interrupt wires can be watched at the I/O APIC and the
- * 8259 pair; what they carry still arrives.
+ * port_* make ports as a partition's parent does, system_reset, stop and cont are the
+ * monitor's.  Interrupt wires can be watched at the I/O APIC and the 8259 pair; what they
+ * carry still arrives.
  */
 #include "qtest.h"
 
@@ -13,6 +14,7 @@
 #include <string.h>
 
 #include "accel/hvtlfs/call.h"
+#include "hw/hyperv/port.h"
 #include "target/i386/cpu.h"
 #include "vmm-internal.h"
 
@@ -325,6 +327,95 @@ static void hvcall_row(struct call *c, unsigned unused)
 				row->in_elem, row->out_elem, row->flags, row->privilege);
 }
 
+/* ---- as a partition's parent: each answers with a status ---- */
+
+static struct partition *named_partition(struct call *c)
+{
+	struct guest *g = c->words ? vmm_guest(c->q->vmm, c->word[0]) : NULL;
+
+	if (!c->words)
+		fail(c, "wants PARTITION ...");
+	else if (!g || !pc_partition(g->pc))
+		fail(c, "no such partition");
+	else
+		return pc_partition(g->pc);
+	return NULL;
+}
+
+static bool number32(struct call *c, unsigned i, uint32_t *v)
+{
+	uint64_t wide;
+
+	if (!number(c, i, &wide) || (wide > UINT32_MAX && !fail(c, "number is out of range")))
+		return false;
+	*v = (uint32_t)wide;
+	return true;
+}
+
+static void ok_status(struct call *c, hv_status s)
+{
+	g_string_printf(c->reply, "OK 0x%04x", s);
+}
+
+/* PARTITION PORT INFO: struct hv_port_info in bytes. */
+static void make_port(struct call *c, unsigned unused)
+{
+	struct partition *p = named_partition(c);
+	struct hv_port_info info;
+	uint32_t id;
+
+	if (p && number32(c, 1, &id) && hex_bytes(c, 2, (uint8_t *)&info, sizeof info))
+		ok_status(c, port_create(p, id, &info));
+}
+
+/* PARTITION PORT */
+static void delete_port(struct call *c, unsigned unused)
+{
+	struct partition *p = named_partition(c);
+	uint32_t id;
+
+	if (p && number32(c, 1, &id))
+		ok_status(c, port_remove(p, id));
+}
+
+/* PARTITION CONNECTION PORT INFO: struct hv_connection_info in bytes. */
+static void connect_port(struct call *c, unsigned unused)
+{
+	struct partition *p = named_partition(c);
+	struct hv_connection_info info;
+	uint32_t connection, id;
+
+	if (p && number32(c, 1, &connection) && number32(c, 2, &id) && hex_bytes(c, 3, (uint8_t *)&info, sizeof info))
+		ok_status(c, port_connect_id(p, connection, id, &info));
+}
+
+/* PARTITION CONNECTION */
+static void disconnect_port(struct call *c, unsigned unused)
+{
+	struct partition *p = named_partition(c);
+	uint32_t connection;
+
+	if (p && number32(c, 1, &connection))
+		ok_status(c, port_disconnect(p, connection));
+}
+
+/* PARTITION PORT CODE [VALUE]: sets it; the status, and the value if it reads it. */
+static void port_property(struct call *c, unsigned unused)
+{
+	struct partition *p = named_partition(c);
+	uint32_t id, code;
+	uint64_t value = 0;
+
+	if (!p || !number32(c, 1, &id) || !number32(c, 2, &code) || (c->words > 3 && !number(c, 3, &value)))
+		return;
+	if (c->words > 3) {
+		ok_status(c, port_set_property(p, id, code, value));
+		return;
+	}
+	ok_status(c, port_get_property(p, id, code, &value));
+	g_string_append_printf(c->reply, " 0x%016" PRIx64, value);
+}
+
 static void system_reset(struct call *c, unsigned unused)
 {
 	vmm_reset(c->q->vmm, false, "host-qmp-system-reset");
@@ -443,6 +534,8 @@ static const struct {
 	{ "clock_step", clock_step }, { "clock_set", clock_set },
 	{ "irq_intercept_in", intercept, PC_WIRES_IN }, { "irq_intercept_out", intercept, PC_WIRES_OUT },
 	{ "hvcall", hvcall }, { "hvcall_row", hvcall_row }, { "rdmsr", rdmsr }, { "wrmsr", wrmsr }, { "cpuid", cpuid },
+	{ "port_create", make_port }, { "port_delete", delete_port }, { "port_connect", connect_port },
+	{ "port_disconnect", disconnect_port }, { "port_property", port_property },
 	{ "system_reset", system_reset }, { "stop", stop }, { "cont", cont },
 };
 

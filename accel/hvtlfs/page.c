@@ -25,6 +25,16 @@ struct msr_page *msr_page_new(struct partition *p, uint32_t rights)
 	return m;
 }
 
+struct msr_page *msr_page_alias(const struct msr_page *of)
+{
+	struct msr_page *m = g_new0(struct msr_page, 1);
+
+	m->partition = of->partition;
+	m->page = of->page;
+	m->page.at = GPN_NOWHERE;
+	return m;
+}
+
 void msr_page_free(struct msr_page *m)
 {
 	if (!m)

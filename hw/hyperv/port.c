@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Ports and connections, and the calls through which a guest uses them: HvPostMessage,
- * HvSignalEvent.
+ * HvSignalEvent.  Who looks at monitor pages, and when.
  *
  * Locks.  A port's lock covers its end: whoever posts holds it, so that messages arrive in
  * the order in which the posts succeeded (T14.2.3.f), and none is queued behind
  * port_delete().  A device's end is called without it.
+ *
+ * A monitor page is looked at by its sender's VP 0, at a deadline.  While that VP stands
+ * still nobody looks; the page says so, and HvSignalEvent does it instead.
  */
 #include "hw/hyperv/port.h"
 
@@ -13,30 +16,42 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "accel/hvtlfs/mutant.h"
 #include "hv/partition.h"
 #include "hw/hyperv/synic.h"
+#include "monitor.h"
+#include "sync/futex.h"
 #include "sync/lock.h"
 #include "trace/log.h"
 
 struct port {
 	struct port_config config;           /* set once */
+	struct monitor *monitor;             /* of a monitor port; set once, goes with it */
 	_Atomic uint32_t refs;
+	_Atomic bool connected;
+	_Atomic uint32_t preferred;          /* of an any-VP port: who is asked first; HV_ANY_VP: turn about */
+	_Atomic uint64_t posts;
 	struct lock lock;                    /* LOCK_PORT; all that follows */
 	bool deleted;
-	uint32_t next_vp;                    /* of an any-VP port: who is asked first */
-	_Atomic uint64_t posts;
+	uint32_t next_vp;
 	struct synic_buffer buffer[HV_PORT_BUFFERS];   /* T14.2.1.a */
 };
 
 /* Of a partition. */
-struct connections {
+struct port_space {
 	struct lock lock;                    /* LOCK_PORT */
-	GHashTable *port;                    /* by number, with a reference */
+	/* NULL: the partition is gone.  Numbers, each with a reference. */
+	GHashTable *port;                    /* those that end here */
+	GHashTable *connection;              /* ports that it sends to */
+	GPtrArray *monitors;                 /* struct monitor: those whose sender it is */
+	GPtrArray *spare;                    /* pages of monitor ports that are gone */
+	_Atomic bool looking;                /* VP 0 runs */
+	_Atomic int64_t look_at;             /* INT64_MAX: there is nothing; read without the lock */
 };
 
 static const struct vp_component *const self = &port_component;
 
-static struct connections *connections_of(struct partition *p)
+static struct port_space *space_of(struct partition *p)
 {
 	return partition_component_state(p, self);
 }
@@ -61,21 +76,70 @@ static void port_unref(struct port *port)
 	g_free(port);
 }
 
+/* ---- numbers ---- */
+
+/* Under number @n of @table, one of @space's; NULL if there is none.  With a reference. */
+static struct port *number_find(struct port_space *space, GHashTable *const *table, uint32_t n)
+{
+	struct port *port;
+
+	lock_acquire(&space->lock);
+	port = *table ? g_hash_table_lookup(*table, GUINT_TO_POINTER(n)) : NULL;
+	if (port)
+		port_ref(port);
+	lock_release(&space->lock);
+	return port;
+}
+
+/* @taken: what a number that is in use gives. */
+static hv_status number_add(struct port_space *space, GHashTable *const *table, uint32_t n, struct port *port, hv_status taken)
+{
+	hv_status s = HV_STATUS_SUCCESS;
+
+	lock_acquire(&space->lock);
+	if (!*table)
+		s = HV_STATUS_INVALID_PARTITION_STATE;
+	else if (g_hash_table_contains(*table, GUINT_TO_POINTER(n)) && !MUTANT(port_number_taken))
+		s = taken;
+	else
+		g_hash_table_insert(*table, GUINT_TO_POINTER(n), port_ref(port));
+	lock_release(&space->lock);
+	return s;
+}
+
+/* Frees the number if it is @only's (NULL: whoever's); its reference is the caller's. */
+static struct port *number_remove(struct port_space *space, GHashTable *const *table, uint32_t n, const struct port *only)
+{
+	gpointer key = GUINT_TO_POINTER(n);
+	struct port *port;
+
+	lock_acquire(&space->lock);
+	port = *table ? g_hash_table_lookup(*table, key) : NULL;
+	if (port && only && port != only)
+		port = NULL;
+	if (port)
+		g_hash_table_remove(*table, key);
+	lock_release(&space->lock);
+	return port;
+}
+
+/* ---- ports ---- */
+
 static hv_status check_flags(const struct port_config *c)
 {
 	if (!c->flag_count || c->base_flag >= HV_EVENT_FLAGS ||                        /* T14.9.1.p, T14.9.1.q */
-	    c->base_flag + c->flag_count >= HV_EVENT_FLAGS)
+	    (c->base_flag + c->flag_count >= HV_EVENT_FLAGS && !MUTANT(port_flag_range)))
 		return HV_STATUS_INVALID_PARAMETER;        /* T14.9.1.o, O10 */
 	return HV_STATUS_SUCCESS;
 }
 
 static hv_status check_config(const struct port_config *c)
 {
-	if (c->type != HV_PORT_MESSAGE && c->type != HV_PORT_EVENT)
+	if (c->type != HV_PORT_MESSAGE && c->type != HV_PORT_EVENT && c->type != HV_PORT_MONITOR)
 		return HV_STATUS_INVALID_PARAMETER;        /* T14.9.1.n */
-	if (c->id & ~HV_PORT_ID_MASK)
+	if (c->id & ~HV_PORT_ID_MASK && !MUTANT(port_any_id))
 		return HV_STATUS_INVALID_PORT_ID;          /* T14.9.1.j */
-	if (!c->partition)
+	if (!c->partition || c->type == HV_PORT_MONITOR)
 		return HV_STATUS_SUCCESS;
 	if (c->vp != HV_ANY_VP && !partition_vp(c->partition, c->vp))
 		return HV_STATUS_INVALID_VP_INDEX;         /* T14.9.1.k */
@@ -84,78 +148,276 @@ static hv_status check_config(const struct port_config *c)
 	return c->type == HV_PORT_EVENT ? check_flags(c) : HV_STATUS_SUCCESS;
 }
 
-hv_status port_new(const struct port_config *config, struct port **port)
+static struct port *port_alloc(const struct port_config *config)
 {
-	hv_status s = check_config(config);
-	struct port *n;
+	struct port *n = g_new0(struct port, 1);
 
-	if (s != HV_STATUS_SUCCESS)
-		return s;
-	n = g_new0(struct port, 1);
 	n->config = *config;
 	atomic_init(&n->refs, 1);
+	atomic_init(&n->preferred, HV_ANY_VP);             /* O34 */
 	lock_init(&n->lock, LOCK_PORT, "port");
 	if (config->partition)
 		partition_ref(config->partition);
-	*port = n;
-	return HV_STATUS_SUCCESS;
+	return n;
+}
+
+hv_status port_new(const struct port_config *config, struct port **port)
+{
+	hv_status s = check_config(config);
+
+	assert(config->type != HV_PORT_MONITOR || !config->partition);
+	if (s != HV_STATUS_SUCCESS)
+		return s;
+	*port = port_alloc(config);
+	if (config->partition)
+		s = number_add(space_of(config->partition), &space_of(config->partition)->port, config->id, *port,
+			       HV_STATUS_INVALID_PORT_ID);     /* T14.9.1.i, T14.8.6.a */
+	if (s != HV_STATUS_SUCCESS)
+		port_unref(*port);
+	return s;
+}
+
+/* Nobody finds it by its number any more. */
+static void port_end(struct port *port)
+{
+	lock_acquire(&port->lock);
+	port->deleted = true;
+	if (port->config.partition && !MUTANT(port_keeps_messages))
+		synic_forget(port->config.partition, port->buffer, HV_PORT_BUFFERS);
+	lock_release(&port->lock);
 }
 
 void port_delete(struct port *port)
 {
-	lock_acquire(&port->lock);
-	port->deleted = true;
-	if (port->config.partition)
-		synic_forget(port->config.partition, port->buffer, HV_PORT_BUFFERS);
-	lock_release(&port->lock);
+	struct port_space *space = port->config.partition ? space_of(port->config.partition) : NULL;
+	struct port *listed = space ? number_remove(space, &space->port, port->config.id, port) : NULL;
+
+	port_end(port);
+	if (listed)
+		port_unref(listed);
 	port_unref(port);
 }
 
 hv_status port_connect(struct partition *p, uint32_t connection, struct port *port)
 {
-	struct connections *c = connections_of(p);
-	hv_status s = HV_STATUS_SUCCESS;
-	gpointer key = GUINT_TO_POINTER(connection);
+	struct port_space *space = space_of(p);
+	hv_status s;
 
-	if (connection & ~HV_PORT_ID_MASK)
+	if (connection & ~HV_PORT_ID_MASK && !MUTANT(connection_any_id))
 		return HV_STATUS_INVALID_CONNECTION_ID;    /* T14.8.8.b, T14.9.3.j */
-	lock_acquire(&c->lock);
-	if (!c->port)
-		s = HV_STATUS_INVALID_PARTITION_STATE;
-	else if (g_hash_table_contains(c->port, key))
-		s = HV_STATUS_INVALID_CONNECTION_ID;       /* T14.9.3.i */
-	else
-		g_hash_table_insert(c->port, key, port_ref(port));
-	lock_release(&c->lock);
+	if (atomic_exchange(&port->connected, true) && !MUTANT(port_many_connections))
+		return HV_STATUS_INVALID_PORT_ID;          /* T14.9.3.l */
+	s = number_add(space, &space->connection, connection, port, HV_STATUS_INVALID_CONNECTION_ID);   /* T14.9.3.i */
+	if (s != HV_STATUS_SUCCESS)
+		atomic_store(&port->connected, false);
+	return s;
+}
+
+static struct port *connection_find(struct partition *p, uint32_t connection)
+{
+	return number_find(space_of(p), &space_of(p)->connection, connection);
+}
+
+/* ---- what calls of 14.9 ask for ---- */
+
+static hv_status check_info(const struct hv_port_info *info)
+{
+	if (info->reserved || (info->type == HV_PORT_EVENT ? info->event_reserved : info->other_reserved))
+		return HV_STATUS_INVALID_PARAMETER;        /* T14.9.1.r */
+	if (info->type == HV_PORT_MONITOR && info->monitor % HV_PAGE_SIZE)
+		return HV_STATUS_INVALID_ALIGNMENT;        /* T14.9.1.s */
+	return HV_STATUS_SUCCESS;
+}
+
+/* A page for a monitor port of @p, one that is left over if there is. */
+static struct monitor *monitor_take_page(struct partition *p)
+{
+	struct port_space *space = space_of(p);
+	struct monitor *m = NULL;
+
+	lock_acquire(&space->lock);
+	if (space->spare && space->spare->len)
+		m = g_ptr_array_steal_index_fast(space->spare, space->spare->len - 1);
+	lock_release(&space->lock);
+	return m ? m : monitor_new(p);
+}
+
+static void monitor_give_back(struct port_space *space, struct monitor *m)
+{
+	bool kept;
+
+	monitor_place_receiver(m, NULL, MONITOR_NOWHERE);
+	monitor_place_sender(m, NULL, MONITOR_NOWHERE);
+	monitor_clear(m);
+	lock_acquire(&space->lock);
+	kept = space->spare;
+	if (kept)
+		g_ptr_array_add(space->spare, m);
+	lock_release(&space->lock);
+	if (!kept)
+		monitor_free(m);
+}
+
+static hv_status monitor_create(struct partition *p, uint32_t id, const struct port_config *config, uint64_t gpa)
+{
+	struct port_space *space = space_of(p);
+	struct port *port = port_alloc(config);
+	hv_status s = HV_STATUS_NO_RESOURCES;              /* T14.9.1.w */
+
+	port->monitor = monitor_take_page(p);
+	if (port->monitor) {
+		s = number_add(space, &space->port, id, port, HV_STATUS_INVALID_PORT_ID);
+		if (s == HV_STATUS_SUCCESS)
+			monitor_place_receiver(port->monitor, NULL, gpa);
+		else
+			monitor_give_back(space, port->monitor);
+	}
+	port_unref(port);
+	return s;
+}
+
+hv_status port_create(struct partition *p, uint32_t id, const struct hv_port_info *info)
+{
+	struct port_config config = { .type = info->type, .id = id, .partition = p, .vp = info->vp, .sint = info->sint,
+		.base_flag = info->base_flag, .flag_count = info->flag_count };
+	struct port *port;
+	hv_status s = check_config(&config);
+
+	if (s == HV_STATUS_SUCCESS)
+		s = check_info(info);
+	if (s != HV_STATUS_SUCCESS)
+		return s;
+	if (info->type == HV_PORT_MONITOR)
+		return monitor_create(p, id, &config, info->monitor);
+	s = port_new(&config, &port);
+	if (s == HV_STATUS_SUCCESS)
+		port_unref(port);                          /* its number has another reference */
+	return s;
+}
+
+/* Nobody looks at its page any more. */
+static void monitor_disconnect(struct port_space *space, struct port *port)
+{
+	lock_acquire(&space->lock);
+	if (space->monitors)
+		g_ptr_array_remove_fast(space->monitors, port->monitor);
+	lock_release(&space->lock);
+}
+
+hv_status port_remove(struct partition *p, uint32_t id)
+{
+	struct port_space *space = space_of(p);
+	struct port *port = number_remove(space, &space->port, id, NULL);
+
+	if (!port)
+		return HV_STATUS_INVALID_PORT_ID;          /* T14.9.2.d, T14.9.2.f */
+	port_end(port);
+	if (port->monitor) {
+		monitor_disconnect(space, port);
+		monitor_give_back(space, port->monitor);
+	}
+	port_unref(port);
+	return HV_STATUS_SUCCESS;
+}
+
+static void monitor_connect(struct partition *p, struct port *port, uint64_t gpa)
+{
+	struct port_space *space = space_of(p);
+
+	monitor_place_sender(port->monitor, NULL, gpa);
+	lock_acquire(&space->lock);
+	if (space->monitors) {
+		monitor_tell(port->monitor, atomic_load(&space->looking));
+		g_ptr_array_add(space->monitors, port->monitor);
+		atomic_store(&space->look_at, 0);
+	}
+	lock_release(&space->lock);
+	vp_deadline_changed(partition_vp(p, 0));
+}
+
+static hv_status check_connection(const struct port *port, const struct hv_connection_info *info)
+{
+	bool monitor = info->type == HV_PORT_MONITOR;
+
+	if (info->type != port->config.type && !MUTANT(connection_any_type))
+		return HV_STATUS_INVALID_PARAMETER;        /* T14.8.9.a, T14.9.3.o */
+	if (info->reserved || (!monitor && info->monitor))
+		return HV_STATUS_INVALID_PARAMETER;
+	if (monitor && info->monitor % HV_PAGE_SIZE)
+		return HV_STATUS_INVALID_ALIGNMENT;        /* T14.9.3.n */
+	return HV_STATUS_SUCCESS;
+}
+
+hv_status port_connect_id(struct partition *p, uint32_t connection, uint32_t id, const struct hv_connection_info *info)
+{
+	struct port *port = number_find(space_of(p), &space_of(p)->port, id);
+	hv_status s;
+
+	if (!port)
+		return HV_STATUS_INVALID_PORT_ID;          /* T14.9.3.k, T14.9.3.m */
+	s = check_connection(port, info);
+	if (s == HV_STATUS_SUCCESS)
+		s = port_connect(p, connection, port);
+	if (s == HV_STATUS_SUCCESS && port->monitor)
+		monitor_connect(p, port, info->monitor);
+	port_unref(port);
 	return s;
 }
 
 hv_status port_disconnect(struct partition *p, uint32_t connection)
 {
-	struct connections *c = connections_of(p);
-	gpointer port = NULL;
+	struct port_space *space = space_of(p);
+	struct port *port = number_remove(space, &space->connection, connection, NULL);
+	bool placed = false;
 
-	lock_acquire(&c->lock);
-	if (c->port)
-		g_hash_table_steal_extended(c->port, GUINT_TO_POINTER(connection), NULL, &port);
-	lock_release(&c->lock);
 	if (!port)
 		return HV_STATUS_INVALID_CONNECTION_ID;    /* T14.9.6.f */
+	if (port->monitor) {
+		lock_acquire(&port->lock);
+		placed = !port->deleted;                   /* else the page is somebody else's already */
+		lock_release(&port->lock);
+	}
+	if (placed) {
+		monitor_disconnect(space, port);
+		monitor_place_sender(port->monitor, NULL, MONITOR_NOWHERE);
+	}
+	atomic_store(&port->connected, false);
 	port_unref(port);                                  /* T14.2.3.d: what is queued stays */
 	return HV_STATUS_SUCCESS;
 }
 
-static struct port *connection_find(struct partition *p, uint32_t connection)
+hv_status port_get_property(struct partition *p, uint32_t id, uint32_t code, uint64_t *value)
 {
-	struct connections *c = connections_of(p);
-	struct port *port;
+	struct port *port = number_find(space_of(p), &space_of(p)->port, id);
+	hv_status s = HV_STATUS_SUCCESS;
 
-	lock_acquire(&c->lock);
-	port = c->port ? g_hash_table_lookup(c->port, GUINT_TO_POINTER(connection)) : NULL;
-	if (port)
-		port_ref(port);
-	lock_release(&c->lock);
-	return port;
+	if (!port)
+		return HV_STATUS_INVALID_PORT_ID;          /* T14.9.4.f */
+	if (code == HV_PORT_POST_COUNT)
+		*value = port_post_count(port);            /* T14.9.4.a */
+	else if (code == HV_PORT_PREFERRED_VP)
+		*value = atomic_load(&port->preferred);    /* T14.9.4.b */
+	else
+		s = HV_STATUS_UNKNOWN_PROPERTY;            /* T14.9.4.g */
+	port_unref(port);
+	return s;
+}
+
+hv_status port_set_property(struct partition *p, uint32_t id, uint32_t code, uint64_t value)
+{
+	struct port *port = number_find(space_of(p), &space_of(p)->port, id);
+	hv_status s = HV_STATUS_SUCCESS;
+
+	if (!port)
+		return HV_STATUS_INVALID_PORT_ID;          /* T14.9.5.f */
+	if (code != HV_PORT_PREFERRED_VP)
+		s = HV_STATUS_UNKNOWN_PROPERTY;            /* T14.9.5.g; the count cannot be set (O34) */
+	else if (value != HV_ANY_VP && value >= partition_vp_count(p))
+		s = HV_STATUS_INVALID_VP_INDEX;            /* O34 */
+	else
+		atomic_store(&port->preferred, (uint32_t)value);
+	port_unref(port);
+	return s;
 }
 
 /* ---- sending ---- */
@@ -185,9 +447,13 @@ static hv_status send_to_vp(struct port *port, port_send send, const void *what)
 
 		return vp ? send(port, vp, what) : HV_STATUS_INVALID_VP_INDEX;         /* T14.9.7.m, T14.9.8.i */
 	}
+	if (atomic_load(&port->preferred) != HV_ANY_VP && !MUTANT(port_preference))    /* T14.8.7.c */
+		s = send(port, partition_vp(p, atomic_load(&port->preferred)), what);
+	if (s != HV_STATUS_INVALID_VP_INDEX && s != HV_STATUS_INVALID_SYNIC_STATE)
+		return s;
 	for (uint32_t i = 0; i < n; i++) {                 /* T14.9.7.p, T14.9.8.m */
 		s = send(port, partition_vp(p, port->next_vp++ % n), what);
-		if (s != HV_STATUS_INVALID_SYNIC_STATE)
+		if (s != HV_STATUS_INVALID_SYNIC_STATE || MUTANT(port_first_vp))
 			break;
 	}
 	return s;
@@ -257,6 +523,99 @@ uint64_t port_post_count(struct port *port)
 	return atomic_load(&port->posts);
 }
 
+/* ---- monitor pages ---- */
+
+/* On behalf of @p; whatever comes of it (T14.5.3.b). */
+static void signal_for(struct partition *p, const struct monitor_signal *what)
+{
+	struct port *port = NULL;
+
+	if (partition_features(p)->privileges & HV_SIGNAL_EVENTS)      /* T14.5.c */
+		port = connection_find(p, what->connection);
+	if (!port)
+		return;
+	if (port_signal(port, what->flag) == HV_STATUS_SUCCESS)
+		vp_count_shared(partition_vp(p, 0), COUNT_MONITORED);
+	port_unref(port);
+}
+
+/* What is pending in page @n of those that are due at @now; false: there is no such page. */
+static bool look_at_one(struct partition *p, unsigned n, int64_t now)
+{
+	struct port_space *space = space_of(p);
+	struct monitor_signal signal[MONITOR_SIGNALS];
+	unsigned count = 0;
+	bool there;
+
+	lock_acquire(&space->lock);
+	there = space->monitors && n < space->monitors->len;
+	if (there) {
+		struct monitor *m = g_ptr_array_index(space->monitors, n);
+
+		count = monitor_take(m, now, signal);
+		atomic_store(&space->look_at, MIN(atomic_load(&space->look_at), monitor_due(m)));
+	}
+	lock_release(&space->lock);
+	for (unsigned i = 0; i < count; i++)
+		signal_for(p, &signal[i]);
+	return there;
+}
+
+/* @now: INT64_MAX for all that is pending. */
+static void look(struct partition *p, int64_t now)
+{
+	if (MUTANT(monitor_blind))
+		return;
+	atomic_store(&space_of(p)->look_at, INT64_MAX);
+	for (unsigned n = 0; look_at_one(p, n, now);)
+		n++;
+}
+
+static void tell_all(struct port_space *space, bool looking)
+{
+	lock_acquire(&space->lock);
+	atomic_store(&space->looking, looking);
+	for (guint i = 0; space->monitors && i < space->monitors->len; i++)
+		monitor_tell(g_ptr_array_index(space->monitors, i), looking || MUTANT(monitor_silent));
+	lock_release(&space->lock);
+}
+
+static int64_t port_next_deadline(struct vp *vp, void *state)
+{
+	return vp_index(vp) ? INT64_MAX : atomic_load(&space_of(vp_partition(vp))->look_at);
+}
+
+static void port_expire(struct vp *vp, void *state, int64_t now)
+{
+	struct partition *p = vp_partition(vp);
+
+	if (!vp_index(vp) && now >= atomic_load(&space_of(p)->look_at))
+		look(p, now);                              /* T14.5.b */
+}
+
+/* The bit first: who does not see it has set his trigger before this last look. */
+static void port_suspend(struct vp *vp, void *state)
+{
+	if (vp_index(vp))
+		return;
+	tell_all(space_of(vp_partition(vp)), false);       /* T14.8.10.e */
+	look(vp_partition(vp), INT64_MAX);
+}
+
+static void port_resume(struct vp *vp, void *state)
+{
+	struct port_space *space = space_of(vp_partition(vp));
+
+	if (vp_index(vp))
+		return;
+	tell_all(space, true);
+	lock_acquire(&space->lock);
+	if (space->monitors && space->monitors->len)
+		atomic_store(&space->look_at, 0);
+	lock_release(&space->lock);
+	vp_deadline_changed(vp);
+}
+
 /* ---- the calls ---- */
 
 static void log_call(const struct hv_ctx *c, const char *what, uint32_t connection, uint32_t detail, hv_status s)
@@ -288,6 +647,8 @@ static hv_status signal_event(struct hv_ctx *c)
 	struct port *port = connection_find(c->caller, in->connection_id);
 	hv_status s = HV_STATUS_INVALID_CONNECTION_ID;     /* T14.9.8.d */
 
+	if (!atomic_load(&space_of(c->caller)->looking) && atomic_load(&space_of(c->caller)->look_at) != INT64_MAX)
+		look(c->caller, INT64_MAX);                /* T14.8.10.e */
 	if (port) {
 		s = in->reserved ? HV_STATUS_INVALID_PARAMETER : port_signal(port, in->flag);   /* O36 */
 		port_unref(port);
@@ -311,31 +672,74 @@ static const struct hv_call port_calls[] = {
 
 static void port_partition_init(struct partition *p, void *state)
 {
-	struct connections *c = state;
+	struct port_space *space = state;
 
-	lock_init(&c->lock, LOCK_PORT, "connections");
-	c->port = g_hash_table_new(NULL, NULL);
+	lock_init(&space->lock, LOCK_PORT, "ports of a partition");
+	space->port = g_hash_table_new(NULL, NULL);
+	space->connection = g_hash_table_new(NULL, NULL);
+	space->monitors = g_ptr_array_new();
+	space->spare = g_ptr_array_new();
+	atomic_init(&space->look_at, INT64_MAX);
+}
+
+/* Ports and connections are their makers'; what a guest has written to its pages goes. */
+static void port_partition_reset(struct partition *p, void *state)
+{
+	struct port_space *space = state;
+
+	lock_acquire(&space->lock);
+	for (guint i = 0; i < space->monitors->len; i++) {
+		monitor_clear(g_ptr_array_index(space->monitors, i));
+		monitor_tell(g_ptr_array_index(space->monitors, i), atomic_load(&space->looking));
+	}
+	lock_release(&space->lock);
+}
+
+static void end_all(GHashTable *table, void (*end)(struct port *port))
+{
+	GHashTableIter i;
+	gpointer port;
+
+	g_hash_table_iter_init(&i, table);
+	while (g_hash_table_iter_next(&i, NULL, &port)) {
+		if (end)
+			end(port);
+		port_unref(port);
+	}
+	g_hash_table_destroy(table);
+}
+
+static void end_listed(struct port *port)
+{
+	port_end(port);
+	if (port->monitor)
+		monitor_free(port->monitor);
 }
 
 /* The lock stays: devices of the partition may still come to disconnect. */
 static void port_partition_fini(struct partition *p, void *state)
 {
-	struct connections *c = state;
-	GHashTable *table;
-	GHashTableIter i;
-	gpointer port;
+	struct port_space *space = state;
+	GHashTable *port, *connection;
+	GPtrArray *spare, *monitors;
 
-	lock_acquire(&c->lock);
-	table = c->port;
-	c->port = NULL;
-	lock_release(&c->lock);
-	g_hash_table_iter_init(&i, table);
-	while (g_hash_table_iter_next(&i, NULL, &port))
-		port_unref(port);
-	g_hash_table_destroy(table);
+	lock_acquire(&space->lock);
+	port = g_steal_pointer(&space->port);
+	connection = g_steal_pointer(&space->connection);
+	spare = g_steal_pointer(&space->spare);
+	monitors = g_steal_pointer(&space->monitors);
+	lock_release(&space->lock);
+	end_all(connection, NULL);
+	end_all(port, end_listed);
+	for (guint i = 0; i < spare->len; i++)
+		monitor_free(g_ptr_array_index(spare, i));
+	g_ptr_array_free(spare, TRUE);
+	g_ptr_array_free(monitors, TRUE);
 }
 
 const struct vp_component port_component = {
-	.name = "port", .partition_size = sizeof(struct connections),
-	.partition_init = port_partition_init, .partition_fini = port_partition_fini, .calls = port_calls,
+	.name = "port", .partition_size = sizeof(struct port_space),
+	.partition_init = port_partition_init, .partition_reset = port_partition_reset, .partition_fini = port_partition_fini,
+	.next_deadline = port_next_deadline, .expire = port_expire, .suspend = port_suspend, .resume = port_resume,
+	.calls = port_calls,
 };

@@ -3,7 +3,8 @@
  * Test device for guests that try their SynIC.  A write of 4 bytes to its port is a command:
  * SINT in 7:0, VP index in 15:8, what to do in 23:16, connection in 31:24.  Connections lead back
  * to the SINT that they are made for: what a VP sends there arrives as it was sent, an
- * event as the flag that has the connection's number.
+ * event as the flag that has the connection's number.  QEMU has a device of this name, whose
+ * protocol this is; a monitor page is our own addition.
  */
 #include <stddef.h>
 
@@ -22,8 +23,12 @@ struct command {
 	uint8_t sint, vp, what, connection;
 };
 
+/* Our own: monitor-page=GPA is a port and connection whose page the receiver sees there, the sender behind it. */
+enum { MONITOR_ID = 0xfffffe };
+
 struct testdev {
 	struct device device;            /* machine lock: everything below */
+	uint64_t monitor_page;           /* 0: there is none; set once */
 	uint16_t routes[VP_INDEXES];     /* bit per SINT */
 	struct port *port[CONNECTIONS];  /* messages and events have one space of numbers */
 	bool event[CONNECTIONS];
@@ -145,6 +150,24 @@ static void testdev_reset(struct device *d)
 		t->routes[i] = 0;
 }
 
+static bool monitor_make(struct testdev *t, GError **error)
+{
+	struct partition *p = t->device.machine->partition;
+	const struct hv_port_info port = { .type = HV_PORT_MONITOR, .monitor = t->monitor_page };
+	const struct hv_connection_info connection = { .type = HV_PORT_MONITOR, .monitor = t->monitor_page + HV_PAGE_SIZE };
+
+	if (!t->monitor_page)
+		return true;
+	if (port_create(p, MONITOR_ID, &port) == HV_STATUS_SUCCESS) {
+		if (port_connect_id(p, MONITOR_ID, MONITOR_ID, &connection) == HV_STATUS_SUCCESS)
+			return true;
+		port_remove(p, MONITOR_ID);
+	}
+	g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+		    "hyperv-testdev: monitor-page takes the address of a page, and there is one such device");
+	return false;
+}
+
 static bool testdev_init(struct device *d, GError **error)
 {
 	if (!d->machine->partition) {
@@ -152,16 +175,32 @@ static bool testdev_init(struct device *d, GError **error)
 			    "hyperv-testdev needs a machine with processors: use -accel hvtlfs");
 		return false;
 	}
+	if (!monitor_make((struct testdev *)d, error))
+		return false;
 	machine_add_io(d->machine, PORT, PORT_BYTES, &testdev_ops, d, "hyperv-testdev-ctl");
 	return true;
 }
+
+static void testdev_fini(struct device *d)
+{
+	testdev_reset(d);
+	port_disconnect(d->machine->partition, MONITOR_ID);
+	port_remove(d->machine->partition, MONITOR_ID);
+}
+
+static const struct device_property testdev_properties[] = {
+	{ "monitor-page", "guest physical address of a monitor page, its sender's view in the page behind", PROPERTY_UINT64,
+	  offsetof(struct testdev, monitor_page) },
+	{ NULL }
+};
 
 const struct device_type hyperv_testdev_type = {
 	.name = "hyperv-testdev",
 	.description = "test device for the synthetic interrupt controller",
 	.size = sizeof(struct testdev),
 	.user_creatable = true,
+	.properties = testdev_properties,
 	.init = testdev_init,
 	.reset = testdev_reset,
-	.fini = testdev_reset,
+	.fini = testdev_fini,
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Ports, connections, and the calls that use them (14.8.6 to 14.8.10, 14.9). */
+/* Ports, connections, monitor pages, and the calls that use them (14.8.6 to 14.8.10, 14.9). */
 #ifndef HV_PORT_H
 #define HV_PORT_H
 
@@ -18,6 +18,74 @@ enum hv_port_type {
 };
 
 enum { HV_PORT_BUFFERS = 16 };     /* T14.2.1.a */
+
+/* What a port is (14.8.6). */
+struct hv_port_info {
+	uint32_t type;             /* enum hv_port_type */
+	uint32_t reserved;
+	union {
+		struct {
+			uint32_t sint, vp;
+		};
+		uint64_t monitor;  /* monitor port: where the page is seen by the receiver */
+	};
+	union {
+		struct {
+			uint16_t base_flag, flag_count;
+			uint32_t event_reserved;
+		};
+		uint64_t other_reserved;   /* of message and monitor ports */
+	};
+};
+static_assert(sizeof(struct hv_port_info) == 24 && offsetof(struct hv_port_info, monitor) == 8 &&
+	      offsetof(struct hv_port_info, flag_count) == 18, "14.8.6");
+
+/* What a connection is (14.8.9). */
+struct hv_connection_info {
+	uint32_t type;             /* that of its port */
+	uint32_t reserved;
+	uint64_t monitor;          /* to a monitor port: where the page is seen by the sender; else reserved */
+};
+static_assert(sizeof(struct hv_connection_info) == 16, "14.8.9");
+
+/* 14.8.7 */
+enum hv_port_property {
+	HV_PORT_POST_COUNT = 0,
+	HV_PORT_PREFERRED_VP = 1,
+};
+
+/* ---- monitor page (14.8.10) ---- */
+
+enum { HV_MONITOR_GROUPS = 4, HV_MONITOR_TRIGGERS = 32 };   /* T14.8.10.f, T14.8.9.1.a */
+/* The page's state: a bit per group that is examined, and whether the hypervisor does not look at all. */
+#define HV_MONITOR_DISABLED (1u << 4)
+
+struct hv_monitor_group {
+	uint32_t pending, armed;
+};
+
+struct hv_monitor_parameter {
+	uint32_t connection_id;
+	uint16_t flag;
+	uint16_t reserved;
+};
+static_assert(sizeof(struct hv_monitor_parameter) == 8, "14.8.9.2");
+
+struct hv_monitor_page {
+	uint32_t state;
+	uint32_t reserved_1;
+	struct hv_monitor_group group[HV_MONITOR_GROUPS];
+	uint8_t reserved_2[536];
+	uint16_t latency[HV_MONITOR_GROUPS][HV_MONITOR_TRIGGERS];   /* 100 ns units */
+	uint8_t reserved_3[256];
+	struct hv_monitor_parameter parameter[HV_MONITOR_GROUPS][HV_MONITOR_TRIGGERS];
+	uint8_t reserved_4[1984];
+};
+static_assert(sizeof(struct hv_monitor_page) == 4096 && offsetof(struct hv_monitor_page, group) == 8 &&
+	      offsetof(struct hv_monitor_page, latency) == 0x240 && offsetof(struct hv_monitor_page, parameter) == 0x440,
+	      "14.8.10");
+
+/* ---- calls ---- */
 
 /* 0x005c (14.9.7): input */
 struct hv_in_post_message {

@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "accel/hvtlfs/count.h"
 #include "hv/msr.h"
 #include "hv/partition.h"
 #include "sync/futex.h"
@@ -24,6 +25,7 @@ struct world {
 	struct partition *p;
 	struct vp *vp, *other;
 	struct synic_buffer own[16];
+	uint32_t ports;          /* made so far */
 };
 
 static const struct vp_component *const components[] = { &apic_component, &synic_component, &port_component, NULL };
@@ -573,7 +575,7 @@ static hv_status signal_call(struct world *w, uint32_t connection, uint16_t flag
 static struct port *new_port(struct world *w, enum hv_port_type type, uint32_t vp)
 {
 	struct port *port = NULL;
-	const struct port_config c = { .type = type, .id = 0x1234, .partition = w->p, .vp = vp, .sint = SINT,
+	const struct port_config c = { .type = type, .id = 0x1234 + w->ports++, .partition = w->p, .vp = vp, .sint = SINT,
 		.base_flag = 100, .flag_count = 10 };
 
 	g_assert_cmpint(port_new(&c, &port), ==, HV_STATUS_SUCCESS);
@@ -583,15 +585,17 @@ static struct port *new_port(struct world *w, enum hv_port_type type, uint32_t v
 static void test_post(void)
 {
 	struct world w;
-	struct port *port, *event;
+	struct port *port, *event, *spare;
 	struct hv_message m;
 
 	open_on(&w);
 	port = new_port(&w, HV_PORT_MESSAGE, 0);
 	event = new_port(&w, HV_PORT_EVENT, 0);
+	spare = new_port(&w, HV_PORT_EVENT, 0);
 	g_assert_cmpint(port_connect(w.p, 0x00ffffff, port), ==, HV_STATUS_SUCCESS);
 	g_assert_cmpint(port_connect(w.p, 8, event), ==, HV_STATUS_SUCCESS);
-	g_assert_cmpint(port_connect(w.p, 8, port), ==, HV_STATUS_INVALID_CONNECTION_ID);           /* T14.8.8.a */
+	g_assert_cmpint(port_connect(w.p, 8, spare), ==, HV_STATUS_INVALID_CONNECTION_ID);          /* T14.8.8.a */
+	g_assert_cmpint(port_connect(w.p, 9, port), ==, HV_STATUS_INVALID_PORT_ID);                 /* T14.9.3.l */
 	g_assert_cmpint(port_connect(w.p, 0x01000000, port), ==, HV_STATUS_INVALID_CONNECTION_ID);  /* T14.8.8.b */
 	g_assert_cmpint(post_call(&w, 7, 1, 8), ==, HV_STATUS_INVALID_CONNECTION_ID);   /* T14.9.7.e, T14.4.a */
 	g_assert_cmpint(post_call(&w, 0x01ffffff, 1, 8), ==, HV_STATUS_INVALID_CONNECTION_ID);
@@ -619,6 +623,7 @@ static void test_post(void)
 	g_assert_cmpint(post_call(&w, 0x00ffffff, 1, 0), ==, HV_STATUS_SUCCESS);        /* O35 */
 	port_delete(port);
 	port_delete(event);
+	port_delete(spare);
 	close_world(&w);
 }
 
@@ -773,6 +778,141 @@ static void test_call_privileges(void)
 	close_world(&w);
 }
 
+/* ---- ports by number, monitor pages ---- */
+
+enum { MONITOR = 0x30000, MONITOR_SENDER = 0x32000, EVENT = 0x50 };
+
+static hv_status make(struct world *w, uint32_t id, struct hv_port_info info) { return port_create(w->p, id, &info); }
+
+static hv_status connect_id(struct world *w, uint32_t connection, uint32_t id, struct hv_connection_info info)
+{
+	return port_connect_id(w->p, connection, id, &info);
+}
+
+static void open_monitor(struct world *w)
+{
+	open_on(w);
+	g_assert_cmpint(make(w, 1, (struct hv_port_info){ .type = HV_PORT_MONITOR, .monitor = MONITOR }), ==, 0);
+	g_assert_cmpint(connect_id(w, 1, 1, (struct hv_connection_info){ .type = HV_PORT_MONITOR, .monitor = MONITOR_SENDER }), ==, 0);
+	g_assert_cmpint(make(w, 2, (struct hv_port_info){ .type = HV_PORT_EVENT, .sint = SINT, .base_flag = EVENT, .flag_count = 3 }),
+			==, 0);
+	g_assert_cmpint(connect_id(w, EVENT, 2, (struct hv_connection_info){ .type = HV_PORT_EVENT }), ==, 0);
+}
+
+static void poke(struct world *w, size_t at, const void *from, size_t n)
+{
+	g_assert_true(partition_write(w->p, gpa(MONITOR_SENDER + at), from, n));
+}
+
+static uint32_t peek(struct world *w, size_t at)
+{
+	uint32_t v;
+
+	g_assert_true(partition_read(w->p, gpa(MONITOR + at), &v, sizeof v));
+	return v;
+}
+
+#define GROUP(g) offsetof(struct hv_monitor_page, group[g])
+#define PARAMETER(g, t) (offsetof(struct hv_monitor_page, parameter) + ((g) * HV_MONITOR_TRIGGERS + (t)) * 8)
+
+/* As the VP's thread would. */
+static void look(struct world *w, int64_t now) { port_component.expire(w->vp, NULL, now); }
+
+static void test_monitor(void)
+{
+	struct hv_monitor_parameter good = { .connection_id = EVENT, .flag = 2 }, bad = { .connection_id = 0x777 };
+	int64_t now = 1, next;
+	struct world w;
+
+	open_monitor(&w);
+	g_assert_cmphex(peek(&w, 0), ==, HV_MONITOR_DISABLED);          /* T14.8.10.e: the VPs stand still */
+	poke(&w, PARAMETER(3, 31), &good, sizeof good);
+	poke(&w, PARAMETER(3, 30), &bad, sizeof bad);
+	poke(&w, GROUP(3), &(uint32_t){ 3u << 30 }, 4);
+	look(&w, now);
+	g_assert_cmpint(take(w.vp), ==, NONE);                          /* T14.8.10.a */
+	poke(&w, 0, &(uint32_t){ 1 << 3 }, 4);
+	look(&w, now);                                                  /* not due again */
+	g_assert_cmpint(take(w.vp), ==, NONE);
+	next = port_component.next_deadline(w.vp, NULL);
+	g_assert_cmpint(next, >, now);
+	g_assert_cmpint(port_component.next_deadline(w.other, NULL), ==, INT64_MAX);
+	look(&w, next);
+	g_assert_cmpint(take(w.vp), ==, VECTOR);                        /* T14.5.b, T14.8.9.2.a */
+	g_assert_cmphex(flag_byte(&w, SINT * 256 + (EVENT + 2) / 8), ==, 1 << 2);
+	g_assert_cmphex(peek(&w, GROUP(3)), ==, 0);                     /* T14.8.9.2.b: the bad one is gone as well */
+	g_assert_cmpuint(vp_counted(w.vp, COUNT_MONITORED), ==, 1);
+	close_world(&w);
+}
+
+/* T14.8.10.d: how often, by the lowest latency of the group and within bounds. */
+static void test_monitor_rate(void)
+{
+	static const struct { uint16_t latency[2]; int64_t apart; } want[] = {
+		{ { 0, 0 }, 10000000 }, { { 20000, 5000 }, 500000 }, { { 0, 30000 }, 3000000 }, { { 1, 9 }, 100000 },
+		{ { 65535, 65535 }, 5000000 },
+	};
+	struct world w;
+	int64_t now = 0;
+
+	open_monitor(&w);
+	poke(&w, 0, &(uint32_t){ 0xf }, 4);
+	for (unsigned i = 0; i < G_N_ELEMENTS(want); i++) {
+		for (unsigned g = 0; g < HV_MONITOR_GROUPS; g++)
+			poke(&w, offsetof(struct hv_monitor_page, latency) + 64 * g, want[i].latency, 4);
+		now += 20000000;
+		look(&w, now);
+		g_assert_cmpint(port_component.next_deadline(w.vp, NULL) - now, ==, want[i].apart);   /* T14.5.2.a */
+	}
+	poke(&w, 0, &(uint32_t){ 0 }, 4);
+	now += 20000000;
+	look(&w, now);
+	g_assert_cmpint(port_component.next_deadline(w.vp, NULL) - now, ==, 10000000);   /* T14.8.10.c */
+	close_world(&w);
+}
+
+static void test_monitor_life(void)
+{
+	uint64_t before;
+	struct world w;
+
+	open_monitor(&w);
+	poke(&w, 8, "abcd", 4);
+	partition_reset(w.p);
+	g_assert_cmphex(peek(&w, 8), ==, 0);
+	g_assert_cmphex(peek(&w, 0), ==, HV_MONITOR_DISABLED);
+	g_assert_cmpint(port_remove(w.p, 1), ==, 0);
+	g_assert_true(partition_write(w.p, gpa(MONITOR), "efgh", 4));
+	before = hv_memory_free(w.hv);
+	for (unsigned i = 0; i < 10000; i++) {                          /* the frame is used again, or there were none left */
+		g_assert_cmpint(make(&w, 1, (struct hv_port_info){ .type = HV_PORT_MONITOR, .monitor = MONITOR }), ==, 0);
+		g_assert_cmphex(peek(&w, 0), ==, 0);
+		g_assert_cmpint(port_remove(w.p, 1), ==, 0);
+	}
+	g_assert_cmpuint(hv_memory_free(w.hv), ==, before);
+	g_assert_cmpint(port_disconnect(w.p, 1), ==, 0);
+	g_assert_cmpint(make(&w, 1, (struct hv_port_info){ .type = HV_PORT_MONITOR, .monitor = MONITOR }), ==, 0);
+	/* What is left over goes with the partition. */
+	close_world(&w);
+}
+
+/* A maker's late port_delete() does not take another port of the same number along. */
+static void test_numbers(void)
+{
+	struct port *port;
+	struct world w;
+
+	open_on(&w);
+	port = new_port(&w, HV_PORT_MESSAGE, 0);
+	g_assert_cmpint(make(&w, 0x1234, (struct hv_port_info){ .type = 1, .sint = SINT }), ==, HV_STATUS_INVALID_PORT_ID);
+	g_assert_cmpint(port_remove(w.p, 0x1234), ==, 0);
+	g_assert_cmpint(make(&w, 0x1234, (struct hv_port_info){ .type = 1, .sint = SINT }), ==, 0);
+	port_delete(port);
+	g_assert_cmpint(port_remove(w.p, 0x1234), ==, 0);
+	g_assert_cmpint(port_remove(w.p, 0x1234), ==, HV_STATUS_INVALID_PORT_ID);
+	close_world(&w);
+}
+
 /* A device's end. */
 struct device_end {
 	struct hv_message last;
@@ -857,5 +997,9 @@ int main(int argc, char **argv)
 	g_test_add_func("/port/rules", test_port_rules);
 	g_test_add_func("/port/privileges", test_call_privileges);
 	g_test_add_func("/port/devices", test_device_ports);
+	g_test_add_func("/port/numbers", test_numbers);
+	g_test_add_func("/monitor/signal", test_monitor);
+	g_test_add_func("/monitor/rate", test_monitor_rate);
+	g_test_add_func("/monitor/life", test_monitor_life);
 	return g_test_run();
 }

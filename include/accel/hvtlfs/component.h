@@ -108,13 +108,15 @@ struct msr_page;
 struct msr_page *msr_page_new(struct partition *p, uint32_t rights);
 /* The partition has been deleted or was never started; @m may be NULL. */
 void msr_page_free(struct msr_page *m);
+/* The same frame once more, to be seen elsewhere; free it before @of. */
+struct msr_page *msr_page_alias(const struct msr_page *of);
 uint64_t msr_page_value(const struct msr_page *m);      /* as the guest reads it */
 bool msr_page_enabled(const struct msr_page *m);
 /* Its 4096 bytes in the host.  Others may read and write them at the same time: x86_host_*() of target/i386/mem.h. */
 void *msr_page_host(const struct msr_page *m);
 /*
- * WRMSR of @value on @vp's thread: places it, or takes it away; flushes.  Beyond the GPA space
- * it is enabled where nobody sees it (T15.4.1.c).
+ * WRMSR of @value: places it, or takes it away; flushes.  Beyond the GPA space it is
+ * enabled where nobody sees it (T15.4.1.c).  @vp: whose thread this is, NULL if no VP's.  No lock held.
  */
 void msr_page_place(struct vp *vp, struct msr_page *m, uint64_t value);
 /* Disabled, value 0, content zeroed.  No VP of the partition runs; the caller flushes. */

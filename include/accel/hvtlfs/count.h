@@ -30,6 +30,7 @@ struct vp;
 	X(COUNT_EVENTS, "events", "event flags that became set") \
 	X(COUNT_POSTS, "posts", "messages that it posted") \
 	X(COUNT_SIGNALS, "signals", "events that it signalled") \
+	X(COUNT_MONITORED, "monitored", "events that its partition left to a monitor page") \
 	X(COUNT_EOMS, "eoms", "writes of the end-of-message MSR") \
 	X(COUNT_FLUSH_CALLS, "flush-calls", "TLB flushes asked for by hypercall") \
 	X(COUNT_FLUSHES_TAKEN, "flushes-taken", "times that it flushed its TLB as others had asked") \

@@ -51,6 +51,18 @@
 	X(msr_read_only, "a write to a read-only MSR is ignored") \
 	X(msr_reference_tsc_bits, "bits 11:1 of the reference TSC MSR are dropped") \
 	X(flush_any_flags, "flush hypercalls take flags that there are not") \
+	X(port_number_taken, "a number of a port or connection that is in use is given away again") \
+	X(port_flag_range, "an event port may go to flags beyond the last") \
+	X(port_any_id, "port numbers have 32 bits") \
+	X(port_many_connections, "a port takes any number of connections") \
+	X(port_keeps_messages, "messages of a deleted port arrive") \
+	X(port_preference, "the preferred VP of a port is ignored") \
+	X(port_first_vp, "a port for any VP fails if the first cannot take it") \
+	X(connection_any_id, "connection numbers have 32 bits") \
+	X(connection_any_type, "a connection need not be of its port's type") \
+	X(monitor_group_disabled, "triggers of a disabled group signal") \
+	X(monitor_blind, "nobody looks at monitor pages") \
+	X(monitor_silent, "the monitor page does not tell that nobody looks") \
 	X(sint_any_vector, "a SINT that is not masked takes a vector below 16") \
 	X(sint_masked_anyway, "a SINT loses its mask bit") \
 	X(synic_version, "SVERSION is 2") \

@@ -35,13 +35,29 @@ struct port_config {
 };
 
 struct port;
-/* Statuses of 14.9.1. */
+/*
+ * Statuses of 14.9.1.  A port with a SINT has a number of its partition (T14.8.6.a); whoever makes it deletes it.  No
+ * monitor ports.
+ */
 hv_status port_new(const struct port_config *config, struct port **port);
 /* Its messages that still wait are lost (T14.2.3.e); who sends to it is refused from now on (T14.4.g). */
 void port_delete(struct port *port);
 /* From now on @p sends to @port by the number @connection.  Statuses of 14.9.3, 14.9.6. */
 hv_status port_connect(struct partition *p, uint32_t connection, struct port *port);
+/* That of a monitor port: no lock held. */
 hv_status port_disconnect(struct partition *p, uint32_t connection);
+
+/*
+ * The same by number, as HvCreatePort and its like ask for it, for ports that end in @p: the partition owns them, monitor
+ * ports are among them.  Sender and receiver are one partition as yet, as pages of two cannot be shared.  No lock held;
+ * one thread at a time makes and removes monitor ports and their connections.
+ * Statuses of 14.9.1 to 14.9.6.
+ */
+hv_status port_create(struct partition *p, uint32_t id, const struct hv_port_info *info);
+hv_status port_remove(struct partition *p, uint32_t id);
+hv_status port_connect_id(struct partition *p, uint32_t connection, uint32_t id, const struct hv_connection_info *info);
+hv_status port_get_property(struct partition *p, uint32_t id, uint32_t code, uint64_t *value);
+hv_status port_set_property(struct partition *p, uint32_t id, uint32_t code, uint64_t value);
 
 /* Sending, with the statuses of 14.9.7 and 14.9.8 that a known port can give. */
 hv_status port_post(struct port *port, uint32_t type, const void *payload, size_t size);
