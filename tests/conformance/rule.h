@@ -84,6 +84,16 @@ void get_bytes(uint64_t gpa, void *to, size_t n);
 void put64(uint64_t gpa, uint64_t v);
 uint64_t get64(uint64_t gpa);
 
+/* I/O port, 4 bytes. */
+void out32(uint16_t port, uint32_t value);
+
+/*
+ * Interrupts of the acting VP: it does not take them, so they stay requested (a guest takes what is left over before the next
+ * test).  The local APIC is on with apic_set(true).
+ */
+void apic_set(bool on);
+bool requested(unsigned vector);
+
 /* The machine anew with these -cpu properties ("hv-vpindex=off"); by qtest only. */
 void restart_with(const char *cpu_properties);
 /* The same as it is at power-on: no guest OS id, no hypercall page. */

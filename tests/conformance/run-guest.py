@@ -13,6 +13,8 @@ import tempfile
 
 RUN = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "guest", "run.py")
 CPU = ["-cpu", "max", "-smp", "2"]
+# GUEST_MONITOR of ipc.h
+DEVICES = ["-device", "hyperv-testdev,monitor-page=0x3030000"]
 
 
 def call_table(emulator, image, options):
@@ -47,7 +49,7 @@ def main():
     with tempfile.NamedTemporaryFile() as f:
         f.write(call_table(a.emulator, a.image, mutate))
         f.flush()
-        options = CPU + mutate + ["-initrd", f.name] + (["-append", f"rows={a.row}"] if a.row else [])
+        options = CPU + DEVICES + mutate + ["-initrd", f.name] + (["-append", f"rows={a.row}"] if a.row else [])
         sys.exit(subprocess.run([sys.executable, RUN, a.emulator, a.image, "-t", a.timeout, "--"] + options, check=False).returncode)
 
 

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Chapter 14 as far as it needs neither a port nor an interrupt: MSRs, pages, statuses. */
-#include "hv/msr.h"
-#include "hv/port.h"
-#include "hv/synic.h"
-#include "rule.h"
+/* The SynIC's registers and pages (14.6, 14.7). */
+#include "ipc.h"
 
-enum { SINT = 5, HIGH_VECTOR = 0xf0 };
+enum { HIGH_VECTOR = 0xf0 };
 
 RULE(T14_6_1_f, "SCONTROL keeps bits 63:1 as written")
 {
@@ -120,17 +117,11 @@ RULE(T14_6_6_g, "a read of EOM is 0")
 
 RULE(T14_6_6_f, "a write of EOM with empty queues does nothing")
 {
-	uint32_t type = 0;
-
-	set_msr(HV_X64_MSR_SIMP, test_page(2) | HV_MSR_PAGE_ENABLE);
-	set_msr(HV_X64_MSR_SCONTROL, HV_SCONTROL_ENABLE);
-	set_msr(HV_X64_MSR_EOM, 0);
-	for (unsigned sint = 0; sint < HV_SINT_COUNT; sint++) {
-		get_bytes(test_page(2) + sint * sizeof(struct hv_message), &type, 4);
-		check_value(type, HV_MESSAGE_NONE, "slot %u", sint);
-	}
-	set_msr(HV_X64_MSR_SCONTROL, 0);
-	set_msr(HV_X64_MSR_SIMP, 0);
+	synic_on(0);
+	eom();
+	for (unsigned sint = 0; sint < HV_SINT_COUNT; sint++)
+		check_slot_empty(sint);
+	check_that(!requested(VECTOR) && !requested(OTHER_VECTOR), "an interrupt");
 }
 
 RULE(T14_8_1_a, "there are 16 SINTs")
@@ -156,4 +147,237 @@ RULE(T14_9_8_d, "an event through an unknown connection is refused")
 
 	put_bytes(test_page(3), &in, sizeof in);
 	check_status(CALL(.code = HV_CALL_SIGNAL_EVENT, .in = test_page(3)), HV_STATUS_INVALID_CONNECTION_ID);
+}
+
+/* ---- values at the start ---- */
+
+/* All registers of the acting VP as they are at the start. */
+static void check_start(unsigned vp)
+{
+	check_value(msr_of(HV_X64_MSR_SCONTROL), 0, "SCONTROL of VP %u", vp);
+	check_value(msr_of(HV_X64_MSR_SIMP), 0, "SIMP of VP %u", vp);
+	check_value(msr_of(HV_X64_MSR_SIEFP), 0, "SIEFP of VP %u", vp);
+	for (unsigned sint = 0; sint < HV_SINT_COUNT; sint++)
+		check_value(msr_of(HV_X64_MSR_SINT0 + sint), HV_SINT_RESET, "SINT%u of VP %u", sint, vp);
+}
+
+/* Pages as the acting VP finds them when it enables them. */
+static void check_pages_zero(unsigned vp)
+{
+	set_msr(HV_X64_MSR_SIMP, message_page(vp) | HV_MSR_PAGE_ENABLE);
+	set_msr(HV_X64_MSR_SIEFP, flags_page(vp) | HV_MSR_PAGE_ENABLE);
+	for (unsigned at = 0; at < 4096; at += 8) {
+		check_value(get64(message_page(vp) + at), 0, "message page of VP %u at %u", vp, at);
+		check_value(get64(flags_page(vp) + at), 0, "flags page of VP %u at %u", vp, at);
+	}
+}
+
+static void dirty(unsigned vp)
+{
+	synic_on(vp);
+	put64(message_page(vp) + 8, 0x1111);
+	put64(flags_page(vp) + 4088, 0x2222);
+	set_msr(HV_X64_MSR_SINT15, HIGH_VECTOR);
+}
+
+static void for_each_vp(void (*f)(unsigned vp))
+{
+	for (unsigned vp = 0; vp < VPS; vp++) {
+		as_vp(vp);
+		f(vp);
+	}
+}
+
+static void check_control_0(unsigned vp)
+{
+	check_value(msr_of(HV_X64_MSR_SCONTROL), 0, "SCONTROL of VP %u", vp);
+}
+
+RULE_QTEST(T14_6_1_a, "SCONTROL is 0 at VP creation")
+{
+	restart_with("");
+	for_each_vp(check_control_0);
+}
+
+RULE_QTEST(T14_6_1_b, "SCONTROL is 0 behind a reset")
+{
+	for_each_vp(dirty);
+	reset_machine();
+	for_each_vp(check_control_0);
+}
+
+static void check_siefp_0(unsigned vp)
+{
+	check_value(msr_of(HV_X64_MSR_SIEFP), 0, "SIEFP of VP %u", vp);
+}
+
+RULE_QTEST(T14_6_3_a, "SIEFP is 0 at VP creation and behind a reset")
+{
+	restart_with("");
+	for_each_vp(check_siefp_0);
+	for_each_vp(dirty);
+	reset_machine();
+	for_each_vp(check_siefp_0);
+}
+
+static void check_simp_0(unsigned vp)
+{
+	check_value(msr_of(HV_X64_MSR_SIMP), 0, "SIMP of VP %u", vp);
+}
+
+RULE_QTEST(T14_6_4_a, "SIMP is 0 at VP creation and behind a reset")
+{
+	restart_with("");
+	for_each_vp(check_simp_0);
+	for_each_vp(dirty);
+	reset_machine();
+	for_each_vp(check_simp_0);
+}
+
+RULE_QTEST(T14_6_5_a, "all SINTs are masked with vector 0 at VP creation")
+{
+	restart_with("");
+	for_each_vp(check_start);
+}
+
+RULE_QTEST(T14_7_d, "both pages are zero at VP creation")
+{
+	restart_with("");
+	for_each_vp(check_pages_zero);
+}
+
+RULE_QTEST(T14_7_e, "both pages are zero behind a reset")
+{
+	for_each_vp(dirty);
+	reset_machine();
+	for_each_vp(check_pages_zero);
+}
+
+RULE_QTEST(T14_2_2_b, "all queues of a new VP are empty")
+{
+	restart_with("");
+	for (unsigned vp = 0; vp < VPS; vp++) {
+		as_vp(vp);
+		check_pages_zero(vp);
+		set_msr(HV_X64_MSR_SCONTROL, HV_SCONTROL_ENABLE);
+		eom();
+		check_pages_zero(vp);
+	}
+}
+
+RULE_QTEST(T14_2_2_c, "behind a reset all queues are empty")
+{
+	synic_on(0);
+	make_messages(MESSAGES, 0, SINT);
+	for (unsigned i = 0; i < 5; i++)
+		check_status(post(MESSAGES, i), HV_STATUS_SUCCESS);
+	reset_machine();
+	set_msr(HV_X64_MSR_SIMP, message_page(0) | HV_MSR_PAGE_ENABLE);
+	set_msr(HV_X64_MSR_SCONTROL, HV_SCONTROL_ENABLE);
+	eom();
+	check_slot_empty(SINT);
+	let_run(20);
+	check_slot_empty(SINT);
+}
+
+RULE_QTEST(T14_6_b, "without the privilege all registers are #GP")
+{
+	static const uint32_t msrs[] = { HV_X64_MSR_SCONTROL, HV_X64_MSR_SVERSION, HV_X64_MSR_SIEFP, HV_X64_MSR_SIMP, HV_X64_MSR_EOM,
+		HV_X64_MSR_SINT0, HV_X64_MSR_SINT15 };
+	uint64_t v;
+
+	restart_with("hv-synic=off");
+	for (unsigned i = 0; i < sizeof msrs / sizeof msrs[0]; i++) {
+		check_that(!read_msr(msrs[i], &v), "0x%x could be read", msrs[i]);
+		check_that(!write_msr(msrs[i], HV_SINT_RESET), "0x%x could be written", msrs[i]);
+	}
+}
+
+RULE_QTEST(T14_9_7_d, "without PostMessages a post is denied")
+{
+	restart_with("hv-synic=off");
+	check_status(post(MESSAGES, 1), HV_STATUS_ACCESS_DENIED);
+}
+
+RULE_QTEST(T14_9_8_c, "without SignalEvents a signal is denied")
+{
+	restart_with("hv-synic=off");
+	check_status(signal_flag(EVENTS, 0), HV_STATUS_ACCESS_DENIED);
+}
+
+/* ---- pages ---- */
+
+RULE(T14_7_a, "a page hides what is under it until it is disabled or moved")
+{
+	put64(test_page(6), 0x1111);
+	put64(test_page(7), 0x2222);
+	set_msr(HV_X64_MSR_SIMP, test_page(6) | HV_MSR_PAGE_ENABLE);
+	put64(test_page(6), 0x3333);
+	set_msr(HV_X64_MSR_SIMP, test_page(7) | HV_MSR_PAGE_ENABLE);
+	check_value(get64(test_page(6)), 0x1111, "where it was");
+	check_value(get64(test_page(7)), 0x3333, "where it is now");
+	set_msr(HV_X64_MSR_SIMP, test_page(7));
+	check_value(get64(test_page(7)), 0x2222, "where it was last");
+}
+
+/* What is at @gpa cannot be written. */
+static void check_over(uint32_t msr, uint64_t gpa)
+{
+	uint64_t under = get64(gpa);
+
+	set_msr(msr, gpa | HV_MSR_PAGE_ENABLE);
+	put64(gpa, 0x4444);
+	check_value(get64(gpa), 0x4444, "the page at 0x%llx", (unsigned long long)gpa);
+	put64(gpa, 0);
+	set_msr(msr, 0);
+	check_value(get64(gpa), under, "what was under it");
+}
+
+RULE(T14_7_b, "rights of what a page hides do not apply to it")
+{
+	check_over(HV_X64_MSR_SIMP, HYPERCALL_PAGE);
+	check_over(HV_X64_MSR_SIEFP, HYPERCALL_PAGE);
+	check_over(HV_X64_MSR_SIMP, NO_MEMORY);
+}
+
+RULE(T14_7_c, "the guest reads and writes its pages as RAM")
+{
+	synic_on(0);
+	for (unsigned at = 0; at < 4096; at += 8) {
+		put64(message_page(0) + at, at * 0x100000001ull);
+		put64(flags_page(0) + at, ~(at * 0x100000001ull));
+	}
+	for (unsigned at = 0; at < 4096; at += 8) {
+		check_value(get64(message_page(0) + at), at * 0x100000001ull, "message page at %u", at);
+		check_value(get64(flags_page(0) + at), ~(at * 0x100000001ull), "flags page at %u", at);
+	}
+	synic_on(0);
+	make_events(EVENTS, 0, SINT);
+	check_status(signal_flag(EVENTS, 0), HV_STATUS_SUCCESS);
+	check_that(flag_set(SINT, EVENTS), "what the hypervisor writes is not seen");
+}
+
+RULE(T14_7_f, "two pages at one address stay two pages")
+{
+	synic_on(0);
+	make_messages(MESSAGES, 0, SINT);
+	make_events(EVENTS, 0, SINT);
+	set_msr(HV_X64_MSR_SIEFP, message_page(0) | HV_MSR_PAGE_ENABLE);
+	check_status(post(MESSAGES, 5), HV_STATUS_SUCCESS);
+	check_status(signal_flag(EVENTS, 0), HV_STATUS_SUCCESS);
+	set_msr(HV_X64_MSR_SIEFP, flags_page(0) | HV_MSR_PAGE_ENABLE);
+	check_slot(5);
+	check_that(flag_set(SINT, EVENTS), "the flag is lost");
+}
+
+RULE(T14_7_h, "what the hypervisor writes to a page is seen at once, whole")
+{
+	synic_on(0);
+	make_messages(MESSAGES, 0, SINT);
+	for (unsigned i = 0; i < 100; i++) {
+		check_status(post_typed(MESSAGES, i + 1, 240, i), HV_STATUS_SUCCESS);
+		check_value(slot(SINT).type, i + 1, "type");
+		check_value(slot(SINT).payload[29], i + 29 * 0x0123456789abcdefull, "last word");
+		empty_slot(SINT);
+	}
 }

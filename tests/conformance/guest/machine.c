@@ -158,6 +158,59 @@ void get_bytes(uint64_t gpa, void *to, size_t n)
 	memcpy(to, (const void *)(unsigned long)gpa, n);
 }
 
+/* ---- interrupts ---- */
+
+void out32(uint16_t port, uint32_t value)
+{
+	outl(port, value);
+}
+
+static void do_apic_on(struct task *t)
+{
+	(void)t;
+	apic_enable();
+}
+
+static void do_apic_off(struct task *t)
+{
+	(void)t;
+	apic_write(APIC_SVR, 0xff);
+}
+
+static void do_requested(struct task *t) { t->ok = apic_bit(APIC_IRR, t->number); }
+
+void apic_set(bool on)
+{
+	struct task t = { .run = on ? do_apic_on : do_apic_off };
+
+	run(&t);
+}
+
+bool requested(unsigned vector)
+{
+	struct task t = { .run = do_requested, .number = vector };
+
+	run(&t);
+	return t.ok;
+}
+
+static void on_left_over(struct frame *f)
+{
+	(void)f;
+	apic_eoi();
+}
+
+/* Takes what is requested with vectors that a rule may use. */
+static void take_left_over(void)
+{
+	for (unsigned v = RULE_VECTORS; v < RULE_VECTORS + 16; v++)
+		handler[v] = on_left_over;
+	sti();
+	for (unsigned i = 0; i < 100; i++)
+		pause_cpu();
+	cli();
+}
+
 /* ---- registers ---- */
 
 struct registers *call_registers;
@@ -379,6 +432,7 @@ static void do_clear(struct task *t)
 {
 	(void)t;
 	clear_msrs();
+	take_left_over();
 }
 
 void machine_fresh(void)

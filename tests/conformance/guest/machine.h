@@ -6,6 +6,9 @@
 #include "../../guest/lib/guest.h"
 #include "../rule.h"
 
+/* The first of 16 that are taken and ended, if they are still requested, when the next rule begins. */
+enum { RULE_VECTORS = 0x70 };
+
 /*
  * All that an instruction can see, before and after.  Loaded and stored by
  * call_with_registers(); long has the size of a register.

@@ -6,6 +6,7 @@
  * usage: conformance-qtest EMULATOR [-m MUTANT] [ROW...]
  */
 #include "../machine.h"
+#include "parent.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -17,7 +18,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { LINE_MAX_BYTES = 1 << 17, OPTIONS_MAX = 32 };
+enum { LINE_MAX_BYTES = 1 << 17, OPTIONS_MAX = 32, MADE_MAX = 512 };
+
+/* What is to go before the next rule. */
+struct made {
+	uint32_t number[MADE_MAX];
+	unsigned count;
+};
 
 static struct {
 	const char *program, *mutant;
@@ -30,6 +37,7 @@ static struct {
 	unsigned vp, results, failures;
 	struct call_row *calls;
 	unsigned call_count;
+	struct made ports, connections;
 } m;
 
 static void die(const char *what)
@@ -43,9 +51,9 @@ static void die(const char *what)
 static void exec_emulator(const char *properties)
 {
 	const char *argv[OPTIONS_MAX] = { m.program, "-accel", "hvtlfs", "-display", "none", "-serial", "none", "-monitor", "none",
-					  "-m", "128M", "-smp", "2", "-S", "-qtest", "stdio", "-kernel", m.kernel };
+					  "-m", "128M", "-smp", "2", "-S", "-qtest", "stdio", "-kernel", m.kernel, "-device", "hyperv-testdev" };
 	char cpu[512];
-	unsigned n = 18;
+	unsigned n = 20;
 
 	snprintf(cpu, sizeof cpu, "max%s%s", *properties ? "," : "", properties);
 	argv[n++] = "-cpu";
@@ -74,6 +82,7 @@ static void start(const char *properties)
 	int to[2], from[2];
 
 	stop();
+	m.ports.count = m.connections.count = 0;
 	if (pipe(to) || pipe(from))
 		die("pipe");
 	m.pid = fork();
@@ -187,6 +196,93 @@ struct reply machine_call(uint64_t control, uint64_t in, uint64_t out, const uin
 	return r;
 }
 
+void out32(uint16_t port, uint32_t value)
+{
+	must(ask("outl %#x %#x", port, value));
+}
+
+/* In x2APIC mode, so that all of it is MSRs. */
+void apic_set(bool on)
+{
+	uint64_t base = msr_of(0x1b);
+
+	set_msr(0x1b, base | 0xc00);
+	set_msr(0x80f, on ? 0x1ff : 0xff);
+}
+
+bool requested(unsigned vector)
+{
+	return msr_of(0x820 + vector / 32) >> vector % 32 & 1;
+}
+
+/* ---- as the partition's parent ---- */
+
+static uint16_t status_of(const char *reply)
+{
+	return (uint16_t)strtoul(must(reply), NULL, 0);
+}
+
+/* Bytes as the qtest protocol has them. */
+static const char *hex_of(const void *bytes, size_t n)
+{
+	static char hex[2 * 64 + 1];
+
+	for (size_t i = 0; i < n; i++)
+		snprintf(hex + 2 * i, 3, "%02x", ((const uint8_t *)bytes)[i]);
+	return hex;
+}
+
+static uint16_t remember(struct made *made, uint32_t number, uint16_t status)
+{
+	if (status == HV_STATUS_SUCCESS && made->count < MADE_MAX)
+		made->number[made->count++] = number;
+	return status;
+}
+
+uint16_t make_port(uint32_t id, const struct hv_port_info *info)
+{
+	return remember(&m.ports, id, status_of(ask("port_create root %#x 0x%s", id, hex_of(info, sizeof *info))));
+}
+
+uint16_t delete_port(uint32_t id)
+{
+	return status_of(ask("port_delete root %#x", id));
+}
+
+uint16_t connect_port(uint32_t connection, uint32_t id, const struct hv_connection_info *info)
+{
+	return remember(&m.connections, connection,
+			status_of(ask("port_connect root %#x %#x 0x%s", connection, id, hex_of(info, sizeof *info))));
+}
+
+uint16_t disconnect_port(uint32_t connection)
+{
+	return status_of(ask("port_disconnect root %#x", connection));
+}
+
+uint16_t get_port_property(uint32_t id, uint32_t code, uint64_t *value)
+{
+	const char *reply = must(ask("port_property root %#x %#x", id, code));
+	unsigned status;
+
+	if (sscanf(reply, "%x %" SCNx64, &status, value) != 2)
+		die("port_property");
+	return (uint16_t)status;
+}
+
+uint16_t set_port_property(uint32_t id, uint32_t code, uint64_t value)
+{
+	return status_of(ask("port_property root %#x %#x %#" PRIx64, id, code, value));
+}
+
+static void forget_ports(void)
+{
+	while (m.connections.count)
+		disconnect_port(m.connections.number[--m.connections.count]);
+	while (m.ports.count)
+		delete_port(m.ports.number[--m.ports.count]);
+}
+
 /* ---- the call table ---- */
 
 static void fetch_calls(void)
@@ -279,6 +375,7 @@ void reset_machine(void)
 void machine_fresh(void)
 {
 	if (m.plain) {
+		forget_ports();
 		must(ask("system_reset"));
 		must(ask("memset %#llx %u 0", TEST_PAGE, TEST_PAGES * 4096));
 		prepare();
