@@ -37,6 +37,9 @@ struct port {
 	struct synic_buffer buffer[HV_PORT_BUFFERS];   /* T14.2.1.a */
 };
 
+/* Monitor ports of one partition: each page costs time whenever it is looked at (T14.9.1.w). */
+enum { MONITORS_MAX = 64 };
+
 /* Of a partition. */
 struct port_space {
 	struct lock lock;                    /* LOCK_PORT */
@@ -45,6 +48,7 @@ struct port_space {
 	GHashTable *connection;              /* ports that it sends to */
 	GPtrArray *monitors;                 /* struct monitor: those whose sender it is */
 	GPtrArray *spare;                    /* pages of monitor ports that are gone */
+	unsigned pages;                      /* of monitor ports that are there */
 	_Atomic bool looking;                /* VP 0 runs */
 	_Atomic int64_t look_at;             /* INT64_MAX: there is nothing; read without the lock */
 };
@@ -229,17 +233,31 @@ static hv_status check_info(const struct hv_port_info *info)
 	return HV_STATUS_SUCCESS;
 }
 
-/* A page for a monitor port of @p, one that is left over if there is. */
+static void monitor_count(struct port_space *space, int by)
+{
+	lock_acquire(&space->lock);
+	space->pages += by;
+	lock_release(&space->lock);
+}
+
+/* A page for a monitor port of @p, one that is left over if there is; NULL: too many. */
 static struct monitor *monitor_take_page(struct partition *p)
 {
 	struct port_space *space = space_of(p);
 	struct monitor *m = NULL;
+	bool may;
 
 	lock_acquire(&space->lock);
-	if (space->spare && space->spare->len)
+	may = space->spare && space->pages < MONITORS_MAX;
+	if (may && space->spare->len)
 		m = g_ptr_array_steal_index_fast(space->spare, space->spare->len - 1);
+	space->pages += may;
 	lock_release(&space->lock);
-	return m ? m : monitor_new(p);
+	if (may && !m)
+		m = monitor_new(p);
+	if (may && !m)
+		monitor_count(space, -1);
+	return m;
 }
 
 static void monitor_give_back(struct port_space *space, struct monitor *m)
@@ -256,6 +274,7 @@ static void monitor_give_back(struct port_space *space, struct monitor *m)
 	lock_release(&space->lock);
 	if (!kept)
 		monitor_free(m);
+	monitor_count(space, -1);
 }
 
 static hv_status monitor_create(struct partition *p, uint32_t id, const struct port_config *config, uint64_t gpa)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Chapter 14 as only a running guest sees it: interrupts that are taken, and the monitor page while a VP runs. */
 #include "../ipc.h"
+#include "hv/time.h"
 #include "machine.h"
 
 static volatile unsigned taken, other_taken;
@@ -228,6 +229,124 @@ RULE_GUEST(T14_5_b, "triggers are looked at while the VP runs, and while it slee
 	check_value(m->group[2].pending, 0, "pending word");
 	check_value(m->state, 1 << 2, "state of the page");
 	m->state = 0;
+}
+
+/* How long 20 triggers take to be seen, in units of 100 ns, with this latency. */
+static uint64_t time_of_triggers(uint16_t latency)
+{
+	volatile struct hv_monitor_page *m = monitor();
+	uint64_t sum = 0;
+
+	m->latency[1][0] = latency;
+	m->parameter[1][0].connection_id = EVENTS;
+	m->state = 1 << 1;
+	for (unsigned i = 0; i < 20; i++) {
+		uint64_t start = rdmsr(HV_X64_MSR_TIME_REF_COUNT);
+
+		asm volatile("lock btsl $0, %0" : "+m"(m->group[1].pending));
+		check_that(WAIT_FOR(!m->group[1].pending), "a trigger is not seen");
+		sum += rdmsr(HV_X64_MSR_TIME_REF_COUNT) - start;
+	}
+	m->state = 0;
+	return sum;
+}
+
+RULE_GUEST(T14_8_10_d, "triggers are looked at about as often as the lowest latency of their group says")
+{
+	uint64_t often = 1, seldom = 0;
+
+	listen();
+	monitor()->latency[1][31] = 60000;     /* a higher one does not matter */
+	/* The host may be busy: until it is not. */
+	for (unsigned i = 0; i < 20 && seldom < 3 * often; i++) {
+		seldom = time_of_triggers(50000);
+		often = time_of_triggers(1000);
+	}
+	check_that(seldom >= 3 * often, "latency 1000 takes %u, latency 50000 %u units", (unsigned)often, (unsigned)seldom);
+	monitor()->latency[1][31] = 0;
+}
+
+/* ---- timer messages (16.4.1) ---- */
+
+static uint64_t now(void) { return rdmsr(HV_X64_MSR_TIME_REF_COUNT); }
+
+static void start_timer(unsigned n, uint64_t count)
+{
+	set_msr(HV_X64_MSR_STIMER0_COUNT + 2 * n, count);
+	set_msr(HV_X64_MSR_STIMER0_CONFIG + 2 * n, HV_TIMER_ENABLE | (uint64_t)SINT << HV_TIMER_SINT_SHIFT);
+}
+
+static struct hv_timer_message await_timer(void)
+{
+	struct hv_message m;
+	struct hv_timer_message t;
+
+	check_that(WAIT_FOR(slot(SINT).type), "no message");
+	m = slot(SINT);
+	memcpy(&t, m.payload, sizeof t);
+	return t;
+}
+
+RULE_GUEST(T16_4_1_a, "the message has the timer's number, which tells timers of one SINT apart")
+{
+	unsigned seen = 0;
+
+	listen();
+	for (unsigned n = 0; n < HV_TIMER_COUNT; n++)
+		start_timer(n, 1 + n);
+	for (unsigned n = 0; n < HV_TIMER_COUNT; n++) {
+		struct hv_timer_message t = await_timer();
+
+		check_that(t.timer < HV_TIMER_COUNT, "timer %u", t.timer);
+		seen |= 1u << t.timer;
+		empty_slot(SINT);
+		eom();
+	}
+	check_value(seen, 0xf, "timers that were seen");
+}
+
+RULE_GUEST(T16_4_1_b, "ExpirationTime is when the timer was due")
+{
+	uint64_t due;
+
+	listen();
+	due = now() + 30000;
+	start_timer(0, due);
+	check_value(await_timer().expiration, due, "ExpirationTime");
+	empty_slot(SINT);
+	start_timer(1, 77);     /* long ago */
+	check_value(await_timer().expiration, 77, "ExpirationTime of one in the past");
+}
+
+RULE_GUEST(T16_4_1_c, "DeliveryTime is when the message reached its slot, though it waited in the queue")
+{
+	struct hv_timer_message t;
+	uint64_t freed;
+
+	listen();
+	must_post(1);
+	start_timer(0, 1);
+	pm_delay(20);
+	freed = now();
+	empty_slot(SINT);
+	eom();
+	t = await_timer();
+	check_that(t.delivery >= freed, "%u units before the slot was free", (unsigned)(freed - t.delivery));
+	check_that(t.delivery <= now(), "it is in the future");
+}
+
+RULE_GUEST(T16_4_1_d, "DeliveryTime is not before ExpirationTime")
+{
+	listen();
+	for (unsigned i = 0; i < 20; i++) {
+		struct hv_timer_message t;
+
+		start_timer(i % HV_TIMER_COUNT, now() + 500 * i);
+		t = await_timer();
+		check_that(t.delivery >= t.expiration, "message %u: %u units before", i, (unsigned)(t.expiration - t.delivery));
+		empty_slot(SINT);
+		eom();
+	}
 }
 
 /* ---- two processors ---- */

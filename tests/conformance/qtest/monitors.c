@@ -199,6 +199,22 @@ RULE_QTEST(T14_5_3_b, "a signal that fails is dropped silently")
 	check_value(state() & 0xf, 1, "groups that are enabled");
 }
 
+RULE_QTEST(T14_5_4_a, "a guest that is no parent makes no monitor page and takes none away")
+{
+	struct { uint64_t partition; uint32_t id, padding; uint64_t connector; struct hv_port_info info; } port = {
+		.partition = 1, .id = PORT, .connector = 1, .info = { .type = HV_PORT_MONITOR, .monitor = test_page(10) } };
+	struct { uint64_t partition; uint32_t id, padding; } names = { .partition = 1, .id = MONITOR };
+
+	make_monitor();
+	put64(test_page(10), 0x1111);
+	check_that(CALL(.code = 0x57, .data = &port, .size = sizeof port).value != HV_STATUS_SUCCESS, "HvCreatePort");
+	check_that(CALL(.code = 0x58, .data = &names, .size = sizeof names).value != HV_STATUS_SUCCESS, "HvDeletePort");
+	check_that(CALL(.code = 0x5b, .data = &names, .size = sizeof names).value != HV_STATUS_SUCCESS, "HvDisconnectPort");
+	check_value(get64(test_page(10)), 0x1111, "memory at the page that was asked for");
+	put64(RECEIVER + 8, 0x2222);
+	check_value(get64(SENDER + 8), 0x2222, "the page that the parent made");
+}
+
 RULE_QTEST(T14_5_4_b, "the port comes first, then the connection, each with its address")
 {
 	check_status_is(CONNECT_PORT(MONITOR, MONITOR, .type = HV_PORT_MONITOR, .monitor = SENDER), HV_STATUS_INVALID_PORT_ID, "too early");
@@ -372,6 +388,20 @@ RULE_QTEST(T14_9_1_s, "a monitor port's address is that of a page")
 		check_status_is(MAKE_PORT(MONITOR, .type = HV_PORT_MONITOR, .monitor = RECEIVER | 1u << bit), HV_STATUS_INVALID_ALIGNMENT,
 				"HvCreatePort");
 	make_monitor();
+}
+
+RULE_QTEST(T14_9_1_w, "beyond the number of monitor ports that there can be a port is refused, and is not there")
+{
+	enum { FIRST = 0x5000, MOST = 200 };
+	uint16_t status = HV_STATUS_SUCCESS;
+	unsigned n = 0;
+
+	while (n < MOST && status == HV_STATUS_SUCCESS)
+		status = MAKE_PORT(FIRST + n++, .type = HV_PORT_MONITOR, .monitor = SENDER);
+	check_status_is(status, HV_STATUS_NO_RESOURCES, "HvCreatePort");
+	check_status_is(delete_port(FIRST + n - 1), HV_STATUS_INVALID_PORT_ID, "HvDeletePort of it");
+	good(delete_port(FIRST), "HvDeletePort of another");
+	good(MAKE_PORT(FIRST, .type = HV_PORT_MONITOR, .monitor = RECEIVER), "a port in its place");
 }
 
 RULE_QTEST(T14_9_1_x, "a monitor port shows the page at its address, until it is deleted")
