@@ -39,7 +39,7 @@ struct monitor *monitor_new(struct partition *p)
 		return NULL;
 	m = g_new0(struct monitor, 1);
 	m->receiver = page;
-	m->sender = msr_page_alias(page);                  /* T14.5.4.c */
+	m->sender = MUTANT(monitor_two_pages) ? msr_page_new(p, X86_PAGE_READ | X86_PAGE_WRITE) : msr_page_alias(page);   /* T14.5.4.c */
 	return m;
 }
 
@@ -97,7 +97,7 @@ static int64_t interval(const uint16_t latency[HV_MONITOR_TRIGGERS])
 
 static unsigned take_group(struct hv_monitor_page *page, unsigned g, struct monitor_signal *signal)
 {
-	uint32_t pending = __atomic_exchange_n(&page->group[g].pending, 0, __ATOMIC_SEQ_CST);
+	uint32_t pending = __atomic_exchange_n(&page->group[g].pending, 0, __ATOMIC_SEQ_CST) & ~(uint32_t)MUTANT(monitor_trigger_0);
 	unsigned n = 0;
 
 	for (; pending; pending &= pending - 1) {

@@ -480,7 +480,7 @@ static hv_status send_to_vp(struct port *port, port_send send, const void *what)
 
 static hv_status send_message(struct port *port, struct vp *vp, const void *what)
 {
-	return synic_post(vp, port->config.sint, port->buffer, HV_PORT_BUFFERS, what);
+	return synic_post(vp, port->config.sint, port->buffer, HV_PORT_BUFFERS - MUTANT(port_15_buffers), what);
 }
 
 static hv_status send_event(struct port *port, struct vp *vp, const void *what)
@@ -490,7 +490,7 @@ static hv_status send_event(struct port *port, struct vp *vp, const void *what)
 
 static hv_status check_message(uint32_t type, size_t size)
 {
-	if (type == HV_MESSAGE_NONE || (type & (uint32_t)HV_MESSAGE_TYPE_HYPERVISOR))
+	if (type == HV_MESSAGE_NONE || (type & (uint32_t)HV_MESSAGE_TYPE_HYPERVISOR && !MUTANT(post_any_type)))
 		return HV_STATUS_INVALID_PARAMETER;        /* T14.9.7.h, T14.9.7.i */
 	if (size > HV_MESSAGE_PAYLOAD)
 		return HV_STATUS_INVALID_PARAMETER;        /* T14.9.7.k */
@@ -499,7 +499,7 @@ static hv_status check_message(uint32_t type, size_t size)
 
 hv_status port_post(struct port *port, uint32_t type, const void *payload, size_t size)
 {
-	struct hv_message m = { .type = type, .sender = port->config.id };
+	struct hv_message m = { .type = type, .sender = MUTANT(post_no_sender) ? 0 : port->config.id };
 	bool device = !port->config.partition;
 	hv_status s;
 
@@ -514,7 +514,7 @@ hv_status port_post(struct port *port, uint32_t type, const void *payload, size_
 	lock_release(&port->lock);
 	if (s == HV_STATUS_SUCCESS && device)
 		s = port->config.ops->message(port->config.opaque, &m);
-	if (s == HV_STATUS_SUCCESS)
+	if (s == HV_STATUS_SUCCESS || MUTANT(post_count_all))
 		atomic_fetch_add(&port->posts, 1);         /* T14.8.7.a, T14.8.7.b */
 	return s;
 }
@@ -527,7 +527,7 @@ hv_status port_signal(struct port *port, unsigned flag)
 	lock_acquire(&port->lock);
 	if (!usable(port, HV_PORT_EVENT))
 		s = HV_STATUS_INVALID_PORT_ID;             /* T14.9.8.e, T14.9.8.g */
-	else if (flag >= port->config.flag_count)
+	else if (flag >= port->config.flag_count && !MUTANT(signal_any_flag))
 		s = HV_STATUS_INVALID_PARAMETER;           /* T14.9.8.h */
 	else if (!device)
 		s = send_to_vp(port, send_event, &flag);

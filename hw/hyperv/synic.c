@@ -82,16 +82,17 @@ static void sint_raise(struct synic *s, unsigned sint)
 {
 	uint64_t v = atomic_load(&s->sint[sint]);
 
-	if (v & (HV_SINT_MASKED | HV_SINT_POLLING))
+	if (v & (HV_SINT_MASKED | HV_SINT_POLLING) && !MUTANT(sint_mask_ignored))
 		return;                                    /* T14.2.4.n, T14.6.5.d: lost */
-	vp_raise(s->vp, v & HV_SINT_VECTOR, v & HV_SINT_AUTO_EOI ? RAISE_AUTO_EOI : 0);
+	vp_raise(s->vp, v & HV_SINT_VECTOR, v & HV_SINT_AUTO_EOI && !MUTANT(sint_no_auto_eoi) ? RAISE_AUTO_EOI : 0);
 }
 
 /* ---- queues; lock held throughout ---- */
 
 static bool receptive(const struct synic *s, const struct msr_page *page)
 {
-	return page && (atomic_load(&s->control) & HV_SCONTROL_ENABLE) && msr_page_enabled(page);
+	return page && (atomic_load(&s->control) & HV_SCONTROL_ENABLE || MUTANT(synic_always_on)) &&
+	       (msr_page_enabled(page) || MUTANT(synic_page_always_on));
 }
 
 static struct hv_message *slot_of(const struct synic *s, unsigned sint)
@@ -101,7 +102,9 @@ static struct hv_message *slot_of(const struct synic *s, unsigned sint)
 
 static bool slot_empty(const struct hv_message *slot)
 {
-	return __atomic_load_n(&slot->type, __ATOMIC_SEQ_CST) == HV_MESSAGE_NONE;   /* T14.2.4.j */
+	uint32_t type = __atomic_load_n(&slot->type, __ATOMIC_SEQ_CST);
+
+	return (MUTANT(message_type_byte) ? type & 0xff : type) == HV_MESSAGE_NONE;   /* T14.2.4.j */
 }
 
 static void queue_append(struct synic *s, unsigned sint, struct synic_buffer *b)
@@ -134,7 +137,7 @@ static void retry_arm(struct synic *s)
 {
 	if (!atomic_load(&s->waiting) || atomic_load(&s->retry_at) != INT64_MAX)
 		return;
-	atomic_store(&s->retry_at, monotonic_ns() + s->retry_after);
+	atomic_store(&s->retry_at, MUTANT(message_no_retry) ? INT64_MAX : monotonic_ns() + s->retry_after);
 	vp_deadline_changed(s->vp);
 }
 
@@ -147,7 +150,9 @@ static void retry_calm(struct synic *s)
 /* The payload first and the type last: a guest that polls sees all of it or nothing. */
 static void slot_fill(struct hv_message *slot, const struct hv_message *m)
 {
-	for (unsigned i = 0; i < (m->payload_size + 7u) / 8; i++)      /* T14.2.4.l */
+	unsigned size = MUTANT(message_whole) ? HV_MESSAGE_PAYLOAD : m->payload_size;
+
+	for (unsigned i = 0; i < (size + 7u) / 8; i++)                 /* T14.2.4.l */
 		x86_host_st64(&slot->payload[i], m->payload[i]);
 	x86_host_st64(&slot->sender, m->sender);
 	x86_host_st16(&slot->reserved, 0);
@@ -164,13 +169,14 @@ static void deliver(struct synic *s, unsigned sint, struct hv_message *slot)
 	if (m->type == (uint32_t)HV_MESSAGE_TIMER_EXPIRED)
 		((struct hv_timer_message *)m->payload)->delivery =
 			partition_reference_time(vp_partition(s->vp));        /* T16.4.1.c */
-	m->flags = s->queue[sint].first ? HV_MESSAGE_FLAG_PENDING : 0;        /* T14.8.3.a */
+	m->flags = s->queue[sint].first && !MUTANT(message_pending_late) ? HV_MESSAGE_FLAG_PENDING : 0;   /* T14.8.3.a */
 	slot_fill(slot, m);
 	retry_calm(s);
 	vp_count_shared(s->vp, COUNT_MESSAGES_DELIVERED);
 	log_message(s, sint, m, "delivered");
-	atomic_store(&b->taken, false);                                       /* T14.6.6.c */
-	sint_raise(s, sint);                                                  /* T14.2.4.m */
+	atomic_store(&b->taken, MUTANT(message_keeps_buffer));                /* T14.6.6.c */
+	if (!MUTANT(message_silent))
+		sint_raise(s, sint);                                          /* T14.2.4.m */
 }
 
 /* Delivers the first of the queue if it can be. */
@@ -178,9 +184,9 @@ static void scan_queue(struct synic *s, unsigned sint)
 {
 	struct hv_message *slot = slot_of(s, sint);
 
-	if (!slot_empty(slot))
+	if (!slot_empty(slot) && !MUTANT(message_pending_never))
 		__atomic_fetch_or(&slot->flags, HV_MESSAGE_FLAG_PENDING, __ATOMIC_SEQ_CST);   /* T14.8.3.b */
-	if (slot_empty(slot))
+	if (slot_empty(slot) || MUTANT(message_overwrites))
 		deliver(s, sint, slot);
 }
 
@@ -256,7 +262,8 @@ hv_status synic_post(struct vp *vp, unsigned sint, struct synic_buffer *own, uns
 	queue_append(s, sint, b);
 	vp_count_shared(vp, COUNT_MESSAGES_QUEUED);
 	log_message(s, sint, m, "queued");
-	scan(s);                                           /* T14.2.4.t */
+	if (!MUTANT(message_waits_for_eom))
+		scan(s);                                   /* T14.2.4.t */
 	lock_release(&s->lock);
 	return HV_STATUS_SUCCESS;
 }
@@ -292,10 +299,10 @@ bool synic_timer_waits(struct vp *vp, unsigned timer)
 static void flag_set(struct synic *s, unsigned sint, unsigned flag)
 {
 	struct hv_event_flags_page *page = msr_page_host(s->flags);
-	uint32_t bit = 1u << flag % 32;                    /* T14.8.5.a */
+	uint32_t bit = 1u << (flag + MUTANT(event_next_flag)) % 32;                    /* T14.8.5.a */
 	uint32_t was = __atomic_fetch_or(&page->flags[sint][flag / 32], bit, __ATOMIC_SEQ_CST);   /* T14.3.1.a */
 
-	if (was & bit)
+	if (was & bit && !MUTANT(event_again))
 		return;                                    /* T14.3.1.f */
 	vp_count_shared(s->vp, COUNT_EVENTS);
 	sint_raise(s, sint);                               /* T14.3.1.e */
@@ -309,7 +316,7 @@ hv_status synic_signal(struct vp *vp, unsigned sint, unsigned flag)
 	assert(sint < HV_SINT_COUNT && flag < HV_EVENT_FLAGS);
 	lock_acquire(&s->lock);
 	/* T14.3.1.b, T14.3.1.c, T14.3.1.g, T14.6.1.d */
-	if (receptive(s, s->flags) && !(atomic_load(&s->sint[sint]) & HV_SINT_MASKED)) {
+	if (receptive(s, s->flags) && (!(atomic_load(&s->sint[sint]) & HV_SINT_MASKED) || MUTANT(event_masked))) {
 		flag_set(s, sint, flag);
 		status = HV_STATUS_SUCCESS;
 	}
@@ -386,7 +393,8 @@ static enum x86_result eom_read(struct vp *vp, uint32_t msr, uint64_t *value)
 static enum x86_result eom_write(struct vp *vp, uint32_t msr, uint64_t value)
 {
 	vp_count(vp, COUNT_EOMS);
-	scan_if_waiting(synic_of(vp));                     /* T14.6.6.a */
+	if (!MUTANT(eom_does_nothing))
+		scan_if_waiting(synic_of(vp));             /* T14.6.6.a */
 	return X86_OK;
 }
 
@@ -428,7 +436,8 @@ static const struct msr_row synic_msrs[] = {
 
 static void synic_ended(struct vp *vp, void *state, uint8_t vector)
 {
-	scan_if_waiting(state);                            /* T14.2.4.u */
+	if (!MUTANT(eoi_does_nothing))
+		scan_if_waiting(state);                    /* T14.2.4.u */
 }
 
 static int64_t synic_next_deadline(struct vp *vp, void *state)
@@ -472,7 +481,8 @@ static void synic_reset(struct vp *vp, void *state, enum x86_reset how)
 	atomic_store(&s->control, 0);                      /* T14.6.1.a, T14.6.1.b */
 	for (unsigned sint = 0; sint < HV_SINT_COUNT; sint++)
 		atomic_store(&s->sint[sint], HV_SINT_RESET);   /* T14.6.5.a, O25 */
-	drop_all(s);                                       /* T14.2.2.c */
+	if (!MUTANT(queue_survives_reset))
+		drop_all(s);                               /* T14.2.2.c */
 	lock_release(&s->lock);
 	msr_page_reset(s->messages);                       /* T14.6.3.a, T14.6.4.a, T14.7.d, T14.7.e */
 	msr_page_reset(s->flags);

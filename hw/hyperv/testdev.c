@@ -30,7 +30,8 @@ struct testdev {
 	struct device device;            /* machine lock: everything below */
 	uint64_t monitor_page;           /* 0: there is none; set once */
 	uint16_t routes[VP_INDEXES];     /* bit per SINT */
-	struct port *port[CONNECTIONS];  /* messages and events have one space of numbers */
+	/* Messages and events have one space of numbers (T14.8.8.a); QEMU's device keeps them apart. */
+	struct port *port[CONNECTIONS];
 	bool event[CONNECTIONS];
 };
 

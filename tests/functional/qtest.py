@@ -206,6 +206,92 @@ def as_vp(a):
         equal(q.number("rdmsr kid 0 0x40000002"), 0, "after it was suspended")
 
 
+def requested(q, vp, vector):
+    """Is it in the IRR of the VP's APIC, which is in x2APIC mode?"""
+    return bool(q.number(f"rdmsr root {vp} {0x820 + vector // 32:#x}") >> vector % 32 & 1)
+
+
+def synic_on(q, vp, sint, vector):
+    """APIC, SynIC and its pages of a VP that stands still"""
+    q.ok(f"wrmsr root {vp} 0x1b {0xfee00c00 | (0x100 if vp == 0 else 0):#x}")
+    q.ok(f"wrmsr root {vp} 0x80f 0x1ff")
+    q.ok(f"wrmsr root {vp} 0x40000083 {RAM + 0x2000 * vp | 1:#x}")
+    q.ok(f"wrmsr root {vp} 0x40000082 {RAM + 0x2000 * vp + 0x1000 | 1:#x}")
+    q.ok(f"wrmsr root {vp} {0x40000090 + sint:#x} {vector:#x}")
+    q.ok(f"wrmsr root {vp} 0x40000080 1")
+
+
+def testdev(q, what, vp=0, sint=0, connection=0):
+    """hyperv-testdev's protocol, as QEMU's kvm-unit-tests use it"""
+    q.ok(f"outl 0x3000 {connection << 24 | what << 16 | vp << 8 | sint:#x}")
+
+
+def test_device(a):
+    """hyperv-testdev: routes, message and event connections of each VP; what makes no sense is ignored"""
+    create, destroy, set_sint, messages, messages_gone, events, events_gone = range(1, 8)
+    e, q = start(a, "hvtlfs", "-smp", "2", "-device", "hyperv-testdev")
+    with e:
+        q.ok("wrmsr root 0 0x40000000 0x8100000000000001")
+        q.ok("wrmsr root 0 0x40000001 0x200001")
+        for vp in (0, 1):
+            synic_on(q, vp, 8, 0x61)
+        testdev(q, set_sint, 1, 8)
+        expect(not requested(q, 1, 0x61), "a route that is not there")
+        testdev(q, create, 1, 8)
+        testdev(q, set_sint, 1, 8)
+        expect(requested(q, 1, 0x61) and not requested(q, 0, 0x61), "the route's interrupt")
+        testdev(q, destroy, 1, 8)
+        # The same number for VP 1's messages and for an event: one of them has it.
+        testdev(q, messages, 1, 8, 0x10)
+        testdev(q, events, 0, 8, 0x10)
+        testdev(q, events, 1, 8, 0x20)
+        q.ok(f"write 0x210000 24 0x{struct.pack('<IIIIQ', 0x10, 0, 0x12345678, 8, 0xabcd).hex()}")
+        equal(q.number("hvcall root 0 0x5c 0x210000 0"), 0, "HvPostMessage")
+        equal(q.ok(f"read {RAM + 0x2000 + 8 * 256:#x} 24"),
+              "0x" + struct.pack("<IBBHQQ", 0x12345678, 8, 0, 0, 0x10, 0xabcd).hex(), "the message on VP 1")
+        equal(q.number("hvcall root 0 0x1005d 0x20 0"), 0, "HvSignalEvent")
+        equal(q.number(f"readb {RAM + 0x3000 + 8 * 256 + 0x20 // 8:#x}"), 1, "the event's flag on VP 1")
+        testdev(q, events_gone, connection=0x10)
+        equal(q.number("hvcall root 0 0x5c 0x210000 0") & 0xFFFF, 0, "still a message connection")
+        testdev(q, messages_gone, connection=0x10)
+        equal(q.number("hvcall root 0 0x5c 0x210000 0") & 0xFFFF, 0x12, "HV_STATUS_INVALID_CONNECTION_ID")
+        for command in (0, 8, 0xFF):
+            testdev(q, command, 0xFF, 0xFF, 0xFF)
+        for command in range(1, 8):
+            for vp, sint in ((0xFF, 8), (0, 0), (0, 16), (0, 0xFF)):
+                testdev(q, command, vp, sint, 0x33)
+        equal(q.number("inl 0x3000"), 0, "a read")
+        q.ok("system_reset")
+        for vp in (0, 1):
+            synic_on(q, vp, 8, 0x61)
+        q.ok("wrmsr root 0 0x40000000 0x8100000000000001")
+        q.ok("wrmsr root 0 0x40000001 0x200001")
+        equal(q.number("hvcall root 0 0x1005d 0x20 0") & 0xFFFF, 0x12, "a connection behind a reset")
+
+
+def parent_lines(a):
+    """port_* lines: what they take, what they refuse"""
+    e, q = start(a, "hvtlfs")
+    with e:
+        message = "0x" + struct.pack("<IIIIQ", 1, 0, 5, 0, 0).hex()
+        connection = "0x" + struct.pack("<IIQ", 1, 0, 0).hex()
+        equal(q.number(f"port_create root 7 {message}"), 0, "port_create")
+        equal(q.number(f"port_create root 7 {message}"), 0x11, "its number again")
+        equal(q.number(f"port_connect root 9 7 {connection}"), 0, "port_connect")
+        equal(q.numbers("port_property root 7 0"), [0, 0], "count of posts")
+        equal(q.number("port_property root 7 1 0"), 0, "port_property sets")
+        equal(q.numbers("port_property root 7 1"), [0, 0], "preferred VP")
+        equal(q.number("port_disconnect root 9"), 0, "port_disconnect")
+        equal(q.number("port_delete root 7"), 0, "port_delete")
+        equal(q.number("port_delete root 7"), 0x11, "port_delete again")
+        for wrong in ("port_create", "port_create root", "port_create root 7", "port_create root 7 1", "port_create nobody 7 0x",
+                      "port_delete root 0x100000000", "port_connect root 9 7", "port_property root 7", "port_property root 7 x"):
+            q.fail(wrong)
+    e, q = start(a, "qtest")
+    with e:
+        q.fail(f"port_create root 7 {message}")
+
+
 def no_kernel(a):
     """-qtest without a kernel: the machine waits, empty, for the tool"""
     e = vm.Emulator(a.program, "-m", "64M", "-qtest", f"unix:{FOLDER.name}/qtest,server=on,wait=off", serial=False)
@@ -238,7 +324,7 @@ def log(a):
     expect("inb 0x1234" in text and "OK 0x00ff" in text, f"log: {text}")
 
 
-TESTS = [memory_sizes, memory_blocks, ports, wires, wires_at_work, clock, as_vp, no_kernel, second_client, log]
+TESTS = [memory_sizes, memory_blocks, ports, wires, wires_at_work, clock, as_vp, test_device, parent_lines, no_kernel, second_client, log]
 
 if __name__ == "__main__":
     vm.main(__doc__, TESTS)

@@ -181,11 +181,87 @@ static void test_debug_exit(void)
 	board_free(b);
 }
 
+/* ---- pc-testdev: QEMU's ports and addresses ---- */
+
+enum { TEST_WORD = 0xe0, TEST_FLUSH = 0xe4, TEST_BYTES = 0xe8, TEST_IRQ = 0x2000, TEST_MMIO = (int)0xff000000 };
+
+/* One register of 32 bits behind two runs of ports: at one it takes accesses whole, at the other byte by byte. */
+static void test_testdev_ports(void)
+{
+	struct board *b = board_new();
+
+	board_add(b, "pc-testdev");
+	g_assert_cmphex(machine_io_read(b->m, TEST_WORD, 4), ==, 0);
+	machine_io_write(b->m, TEST_WORD, 4, 0x44332211);
+	for (unsigned i = 0; i < 4; i++) {
+		g_assert_cmphex(in8(b, TEST_WORD + i), ==, 0x11 * (i + 1));
+		g_assert_cmphex(in8(b, TEST_BYTES + i), ==, 0x11 * (i + 1));
+	}
+	g_assert_cmphex(machine_io_read(b->m, TEST_WORD + 2, 2), ==, 0x4433);
+	g_assert_cmphex(machine_io_read(b->m, TEST_BYTES, 4), ==, 0x44332211);
+	machine_io_write(b->m, TEST_WORD + 2, 2, 0xbeef);
+	out8(b, TEST_WORD, 0x5a);
+	g_assert_cmphex(machine_io_read(b->m, TEST_WORD, 4), ==, 0xbeef225a);
+	machine_io_write(b->m, TEST_BYTES, 4, 0x01020304);
+	machine_io_write(b->m, TEST_BYTES + 1, 2, 0xaabb);
+	g_assert_cmphex(machine_io_read(b->m, TEST_WORD, 4), ==, 0x01aabb04);
+	/* Any page, also one that there is not: nothing that a guest could see. */
+	machine_io_write(b->m, TEST_FLUSH, 4, 0xfffff000);
+	g_assert_cmphex(machine_io_read(b->m, TEST_WORD, 4), ==, 0x01aabb04);
+	board_free(b);
+}
+
+static void test_testdev_wires(void)
+{
+	struct board *b = board_new();
+
+	board_add(b, "pc-testdev");
+	for (unsigned n = 0; n < ISA_IRQS; n++) {
+		out8(b, TEST_IRQ + n, 1);
+		for (unsigned i = 0; i < ISA_IRQS; i++)
+			g_assert_cmpint(b->level[i], ==, i == n);
+		out8(b, TEST_IRQ + n, 0x80);                    /* any value but 0, and high already */
+		g_assert_cmpuint(b->rises[n], ==, 1);
+		out8(b, TEST_IRQ + n, 0);
+		g_assert_cmpint(b->level[n], ==, 0);
+	}
+	/* There are ports of 24 wires, and 16 wires. */
+	for (unsigned n = ISA_IRQS; n < 24; n++)
+		out8(b, TEST_IRQ + n, 1);
+	for (unsigned i = 0; i < ISA_IRQS; i++)
+		g_assert_cmpuint(b->rises[i], ==, 1);
+	out8(b, TEST_IRQ + 5, 1);
+	machine_reset(b->m);
+	g_assert_cmpint(b->level[5], ==, 0);
+	board_free(b);
+}
+
+static void test_testdev_memory(void)
+{
+	struct board *b = board_new();
+	const uint64_t last = 0xffff;
+
+	board_add(b, "pc-testdev");
+	machine_mmio_write(b->m, (uint32_t)TEST_MMIO, 8, 0x8877665544332211);
+	for (unsigned i = 0; i < 8; i++)
+		g_assert_cmphex(machine_mmio_read(b->m, (uint32_t)TEST_MMIO + i, 1), ==, 0x11 * (i + 1));
+	g_assert_cmphex(machine_mmio_read(b->m, (uint32_t)TEST_MMIO + 3, 4), ==, 0x77665544);
+	machine_mmio_write(b->m, (uint32_t)TEST_MMIO + last, 1, 0x99);
+	g_assert_cmphex(machine_mmio_read(b->m, (uint32_t)TEST_MMIO + last, 1), ==, 0x99);
+	g_assert_cmphex(machine_mmio_read(b->m, (uint32_t)TEST_MMIO + last + 1, 1), ==, 0xff);
+	/* An access that goes beyond the end. */
+	g_assert_cmphex(machine_mmio_read(b->m, (uint32_t)TEST_MMIO + last, 2), ==, 0xff99);
+	machine_reset(b->m);
+	g_assert_cmphex(machine_mmio_read(b->m, (uint32_t)TEST_MMIO, 8), ==, 0);
+	board_free(b);
+}
+
 /* ---- everything at once ---- */
 
 static const char *const all[] = {
 	"i8257", "isa-i8259", "isa-pit", "mc146818rtc", "isa-serial", "isa-serial", "isa-serial", "isa-serial",
 	"isa-debugcon", "acpi-pm", "i8042", "port92", "pci-host", "isa-post", "isa-debug-exit",
+	"pc-testdev",
 };
 
 static struct device *add_all(struct board *b)
@@ -342,6 +418,9 @@ int main(int argc, char **argv)
 	g_test_add_func("/pci-host/config", test_pci);
 	g_test_add_func("/i8257/registers", test_dma);
 	g_test_add_func("/isa-debug-exit/exit", test_debug_exit);
+	g_test_add_func("/pc-testdev/ports", test_testdev_ports);
+	g_test_add_func("/pc-testdev/wires", test_testdev_wires);
+	g_test_add_func("/pc-testdev/memory", test_testdev_memory);
 	g_test_add_func("/devices/random", test_random);
 	g_test_add_func("/devices/sweep", test_sweep);
 	g_test_add_func("/devices/end-of-time", test_end_of_time);

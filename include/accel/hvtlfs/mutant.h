@@ -63,6 +63,32 @@
 	X(monitor_group_disabled, "triggers of a disabled group signal") \
 	X(monitor_blind, "nobody looks at monitor pages") \
 	X(monitor_silent, "the monitor page does not tell that nobody looks") \
+	X(monitor_two_pages, "receiver and sender see two monitor pages") \
+	X(monitor_trigger_0, "trigger 0 of a group is dropped") \
+	X(post_any_type, "a guest can post the hypervisor's message types") \
+	X(post_no_sender, "messages do not tell their port") \
+	X(post_count_all, "posts that fail are counted, too") \
+	X(signal_any_flag, "an event port takes flags that are not its own") \
+	X(port_15_buffers, "a port has 15 buffers") \
+	X(message_type_byte, "a slot is empty if the first byte of its type is 0") \
+	X(message_whole, "all of a slot is written") \
+	X(message_pending_late, "a message that is delivered does not tell of those behind") \
+	X(message_pending_never, "a message in its slot is not told of those behind") \
+	X(message_keeps_buffer, "a message that was delivered keeps its buffer") \
+	X(message_silent, "a message raises no interrupt") \
+	X(message_overwrites, "a message overwrites the one in its slot") \
+	X(message_no_retry, "a message whose slot was busy waits for the guest") \
+	X(message_waits_for_eom, "a message is delivered by EOM only") \
+	X(event_again, "a flag that was set already interrupts again") \
+	X(event_next_flag, "the flag behind is set") \
+	X(event_masked, "flags of masked SINTs are set") \
+	X(eom_does_nothing, "EOM does nothing") \
+	X(eoi_does_nothing, "an EOI does not look at the queues") \
+	X(queue_survives_reset, "what is queued survives a reset") \
+	X(synic_always_on, "SCONTROL.Enable is ignored") \
+	X(synic_page_always_on, "the Enable bits of SIMP and SIEFP are ignored") \
+	X(sint_mask_ignored, "masked SINTs interrupt") \
+	X(sint_no_auto_eoi, "AutoEOI is ignored") \
 	X(sint_any_vector, "a SINT that is not masked takes a vector below 16") \
 	X(sint_masked_anyway, "a SINT loses its mask bit") \
 	X(synic_version, "SVERSION is 2") \
