@@ -97,9 +97,11 @@ static int64_t interval(const uint16_t latency[HV_MONITOR_TRIGGERS])
 
 static unsigned take_group(struct hv_monitor_page *page, unsigned g, struct monitor_signal *signal)
 {
-	uint32_t pending = __atomic_exchange_n(&page->group[g].pending, 0, __ATOMIC_SEQ_CST) & ~(uint32_t)MUTANT(monitor_trigger_0);
+	uint32_t pending = __atomic_exchange_n(&page->group[g].pending, 0, __ATOMIC_SEQ_CST);
 	unsigned n = 0;
 
+	if (MUTANT(monitor_trigger_0))
+		pending &= UINT32_MAX - 1;
 	for (; pending; pending &= pending - 1) {
 		const struct hv_monitor_parameter *p = &page->parameter[g][__builtin_ctz(pending)];
 
