@@ -43,6 +43,7 @@ struct hv *hv_new_with(const struct hv_config *config, const struct vp_component
 		return NULL;
 	}
 	call_table_init(hv);
+	msr_table_init(hv);
 	lock_init(&hv->lock, LOCK_MACHINE, "partition tree");
 	hv->partitions = g_ptr_array_new();
 	clock_calibrate(hv);

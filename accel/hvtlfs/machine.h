@@ -14,6 +14,11 @@
 #include "sync/gate.h"
 
 struct hv_call;
+struct msr_row;
+
+/* MSRs that are looked up without a search: synthetic ones, and x2APIC's behind them. */
+enum { MSR_SYNTHETIC = 0x40000000, MSR_SYNTHETIC_COUNT = 0x200, MSR_X2APIC = 0x800, MSR_X2APIC_COUNT = 0x100,
+       MSR_PLACES = MSR_SYNTHETIC_COUNT + MSR_X2APIC_COUNT };
 
 struct hv {
 	/* Set once. */
@@ -24,6 +29,7 @@ struct hv {
 	GArray *call_rows;              /* struct hv_call */
 	const struct hv_call *calls;    /* those rows; tests put their own here before VPs run */
 	unsigned call_count;
+	const struct msr_row *msr_row[MSR_PLACES];      /* NULL: there is none */
 	bool tsc_native;                /* the host's TSC counts at a constant rate */
 	uint64_t tsc_hz;
 	uint64_t reference_scale;       /* reference time = high half of TSC * this */
@@ -51,6 +57,9 @@ void timers_add(struct hv *hv, struct vp *vp);
 void timers_remove(struct hv *hv, struct vp *vp);
 /* X86_PEND_WORK at @deadline (CLOCK_MONOTONIC ns, INT64_MAX none) replaces the VP's former wish. */
 void timers_arm(struct hv *hv, struct vp *vp, int64_t deadline);
+
+/* msr.c */
+void msr_table_init(struct hv *hv);
 
 /* clock.c */
 void clock_calibrate(struct hv *hv);

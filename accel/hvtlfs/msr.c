@@ -336,13 +336,36 @@ static const struct msr_row *row_find(const struct msr_row *row, uint32_t msr)
 	return NULL;
 }
 
-static const struct msr_row *row_of(struct vp *vp, uint32_t msr)
+static const struct msr_row *row_search(const struct hv *hv, uint32_t msr)
 {
-	struct hv *hv = vp->partition->hv;
 	const struct msr_row *row = row_find(rows, msr);
 
 	for (unsigned i = 0; !row && i < hv->component_count; i++)
 		row = row_find(hv->components[i]->msrs, msr);
+	return row;
+}
+
+void msr_table_init(struct hv *hv)
+{
+	for (uint32_t i = 0; i < MSR_SYNTHETIC_COUNT; i++)
+		hv->msr_row[i] = row_search(hv, MSR_SYNTHETIC + i);
+	for (uint32_t i = 0; i < MSR_X2APIC_COUNT; i++)
+		hv->msr_row[MSR_SYNTHETIC_COUNT + i] = row_search(hv, MSR_X2APIC + i);
+}
+
+static const struct msr_row *row_at(const struct hv *hv, uint32_t msr)
+{
+	if (msr - MSR_SYNTHETIC < MSR_SYNTHETIC_COUNT)
+		return hv->msr_row[msr - MSR_SYNTHETIC];
+	if (msr - MSR_X2APIC < MSR_X2APIC_COUNT)
+		return hv->msr_row[MSR_SYNTHETIC_COUNT + msr - MSR_X2APIC];
+	return row_search(hv, msr);
+}
+
+static const struct msr_row *row_of(struct vp *vp, uint32_t msr)
+{
+	const struct msr_row *row = row_at(vp->partition->hv, msr);
+
 	if (row && (row->privilege & ~vp->partition->features.privileges) && !MUTANT(msr_privilege))
 		return NULL;                               /* T5.2.3.c */
 	return row;
