@@ -60,6 +60,16 @@ void vp_raise(struct vp *vp, uint8_t vector, unsigned flags)
 			hv->components[i]->raise(vp, vp->component[i], vector, flags);
 }
 
+bool vp_raised(struct vp *vp, uint8_t vector)
+{
+	struct hv *hv = vp->partition->hv;
+
+	for (unsigned i = 0; i < hv->component_count; i++)
+		if (hv->components[i]->raised)
+			return hv->components[i]->raised(vp, vp->component[i], vector);
+	return false;
+}
+
 void vp_interrupt_ended(struct vp *vp, uint8_t vector)
 {
 	struct hv *hv = vp->partition->hv;

@@ -32,7 +32,7 @@ enum {
 	 * for a shorter period must not keep the machine's timer thread busy.
 	 */
 	SHORTEST_PERIOD = 500,
-	/* A one-shot timer whose last message still waits for its slot tries again after this. */
+	/* A one-shot timer whose last message still waits for its slot, a periodic one whose interrupt waits: again after this. */
 	RETRY = 1000,
 	/*
 	 * Periods that a timer makes up for, or what this time has of them if that is more, 200 ms: a host with
@@ -150,6 +150,13 @@ static void next_period(struct timer *t, uint64_t now)
 		t->at = now + SHORTEST_PERIOD;
 }
 
+/* A tick that would be lost in the one before, which the guest has not taken; it counts as late (T15.1.4.c). */
+static bool would_merge(const struct stimer *s, const struct timer *t)
+{
+	return (t->config & HV_TIMER_DIRECT) && !(t->config & HV_TIMER_LAZY) &&
+	       vp_raised(s->vp, (uint8_t)(t->config >> HV_TIMER_VECTOR_SHIFT));
+}
+
 static void expire_one(struct stimer *s, struct timer *t, uint64_t now)
 {
 	if (!(t->config & HV_TIMER_PERIODIC)) {
@@ -159,6 +166,10 @@ static void expire_one(struct stimer *s, struct timer *t, uint64_t now)
 		t->at = NEVER;
 		if (!MUTANT(timer_stays))
 			t->config &= ~(uint64_t)HV_TIMER_ENABLE;   /* T15.3.1.e */
+		return;
+	}
+	if (would_merge(s, t)) {
+		t->at = now + RETRY;
 		return;
 	}
 	if (too_late(t, now) || !fire(s, t))               /* T15.3.1.f: stays enabled */

@@ -319,6 +319,13 @@ static void apic_raise(struct vp *vp, void *state, uint8_t vector, unsigned flag
 	accept_as(state, vector, false, flags & RAISE_AUTO_EOI);
 }
 
+static bool apic_raised(struct vp *vp, void *state, uint8_t vector)
+{
+	struct apic *a = state;
+
+	return bit_test(a->irr, vector);
+}
+
 /* A message that reached this APIC. */
 static void receive(struct apic *a, const struct message *m)
 {
@@ -1068,7 +1075,7 @@ const struct vp_component apic_component = {
 	.init = apic_init, .reset = apic_reset, .msrs = apic_msrs,
 	.interrupt = apic_interrupt, .interrupt_pending = apic_pending, .requested = apic_requested,
 	.tpr_read = apic_tpr_read, .tpr_write = apic_tpr_write,
-	.raise = apic_raise, .msi = apic_msi, .extint = apic_extint, .nmi = apic_nmi,
+	.raise = apic_raise, .raised = apic_raised, .msi = apic_msi, .extint = apic_extint, .nmi = apic_nmi,
 	.mmio_read = apic_mmio_read, .mmio_write = apic_mmio_write,
 	.next_deadline = apic_next_deadline, .expire = apic_expire,
 	.suspend = apic_suspend, .resume = apic_resume,

@@ -49,6 +49,7 @@ struct vp_component {
 	void (*extint)(struct partition *p, bool level);
 	void (*nmi)(struct partition *p);
 	void (*raise)(struct vp *vp, void *state, uint8_t vector, unsigned flags);   /* vp_raise() */
+	bool (*raised)(struct vp *vp, void *state, uint8_t vector);   /* vp_raised() */
 	/* An interrupt of @vector ended, by an EOI or, automatically, when it was taken.  The VP's thread. */
 	void (*ended)(struct vp *vp, void *state, uint8_t vector);
 	/* Device memory window of the component (xAPIC page); false: not here. */
@@ -83,6 +84,8 @@ void *partition_component_state(struct partition *p, const struct vp_component *
  */
 enum { RAISE_AUTO_EOI = 1 << 0 };
 void vp_raise(struct vp *vp, uint8_t vector, unsigned flags);
+/* Is @vector requested and not taken yet, so that one more request would be lost in it?  Any thread. */
+bool vp_raised(struct vp *vp, uint8_t vector);
 /*
  * The word of @vp's assist page by which its guest learns whether an interrupt needs an EOI
  * (13.3.4.1); NULL: the guest does not look there.  VP's thread.  It is there, whatever the
