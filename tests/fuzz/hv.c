@@ -8,6 +8,7 @@
 #include "fuzz.h"
 #include "hv/msr.h"
 #include "hv/partition.h"
+#include "hw/hyperv/port.h"
 #include "machine.h"
 #include "target/i386/mem.h"
 #include "target/i386/segment.h"
@@ -17,6 +18,8 @@
  * of a hypercall may change it; from PLACED on MSRs place their pages.
  */
 enum { PAGES = 64, PLACED = 48, VPS = 3, ACTS = 60, CODE = 0x1000 };
+/* Among them: where receiver and sender see a monitor page. */
+enum { MONITOR_RECEIVER = (PAGES - 2) * 4096, MONITOR_SENDER = (PAGES - 1) * 4096 };
 
 struct world {
 	struct x86_model *model;
@@ -76,6 +79,25 @@ static struct partition *partition_of(struct world *w, const char *name)
 	return p;
 }
 
+/* Connections of numbers that a guest often names: messages to one VP, to any, events, a monitor page. */
+static void make_ports(struct partition *p)
+{
+	static const struct hv_port_info ports[] = {
+		{ .type = HV_PORT_MESSAGE, .sint = 1, .vp = 1 },
+		{ .type = HV_PORT_MESSAGE, .sint = 2, .vp = HV_ANY_VP },
+		{ .type = HV_PORT_EVENT, .sint = 3, .vp = HV_ANY_VP, .base_flag = 5, .flag_count = 4 },
+		{ .type = HV_PORT_MONITOR, .monitor = MONITOR_RECEIVER },
+	};
+
+	for (unsigned i = 0; i < G_N_ELEMENTS(ports); i++) {
+		const struct hv_connection_info c = { .type = ports[i].type,
+			.monitor = ports[i].type == HV_PORT_MONITOR ? MONITOR_SENDER : 0 };
+
+		FUZZ_CHECK(port_create(p, i, &ports[i]) == HV_STATUS_SUCCESS, "port %u", i);
+		FUZZ_CHECK(port_connect_id(p, i, i, &c) == HV_STATUS_SUCCESS, "connection %u", i);
+	}
+}
+
 static void *world_open(void)
 {
 	struct world *w = g_new0(struct world, 1);
@@ -88,6 +110,7 @@ static void *world_open(void)
 	FUZZ_CHECK(w->hv, "%s", error->message);
 	w->wild = partition_of(w, "wild");
 	w->quiet = partition_of(w, "quiet");
+	make_ports(w->wild);
 	fuzz_bytes(&f, w->quiet_memory, sizeof w->quiet_memory);
 	FUZZ_CHECK(partition_write(w->quiet, gpa(0), w->quiet_memory, sizeof w->quiet_memory), "no RAM");
 	return w;
@@ -296,8 +319,11 @@ static void memory(struct fuzz *f, struct world *w)
 {
 	uint64_t at = PLACED * HV_PAGE_SIZE + 8 * fuzz_below(f, (PAGES - PLACED) * HV_PAGE_SIZE / 8), v = any_value(f);
 
+	/* State and triggers of the monitor page. */
+	if (fuzz_chance(f, 4))
+		at = MONITOR_SENDER + 8 * fuzz_below(f, 6);
 	/* The type of a message, or any byte of it. */
-	if (fuzz_chance(f, 2))
+	else if (fuzz_chance(f, 2))
 		at &= ~UINT64_C(255);
 	if (fuzz_chance(f, 2))
 		v = 0;
