@@ -265,21 +265,6 @@ RULE_QTEST(T14_2_2_b, "all queues of a new VP are empty")
 	}
 }
 
-RULE_QTEST(T14_2_2_c, "behind a reset all queues are empty")
-{
-	synic_on(0);
-	make_messages(MESSAGES, 0, SINT);
-	for (unsigned i = 0; i < 5; i++)
-		check_status(post(MESSAGES, i), HV_STATUS_SUCCESS);
-	reset_machine();
-	set_msr(HV_X64_MSR_SIMP, message_page(0) | HV_MSR_PAGE_ENABLE);
-	set_msr(HV_X64_MSR_SCONTROL, HV_SCONTROL_ENABLE);
-	eom();
-	check_slot_empty(SINT);
-	let_run(20);
-	check_slot_empty(SINT);
-}
-
 RULE_QTEST(T14_6_b, "without the privilege all registers are #GP")
 {
 	static const uint32_t msrs[] = { HV_X64_MSR_SCONTROL, HV_X64_MSR_SVERSION, HV_X64_MSR_SIEFP, HV_X64_MSR_SIMP, HV_X64_MSR_EOM,

@@ -88,6 +88,25 @@ RULE_QTEST(T14_2_1_a, "a port has 16 buffers that no other port uses")
 	check_value(drain(0), 33, "messages");
 }
 
+RULE_QTEST(T14_2_2_c, "behind a reset all queues are empty, and the buffers free")
+{
+	synic_on(0);
+	message_port(PORT, CONNECTION, 0);
+	for (unsigned i = 0; i <= 16; i++)
+		check_status(post(CONNECTION, i), HV_STATUS_SUCCESS);
+	reset_machine();
+	set_msr(HV_X64_MSR_GUEST_OS_ID, TEST_OS_ID);
+	set_msr(HV_X64_MSR_HYPERCALL, HYPERCALL_PAGE | HV_MSR_PAGE_ENABLE);
+	synic_on(0);
+	eom();
+	check_slot_empty(SINT);
+	let_run(20);
+	check_slot_empty(SINT);
+	for (unsigned i = 0; i <= 16; i++)
+		check_status(post(CONNECTION, 100 + i), HV_STATUS_SUCCESS);
+	check_slot(100);
+}
+
 RULE_QTEST(T14_2_3_d, "what is queued arrives though its connection is gone")
 {
 	synic_on(0);
