@@ -396,7 +396,7 @@ static void disconnect_port(struct call *c, unsigned unused)
 	uint32_t connection;
 
 	if (p && number32(c, 1, &connection))
-		ok_status(c, port_disconnect(p, connection));
+		ok_status(c, port_disconnect(p, connection, NULL));
 }
 
 /* PARTITION PORT CODE [VALUE]: sets it; the status, and the value if it reads it. */

@@ -202,6 +202,12 @@ void port_delete(struct port *port)
 	port_unref(port);
 }
 
+/* Key in the table of connections: number and type. */
+static uint32_t connection_key(enum hv_port_type type, uint32_t connection)
+{
+	return (uint32_t)type << 24 | connection;
+}
+
 hv_status port_connect(struct partition *p, uint32_t connection, struct port *port)
 {
 	struct port_space *space = space_of(p);
@@ -211,15 +217,25 @@ hv_status port_connect(struct partition *p, uint32_t connection, struct port *po
 		return HV_STATUS_INVALID_CONNECTION_ID;    /* T14.8.8.b, T14.9.3.j */
 	if (atomic_exchange(&port->connected, true) && !MUTANT(port_many_connections))
 		return HV_STATUS_INVALID_PORT_ID;          /* T14.9.3.l */
-	s = number_add(space, &space->connection, connection, port, HV_STATUS_INVALID_CONNECTION_ID);   /* T14.9.3.i */
+	s = number_add(space, &space->connection, connection_key(port->config.type, connection), port,
+		       HV_STATUS_INVALID_CONNECTION_ID);   /* T14.9.3.i */
 	if (s != HV_STATUS_SUCCESS)
 		atomic_store(&port->connected, false);
 	return s;
 }
 
-static struct port *connection_find(struct partition *p, uint32_t connection)
+/* One to a port of @type if there is, else to whatever port: its type is the caller's to refuse. */
+static struct port *connection_find(struct partition *p, uint32_t connection, enum hv_port_type type)
 {
-	return number_find(space_of(p), &space_of(p)->connection, connection);
+	struct port_space *space = space_of(p);
+	struct port *port;
+
+	if (connection & ~HV_PORT_ID_MASK)
+		return NULL;
+	port = number_find(space, &space->connection, connection_key(type, connection));
+	for (unsigned t = HV_PORT_MESSAGE; !port && t <= HV_PORT_MONITOR; t++)
+		port = number_find(space, &space->connection, connection_key(t, connection));
+	return port;
 }
 
 /* ---- what calls of 14.9 ask for ---- */
@@ -370,11 +386,14 @@ static hv_status check_connection(const struct port *port, const struct hv_conne
 hv_status port_connect_id(struct partition *p, uint32_t connection, uint32_t id, const struct hv_connection_info *info)
 {
 	struct port *port = number_find(space_of(p), &space_of(p)->port, id);
+	struct port *other = connection_find(p, connection, info->type);
 	hv_status s;
 
+	if (other)
+		port_unref(other);
 	if (!port)
 		return HV_STATUS_INVALID_PORT_ID;          /* T14.9.3.k, T14.9.3.m */
-	s = check_connection(port, info);
+	s = other && !MUTANT(port_number_taken) ? HV_STATUS_INVALID_CONNECTION_ID : check_connection(port, info);   /* T14.8.8.a */
 	if (s == HV_STATUS_SUCCESS)
 		s = port_connect(p, connection, port);
 	if (s == HV_STATUS_SUCCESS && port->monitor)
@@ -383,12 +402,14 @@ hv_status port_connect_id(struct partition *p, uint32_t connection, uint32_t id,
 	return s;
 }
 
-hv_status port_disconnect(struct partition *p, uint32_t connection)
+hv_status port_disconnect(struct partition *p, uint32_t connection, const struct port *only)
 {
 	struct port_space *space = space_of(p);
-	struct port *port = number_remove(space, &space->connection, connection, NULL);
+	struct port *port = NULL;
 	bool placed = false;
 
+	for (unsigned t = HV_PORT_MESSAGE; !port && t <= HV_PORT_MONITOR && !(connection & ~HV_PORT_ID_MASK); t++)
+		port = number_remove(space, &space->connection, connection_key(t, connection), only);
 	if (!port)
 		return HV_STATUS_INVALID_CONNECTION_ID;    /* T14.9.6.f */
 	if (port->monitor) {
@@ -550,7 +571,7 @@ static void signal_for(struct partition *p, const struct monitor_signal *what)
 	struct port *port = NULL;
 
 	if (partition_features(p)->privileges & HV_SIGNAL_EVENTS)      /* T14.5.c */
-		port = connection_find(p, what->connection);
+		port = connection_find(p, what->connection, HV_PORT_EVENT);
 	if (!port)
 		return;
 	if (port_signal(port, what->flag) == HV_STATUS_SUCCESS)
@@ -647,7 +668,7 @@ static void log_call(const struct hv_ctx *c, const char *what, uint32_t connecti
 static hv_status post_message(struct hv_ctx *c)
 {
 	const struct hv_in_post_message *in = c->in;
-	struct port *port = connection_find(c->caller, in->connection_id);
+	struct port *port = connection_find(c->caller, in->connection_id, HV_PORT_MESSAGE);
 	hv_status s = HV_STATUS_INVALID_CONNECTION_ID;     /* T14.9.7.e */
 
 	if (port) {
@@ -663,7 +684,7 @@ static hv_status post_message(struct hv_ctx *c)
 static hv_status signal_event(struct hv_ctx *c)
 {
 	const struct hv_in_signal_event *in = c->in;
-	struct port *port = connection_find(c->caller, in->connection_id);
+	struct port *port = connection_find(c->caller, in->connection_id, HV_PORT_EVENT);
 	hv_status s = HV_STATUS_INVALID_CONNECTION_ID;     /* T14.9.8.d */
 
 	if (!atomic_load(&space_of(c->caller)->looking) && atomic_load(&space_of(c->caller)->look_at) != INT64_MAX)

@@ -25,14 +25,14 @@ struct command {
 
 /* Our own: monitor-page=GPA is a port and connection whose page the receiver sees there, the sender behind it. */
 enum { MONITOR_ID = 0xfffffe };
+/* Ports of events have numbers of their own; nobody sees them. */
+enum { EVENT_ID = 0x100, TYPES = HV_PORT_EVENT + 1 };
 
 struct testdev {
 	struct device device;            /* machine lock: everything below */
 	uint64_t monitor_page;           /* 0: there is none; set once */
 	uint16_t routes[VP_INDEXES];     /* bit per SINT */
-	/* Messages and events have one space of numbers (T14.8.8.a); QEMU's device keeps them apart. */
-	struct port *port[CONNECTIONS];
-	bool event[CONNECTIONS];
+	struct port *port[TYPES][CONNECTIONS];   /* a space of numbers each */
 };
 
 static void complain(const struct command *c, const char *why)
@@ -59,13 +59,13 @@ static void connection_create(struct testdev *t, const struct command *c, enum h
 {
 	struct partition *p = t->device.machine->partition;
 	const struct port_config config = {
-		.type = type, .id = c->connection, .partition = p, .vp = c->vp, .sint = c->sint,
+		.type = type, .id = c->connection + (type == HV_PORT_EVENT ? EVENT_ID : 0), .partition = p, .vp = c->vp, .sint = c->sint,
 		/* The guest signals flag 0; it arrives as the connection's number. */
 		.base_flag = c->connection, .flag_count = 1,
 	};
 	struct port *port;
 
-	if (t->port[c->connection] || port_new(&config, &port) != HV_STATUS_SUCCESS) {
+	if (t->port[type][c->connection] || port_new(&config, &port) != HV_STATUS_SUCCESS) {
 		complain(c, "cannot be made");
 		return;
 	}
@@ -74,21 +74,20 @@ static void connection_create(struct testdev *t, const struct command *c, enum h
 		port_delete(port);
 		return;
 	}
-	t->port[c->connection] = port;
-	t->event[c->connection] = type == HV_PORT_EVENT;
+	t->port[type][c->connection] = port;
 }
 
-static void drop(struct testdev *t, unsigned connection)
+static void drop(struct testdev *t, unsigned connection, enum hv_port_type type)
 {
-	port_disconnect(t->device.machine->partition, connection);
-	port_delete(t->port[connection]);
-	t->port[connection] = NULL;
+	port_disconnect(t->device.machine->partition, connection, t->port[type][connection]);
+	port_delete(t->port[type][connection]);
+	t->port[type][connection] = NULL;
 }
 
 static void connection_destroy(struct testdev *t, const struct command *c, enum hv_port_type type)
 {
-	if (t->port[c->connection] && t->event[c->connection] == (type == HV_PORT_EVENT))
-		drop(t, c->connection);
+	if (t->port[type][c->connection])
+		drop(t, c->connection, type);
 	else
 		complain(c, "no such connection");
 }
@@ -144,9 +143,10 @@ static void testdev_reset(struct device *d)
 {
 	struct testdev *t = (struct testdev *)d;
 
-	for (unsigned i = 0; i < CONNECTIONS; i++)
-		if (t->port[i])
-			drop(t, i);
+	for (unsigned type = HV_PORT_MESSAGE; type < TYPES; type++)
+		for (unsigned i = 0; i < CONNECTIONS; i++)
+			if (t->port[type][i])
+				drop(t, i, type);
 	for (unsigned i = 0; i < VP_INDEXES; i++)
 		t->routes[i] = 0;
 }
@@ -185,7 +185,7 @@ static bool testdev_init(struct device *d, GError **error)
 static void testdev_fini(struct device *d)
 {
 	testdev_reset(d);
-	port_disconnect(d->machine->partition, MONITOR_ID);
+	port_disconnect(d->machine->partition, MONITOR_ID, NULL);
 	port_remove(d->machine->partition, MONITOR_ID);
 }
 

@@ -241,9 +241,11 @@ def test_device(a):
         testdev(q, set_sint, 1, 8)
         expect(requested(q, 1, 0x61) and not requested(q, 0, 0x61), "the route's interrupt")
         testdev(q, destroy, 1, 8)
-        # The same number for VP 1's messages and for an event: one of them has it.
+        # Messages and events have numbers of their own.
         testdev(q, messages, 1, 8, 0x10)
         testdev(q, events, 0, 8, 0x10)
+        equal(q.number("hvcall root 0 0x1005d 0x10 0"), 0, "HvSignalEvent by the number of a message connection")
+        equal(q.number(f"readb {RAM + 0x1000 + 8 * 256 + 0x10 // 8:#x}"), 1, "the event's flag on VP 0")
         testdev(q, events, 1, 8, 0x20)
         q.ok(f"write 0x210000 24 0x{struct.pack('<IIIIQ', 0x10, 0, 0x12345678, 8, 0xabcd).hex()}")
         equal(q.number("hvcall root 0 0x5c 0x210000 0"), 0, "HvPostMessage")
@@ -252,6 +254,7 @@ def test_device(a):
         equal(q.number("hvcall root 0 0x1005d 0x20 0"), 0, "HvSignalEvent")
         equal(q.number(f"readb {RAM + 0x3000 + 8 * 256 + 0x20 // 8:#x}"), 1, "the event's flag on VP 1")
         testdev(q, events_gone, connection=0x10)
+        equal(q.number("hvcall root 0 0x1005d 0x10 0") & 0xFFFF, 0x11, "HV_STATUS_INVALID_PORT_ID")
         equal(q.number("hvcall root 0 0x5c 0x210000 0") & 0xFFFF, 0, "still a message connection")
         testdev(q, messages_gone, connection=0x10)
         equal(q.number("hvcall root 0 0x5c 0x210000 0") & 0xFFFF, 0x12, "HV_STATUS_INVALID_CONNECTION_ID")

@@ -595,6 +595,10 @@ static void test_post(void)
 	g_assert_cmpint(port_connect(w.p, 0x00ffffff, port), ==, HV_STATUS_SUCCESS);
 	g_assert_cmpint(port_connect(w.p, 8, event), ==, HV_STATUS_SUCCESS);
 	g_assert_cmpint(port_connect(w.p, 8, spare), ==, HV_STATUS_INVALID_CONNECTION_ID);          /* T14.8.8.a */
+	/* A device may give a number to a message port and an event port. */
+	g_assert_cmpint(port_connect(w.p, 0x00ffffff, spare), ==, HV_STATUS_SUCCESS);
+	g_assert_cmpint(port_disconnect(w.p, 0x00ffffff, spare), ==, HV_STATUS_SUCCESS);
+	g_assert_cmpint(port_disconnect(w.p, 0x00ffffff, spare), ==, HV_STATUS_INVALID_CONNECTION_ID);
 	g_assert_cmpint(port_connect(w.p, 9, port), ==, HV_STATUS_INVALID_PORT_ID);                 /* T14.9.3.l */
 	g_assert_cmpint(port_connect(w.p, 0x01000000, port), ==, HV_STATUS_INVALID_CONNECTION_ID);  /* T14.8.8.b */
 	g_assert_cmpint(post_call(&w, 7, 1, 8), ==, HV_STATUS_INVALID_CONNECTION_ID);   /* T14.9.7.e, T14.4.a */
@@ -645,8 +649,8 @@ static void test_post_quota(void)
 	wr(w.vp, HV_X64_MSR_EOM, 0);
 	g_assert_cmpint(post_call(&w, 1, 1, 8), ==, HV_STATUS_SUCCESS);
 	/* Disconnected: what is queued arrives (T14.2.3.d, T14.9.6.b); deleted: it does not. */
-	g_assert_cmpint(port_disconnect(w.p, 2), ==, HV_STATUS_SUCCESS);
-	g_assert_cmpint(port_disconnect(w.p, 2), ==, HV_STATUS_INVALID_CONNECTION_ID);
+	g_assert_cmpint(port_disconnect(w.p, 2, NULL), ==, HV_STATUS_SUCCESS);
+	g_assert_cmpint(port_disconnect(w.p, 2, NULL), ==, HV_STATUS_INVALID_CONNECTION_ID);
 	g_assert_cmpint(post_call(&w, 2, 1, 8), ==, HV_STATUS_INVALID_CONNECTION_ID);   /* T14.9.6.a */
 	port_delete(port);                                                              /* T14.9.2.b */
 	g_assert_cmphex(slot(&w, SINT).type, ==, 2);                                    /* T14.9.2.c */
@@ -655,7 +659,7 @@ static void test_post_quota(void)
 	g_assert_cmphex(slot(&w, SINT).type, ==, 99);
 	g_assert_cmphex(slot(&w, SINT).flags, ==, 0);
 	g_assert_cmpint(post_call(&w, 1, 1, 8), ==, HV_STATUS_INVALID_PORT_ID);         /* T14.9.7.f, T14.4.g */
-	g_assert_cmpint(port_disconnect(w.p, 1), ==, HV_STATUS_SUCCESS);                /* T14.9.6.h */
+	g_assert_cmpint(port_disconnect(w.p, 1, NULL), ==, HV_STATUS_SUCCESS);                /* T14.9.6.h */
 	port_delete(other);
 	close_world(&w);
 }
@@ -890,7 +894,7 @@ static void test_monitor_life(void)
 		g_assert_cmpint(port_remove(w.p, 1), ==, 0);
 	}
 	g_assert_cmpuint(hv_memory_free(w.hv), ==, before);
-	g_assert_cmpint(port_disconnect(w.p, 1), ==, 0);
+	g_assert_cmpint(port_disconnect(w.p, 1, NULL), ==, 0);
 	g_assert_cmpint(make(&w, 1, (struct hv_port_info){ .type = HV_PORT_MONITOR, .monitor = MONITOR }), ==, 0);
 	/* What is left over goes with the partition. */
 	close_world(&w);
@@ -961,7 +965,7 @@ static void test_device_ports(void)
 	port_delete(message);
 	g_assert_cmpint(post_call(&w, 4, 1, 5), ==, HV_STATUS_INVALID_PORT_ID);
 	g_assert_cmpuint(d.gone, ==, 0);
-	g_assert_cmpint(port_disconnect(w.p, 4), ==, HV_STATUS_SUCCESS);
+	g_assert_cmpint(port_disconnect(w.p, 4, NULL), ==, HV_STATUS_SUCCESS);
 	g_assert_cmpuint(d.gone, ==, 1);
 	port_delete(event);
 	close_world(&w);                                                /* takes the other connection along */

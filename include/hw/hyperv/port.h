@@ -42,10 +42,13 @@ struct port;
 hv_status port_new(const struct port_config *config, struct port **port);
 /* Its messages that still wait are lost (T14.2.3.e); who sends to it is refused from now on (T14.4.g). */
 void port_delete(struct port *port);
-/* From now on @p sends to @port by the number @connection.  Statuses of 14.9.3, 14.9.6. */
+/*
+ * From now on @p sends to @port by the number @connection.  Statuses of 14.9.3, 14.9.6.  Devices may give one number to
+ * ports of different types, as those of other machines do: the call tells which is meant.
+ */
 hv_status port_connect(struct partition *p, uint32_t connection, struct port *port);
-/* That of a monitor port: no lock held. */
-hv_status port_disconnect(struct partition *p, uint32_t connection);
+/* If it leads to @only, NULL: wherever.  That of a monitor port: no lock held. */
+hv_status port_disconnect(struct partition *p, uint32_t connection, const struct port *only);
 
 /*
  * The same by number, as HvCreatePort and its like ask for it, for ports that end in @p: the partition owns them, monitor

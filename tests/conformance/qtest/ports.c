@@ -439,6 +439,8 @@ RULE_QTEST(T14_8_8_a, "numbers of connections are unique in a partition")
 	message_port(PORT, CONNECTION, 0);
 	good(MAKE_PORT(OTHER, MESSAGE_TO(0, SINT)), "port");
 	check_status_is(CONNECT_PORT(CONNECTION, OTHER, .type = HV_PORT_MESSAGE), HV_STATUS_INVALID_CONNECTION_ID, "once more");
+	good(MAKE_PORT(OTHER + 1, EVENT_TO(0, SINT, 0, 1)), "port");
+	check_status_is(CONNECT_PORT(CONNECTION, OTHER + 1, .type = HV_PORT_EVENT), HV_STATUS_INVALID_CONNECTION_ID, "of another type");
 	must_connect(PORT, OTHER, HV_PORT_MESSAGE);    /* a port's number is another thing */
 }
 
