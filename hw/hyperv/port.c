@@ -726,13 +726,16 @@ static void port_partition_init(struct partition *p, void *state)
 static void port_partition_reset(struct partition *p, void *state)
 {
 	struct port_space *space = state;
+	GHashTableIter i;
+	gpointer port;
 
 	lock_acquire(&space->lock);
-	for (guint i = 0; i < space->monitors->len; i++) {
-		monitor_clear(g_ptr_array_index(space->monitors, i));
-		monitor_tell(g_ptr_array_index(space->monitors, i), atomic_load(&space->looking));
-	}
+	g_hash_table_iter_init(&i, space->port);
+	while (g_hash_table_iter_next(&i, NULL, &port))
+		if (((struct port *)port)->monitor)
+			monitor_clear(((struct port *)port)->monitor);
 	lock_release(&space->lock);
+	tell_all(space, atomic_load(&space->looking));
 }
 
 static void end_all(GHashTable *table, void (*end)(struct port *port))

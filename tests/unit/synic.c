@@ -886,6 +886,12 @@ static void test_monitor_life(void)
 	g_assert_cmphex(peek(&w, 8), ==, 0);
 	g_assert_cmphex(peek(&w, 0), ==, HV_MONITOR_DISABLED);
 	g_assert_cmpint(port_remove(w.p, 1), ==, 0);
+	/* The same before it is connected. */
+	g_assert_cmpint(make(&w, 1, (struct hv_port_info){ .type = HV_PORT_MONITOR, .monitor = MONITOR }), ==, 0);
+	g_assert_true(partition_write(w.p, gpa(MONITOR), "efgh", 4));
+	partition_reset(w.p);
+	g_assert_cmphex(peek(&w, 0), ==, 0);
+	g_assert_cmpint(port_remove(w.p, 1), ==, 0);
 	g_assert_true(partition_write(w.p, gpa(MONITOR), "efgh", 4));
 	before = hv_memory_free(w.hv);
 	for (unsigned i = 0; i < 10000; i++) {                          /* the frame is used again, or there were none left */
