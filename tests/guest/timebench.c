@@ -158,13 +158,26 @@ static void listen_serial(void)
 /* Reference times by which both timers were started, and stopped. */
 static void ticks_report(uint64_t started, uint64_t stopped)
 {
-	/* What was due by the clock; the tick at the very end may be on either side. */
+	/* What was due by the clock. */
 	uint64_t due = (stopped - started) / PERIOD;
 
 	print("ticks message %llx %llx direct %llx %llx late %llx\n", (unsigned long long)come[0].count,
 	      (unsigned long long)((come[0].last - come[0].first) / PERIOD + 1 - come[0].count),
 	      (unsigned long long)come[1].count, (unsigned long long)(due > come[1].count ? due - come[1].count : 0),
 	      (unsigned long long)worst);
+}
+
+/* Until neither timer is late and neither is near its next tick. */
+static void wait_between_ticks(uint64_t started)
+{
+	do {
+		sleep();
+		for (uint64_t since = now(); now() - since < PERIOD / 8;) {
+			sti();
+			pause_cpu();
+			cli();
+		}
+	} while (come[0].seen - come[0].last > PERIOD / 8 || (now() - started) % PERIOD > PERIOD / 2);
 }
 
 static void serve(void)
@@ -188,9 +201,10 @@ static void serve(void)
 			print("time %llx %llx %llx\n", (unsigned long long)at_page, (unsigned long long)at_msr,
 			      (unsigned long long)at_tsc);
 	}
+	wait_between_ticks(started);
+	ticks_report(started, now());
 	wrmsr(CONFIG, 0);
 	wrmsr(CONFIG + 2, 0);
-	ticks_report(started, now());
 }
 
 void guest_main(void)
