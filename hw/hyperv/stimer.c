@@ -32,7 +32,7 @@ enum {
 	 * for a shorter period must not keep the machine's timer thread busy.
 	 */
 	SHORTEST_PERIOD = 500,
-	/* A one-shot timer whose last message still waits for its slot, a periodic one whose interrupt waits: again after this. */
+	/* A timer whose last message still waits for its slot, or whose interrupt waits, tries again after this. */
 	RETRY = 1000,
 	/*
 	 * Periods that a timer makes up for, or what this time has of them if that is more, 200 ms: a host with
@@ -150,11 +150,14 @@ static void next_period(struct timer *t, uint64_t now)
 		t->at = now + SHORTEST_PERIOD;
 }
 
-/* A tick that would be lost in the one before, which the guest has not taken; it counts as late (T15.1.4.c). */
-static bool would_merge(const struct stimer *s, const struct timer *t)
+/* A tick that would be lost behind the one before, which the guest has not taken; it counts as late (T15.1.4.c). */
+static bool would_be_lost(const struct stimer *s, const struct timer *t)
 {
-	return (t->config & HV_TIMER_DIRECT) && !(t->config & HV_TIMER_LAZY) &&
-	       vp_raised(s->vp, (uint8_t)(t->config >> HV_TIMER_VECTOR_SHIFT));
+	if (t->config & HV_TIMER_LAZY)
+		return false;
+	if (t->config & HV_TIMER_DIRECT)
+		return vp_raised(s->vp, (uint8_t)(t->config >> HV_TIMER_VECTOR_SHIFT));
+	return synic_timer_waits(s->vp, number(s, t));
 }
 
 static void expire_one(struct stimer *s, struct timer *t, uint64_t now)
@@ -168,8 +171,9 @@ static void expire_one(struct stimer *s, struct timer *t, uint64_t now)
 			t->config &= ~(uint64_t)HV_TIMER_ENABLE;   /* T15.3.1.e */
 		return;
 	}
-	if (would_merge(s, t)) {
-		t->at = now + RETRY;
+	if (would_be_lost(s, t)) {
+		/* Not more often than ticks would come: the guest may never take it. */
+		t->at = add(now, MAX(RETRY, t->count / 2));
 		return;
 	}
 	if (too_late(t, now) || !fire(s, t))               /* T15.3.1.f: stays enabled */
