@@ -2,7 +2,11 @@
 /*
  * stress SECONDS: fork, exec, pipes, signals, mmap and two threads, each with a
  * check of its result.  Prints a line and exits 1 at the first wrong one.
+ *
+ * stress locks SECONDS: threads, two a processor, in the kernel's one spinlock of one futex.
  */
+#include <errno.h>
+#include <linux/futex.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -11,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -140,6 +145,33 @@ static void threads(void)
 	CHECK(p.count == 200 && atomic_load(&p.free_running) == 200000);
 }
 
+static atomic_uint word = 1;
+static time_t locks_end;
+
+static void *lock(void *unused)
+{
+	(void)unused;
+	/* The kernel takes the lock of the word's bucket before it sees that the word is not what the caller thinks. */
+	do {
+		for (int i = 0; i < 1000; i++)
+			CHECK(syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0) == -1 && errno == EAGAIN);
+	} while (time(NULL) < locks_end);
+	return NULL;
+}
+
+static void locks(int seconds)
+{
+	pthread_t threads[64];
+	long n = 2 * sysconf(_SC_NPROCESSORS_ONLN);
+
+	CHECK(n > 0 && n <= 64);
+	locks_end = time(NULL) + seconds;
+	for (long i = 0; i < n; i++)
+		CHECK(!pthread_create(&threads[i], NULL, lock, NULL));
+	for (long i = 0; i < n; i++)
+		CHECK(!pthread_join(threads[i], NULL));
+}
+
 int main(int argc, char **argv)
 {
 	time_t end;
@@ -147,6 +179,10 @@ int main(int argc, char **argv)
 
 	if (argc == 3 && !strcmp(argv[1], "exit"))
 		return atoi(argv[2]);
+	if (argc == 3 && !strcmp(argv[1], "locks")) {
+		locks(atoi(argv[2]));
+		return 0;
+	}
 	self = "/proc/self/exe";
 	end = time(NULL) + (argc > 1 ? atoi(argv[1]) : 10);
 	do {
