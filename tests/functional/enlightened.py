@@ -32,6 +32,8 @@ ALWAYS = (
     "Hyper-V: enabling crash_kexec_post_notifiers",
     "clocksource: Switched to clocksource hyperv_clocksource_tsc_page",
 )
+# Newer kernels say so where VPs wait for one another on one processor of the host, as wait_for_locks() has it.
+LATE = "sched: DL replenish lagged too much"
 FREQUENCIES = ("HV_X64_MSR_TSC_FREQUENCY", "HV_X64_MSR_APIC_FREQUENCY")
 
 
@@ -97,7 +99,7 @@ def run(a, vps, cpu="max", flavour="cloud", apic=X2APIC, append=""):
             wait_for_locks(e)
         check_counts(e, vps)
         e.console.write("poweroff\n")
-        equal(vm.guest_warnings(e.console), [], "warnings in the kernel's log")
+        equal([w for w in vm.guest_warnings(e.console) if LATE not in w], [], "warnings in the kernel's log")
         equal(e.wait(), 0, "exit code after poweroff")
 
 
@@ -110,7 +112,8 @@ def test(flavour, vps):
     return f
 
 
-KERNELS = [test(flavour, vps) for flavour in ("cloud", "generic") for vps in (1, 2, 4, 8)]
+NEWER = "linux-image-6.12-cloud-amd64"
+KERNELS = [test(flavour, vps) for flavour, processors in (("cloud", (1, 2, 4, 8)), ("generic", (1, 2, 4, 8)), (NEWER, (1, 4))) for vps in processors]
 
 
 def xapic(a):
@@ -176,6 +179,19 @@ def crash(a):
                 equal(e.qmp.run("query-status")["status"], "guest-panicked", "state")
 
 
+def panic(a):
+    """Linux 6.12 panics: its log comes through the crash MSRs"""
+    with vm.boot(a.program, "-m", "256M", "-smp", 2, flavour=NEWER, append="hvt=wait") as e:
+        e.console.wait("HVT waiting")
+        e.console.write("echo c > /proc/sysrq-trigger\n")
+        info = e.qmp.wait("GUEST_PANICKED", action="poweroff")["data"]["info"]
+        e.qmp.wait("SHUTDOWN", guest=True, reason="guest-panic")
+        equal(e.wait(), 0, "exit code")
+        for word in ("sysrq: Trigger a crash", "Kernel panic - not syncing: sysrq triggered crash"):
+            expect(word in info["message"], f"no {word!r} in {info['message']!r}")
+            expect(word in e.said(), f"no {word!r} in what the emulator said")
+
+
 def crash_and_go_on(a):
     """-action panic=none: the guest goes on, and resets itself through the reset MSR"""
     with tempfile.TemporaryDirectory() as folder:
@@ -188,4 +204,4 @@ def crash_and_go_on(a):
 
 
 if __name__ == "__main__":
-    vm.main(__doc__, [*KERNELS, xapic, switched_off, crash, crash_and_go_on])
+    vm.main(__doc__, [*KERNELS, xapic, switched_off, crash, panic, crash_and_go_on])
