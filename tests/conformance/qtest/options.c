@@ -203,3 +203,56 @@ RULE(T15_2_1_c, "all VPs read the same counter")
 	as_vp(0);
 	check_that(a <= b && b <= msr_of(HV_X64_MSR_TIME_REF_COUNT), "they differ: 0x%llx and 0x%llx", (unsigned long long)a, (unsigned long long)b);
 }
+
+/* ---- chapters 10 and 13: without the privilege, at creation ---- */
+
+RULE(T10_1_1_b, "a VP keeps its index over a reset")
+{
+	for (unsigned i = 0; i < VPS; i++) {
+		as_vp(i);
+		check_value(msr_of(HV_X64_MSR_VP_INDEX), i, "index of VP %u", i);
+	}
+	reset_machine();
+	for (unsigned i = 0; i < VPS; i++) {
+		as_vp(i);
+		check_value(msr_of(HV_X64_MSR_VP_INDEX), i, "index of VP %u behind the reset", i);
+	}
+}
+
+RULE(T10_1_4_d, "the idle MSR without its privilege is #GP")
+{
+	uint64_t v;
+
+	restart_with("hv-guest-idle=off");
+	check_value(read_leaf(HV_CPUID_FEATURES).a & HV_ACCESS_GUEST_IDLE, 0, "leaf 3 EAX bit 10");
+	check_that(!read_msr(HV_X64_MSR_GUEST_IDLE, &v), "it can be read");
+}
+
+RULE(T10_3_2_c, "a new VP's run time is near 0")
+{
+	restart_with("hv-runtime=on");
+	check_that(msr_of(HV_X64_MSR_VP_RUNTIME) < 10000000, "it is above a second");
+}
+
+RULE(T10_3_2_b, "the run time does not grow while the VP is suspended")
+{
+	uint64_t before = msr_of(HV_X64_MSR_VP_RUNTIME), after;
+
+	wait_ms(100);
+	after = msr_of(HV_X64_MSR_VP_RUNTIME);
+	check_that(after >= before, "it decreases");
+	check_that(after - before < 500000, "it grew by %llu units", (unsigned long long)(after - before));
+}
+
+RULE(T13_2_3_a, "the APIC's synthetic MSRs without their privilege are #GP")
+{
+	uint64_t v;
+
+	restart_with("hv-vapic=off");
+	check_value(read_leaf(HV_CPUID_FEATURES).a & HV_ACCESS_APIC, 0, "leaf 3 EAX bit 4");
+	check_that(!write_msr(HV_X64_MSR_EOI, 0), "EOI is written");
+	check_that(!read_msr(HV_X64_MSR_ICR, &v), "ICR is read");
+	check_that(!write_msr(HV_X64_MSR_TPR, 0), "TPR is written");
+	restart_with("hv-vapic=on");
+	check_value(msr_of(HV_X64_MSR_TPR), 0, "TPR with it");
+}
