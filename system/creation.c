@@ -164,6 +164,15 @@ static bool global_check(const struct global *g, GError **error)
 	return t;
 }
 
+/*
+ * Scripts that run guests under several accelerators of QEMU name defaults of devices that
+ * only one of these has; where it is not used they are without effect there, and so here.
+ */
+static bool of_other_accelerator(const struct global *g)
+{
+	return g->type && g->property && g->value && g_str_has_prefix(g->type, "kvm-");
+}
+
 static bool read_globals(const struct options *o, GPtrArray *globals, GError **error)
 {
 	for (guint i = 0; i < o->global->len; i++) {
@@ -171,6 +180,8 @@ static bool read_globals(const struct options *o, GPtrArray *globals, GError **e
 		struct global *g = global_parse(spec);
 
 		g_ptr_array_add(globals, g);
+		if (of_other_accelerator(g))
+			continue;
 		if (!global_check(g, error)) {
 			g_prefix_error(error, "-global %s: ", spec);
 			return false;

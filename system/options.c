@@ -322,6 +322,11 @@ static bool set_display(struct options *o, const char *arg, FILE *out, GError **
 	       bad(error, "display '%s' is not offered; use -display none or -nographic", arg);
 }
 
+static bool set_vnc(struct options *o, const char *arg, FILE *out, GError **error)
+{
+	return !strcmp(arg, "none") || bad(error, "'%s' is not offered: there is no display; use none or -nographic", arg);
+}
+
 static bool set_vga(struct options *o, const char *arg, FILE *out, GError **error)
 {
 	return !strcmp(arg, "none") || bad(error, "'%s' is not offered: there is no display card; use -vga none", arg);
@@ -495,6 +500,7 @@ static const struct option table[] = {
 	{ "nographic", NULL, "serial port and monitor share standard input and output (Ctrl-a h: help)",
 	  FLAG, AT(nographic) },
 	{ "display", "none", "no display", CALL, 0, set_display },
+	{ "vnc", "none", "no display", CALL, 0, set_vnc },
 	{ "serial", "DEV", "a serial port: stdio, null, none, pty, file:PATH, pipe:PATH, tcp:HOST:PORT[,server=on],\n"
 	  "unix:PATH[,server=on], chardev:ID, mon:DEV (with the monitor)", LIST, AT(serial) },
 	{ "parallel", "none", "no parallel port", CALL, 0, set_parallel },
@@ -543,7 +549,6 @@ static const struct {
 	{ "fda", "no disks; use -kernel and -initrd" },
 	{ "snapshot", "no disks; leave it out" },
 	{ "netdev", "no network; use -nic none" },
-	{ "vnc", "no display; use -nographic" },
 	{ "spice", "no display; use -nographic" },
 	{ "curses", "no display; use -nographic" },
 	{ "sdl", "no display; use -nographic" },
