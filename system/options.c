@@ -614,8 +614,9 @@ static void help_row(FILE *out, const struct option *row)
 void options_help(FILE *out)
 {
 	fprintf(out, "usage: qemu-system-x86_64 [options]\n\n"
-		     "An emulator that is the hypervisor: -kernel FILE -initrd FILE -append TEXT -nographic\n"
-		     "boots a kernel in the first partition; QMP's hv-partition-create makes more.\n\n");
+		     "An emulator that is the hypervisor, with the command line of QEMU:\n"
+		     "-kernel FILE -initrd FILE -append TEXT -nographic boots a kernel in the first\n"
+		     "partition; QMP's hv-partition-create makes more.\n\n");
 	for (size_t i = 0; i < G_N_ELEMENTS(table); i++)
 		help_row(out, &table[i]);
 	fprintf(out, "\nDuring emulation with -nographic: Ctrl-a h for help, Ctrl-a x to exit, Ctrl-a c for the monitor.\n");

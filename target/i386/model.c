@@ -48,6 +48,7 @@ static const struct named {
 	  "xgetbv1 clflushopt clwb 3dnowprefetch rdpid wbnoinvd md-clear spec-ctrl stibp ssbd ibpb bhi-ctrl arch-capabilities",
 	  "GenuineIntel", "Virtual x64 Processor", 6, 0x6a, 6 },
 	{ "max", "everything that is implemented", NULL, "GenuineIntel", "Virtual x64 Processor (max)", 6, 0x6a, 6 },
+	{ "host", "the same as max, for command lines of other accelerators", NULL, "GenuineIntel", "Virtual x64 Processor (max)", 6, 0x6a, 6 },
 	{ "qemu64", "as QEMU's model of this name", V1 "pni cx16 x2apic lahf-lm",
 	  "AuthenticAMD", "QEMU Virtual CPU version 2.5+", 15, 107, 1 },
 	{ "x86-64-v1", "the x86-64 psABI's baseline", V1 PLATFORM, "GenuineIntel", "Virtual x64-v1 Processor", 6, 0x6a, 6 },
