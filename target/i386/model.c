@@ -10,7 +10,8 @@
  *
  * `default` is what guests run fastest on, not the largest set.  Left out of it:
  * LA57 (deeper walks), SMAP (two TLBs for the supervisor), UMIP (nothing gained),
- * MONITOR (HLT wakes faster), XSAVES.  Every one can be added with +feature.
+ * MONITOR (HLT wakes faster), XSAVES.  Every one can be added with +feature.  `max`
+ * lacks MONITOR alone: no partition has it (T11.5.d).
  *
  * A feature that is not implemented cannot be turned on: that is an error, not a
  * warning, because a guest that sees the bit would crash later and elsewhere.
@@ -47,7 +48,7 @@ static const struct named {
 	  V3 PLATFORM "ss aes pclmulqdq sha-ni adx rdrand rdseed fsgsbase erms fsrm fzrm fsrs fsrc xsaveopt xsavec "
 	  "xgetbv1 clflushopt clwb 3dnowprefetch rdpid wbnoinvd md-clear spec-ctrl stibp ssbd ibpb bhi-ctrl arch-capabilities",
 	  "GenuineIntel", "Virtual x64 Processor", 6, 0x6a, 6 },
-	{ "max", "everything that is implemented", NULL, "GenuineIntel", "Virtual x64 Processor (max)", 6, 0x6a, 6 },
+	{ "max", "everything that is implemented, MONITOR (+monitor) aside", NULL, "GenuineIntel", "Virtual x64 Processor (max)", 6, 0x6a, 6 },
 	{ "host", "the same as max, for command lines of other accelerators", NULL, "GenuineIntel", "Virtual x64 Processor (max)", 6, 0x6a, 6 },
 	{ "qemu64", "as QEMU's model of this name", V1 "pni cx16 x2apic lahf-lm",
 	  "AuthenticAMD", "QEMU Virtual CPU version 2.5+", 15, 107, 1 },
@@ -323,7 +324,7 @@ static struct x86_model *model_new(const struct named *n)
 		set_all(m, n->set);
 	} else {
 		for (unsigned i = 0; i < FEATURES; i++)
-			if (features[i].have)
+			if (features[i].have && features[i].id != F_MONITOR)
 				set_feature(m, features[i].id, true);
 	}
 	return m;

@@ -392,6 +392,18 @@ RULE(T18_5_1_b, "HvNotifyLongSpinWait works in registers and in memory")
 	check_status(CALL(.code = HV_CALL_NOTIFY_LONG_SPIN_WAIT, .fast = true, .in = 77), HV_STATUS_SUCCESS);
 }
 
+RULE(T18_5_1_c, "HvNotifyLongSpinWait changes no memory, requests no interrupt")
+{
+	apic_set(true);
+	for (unsigned i = 0; i < 512; i++)
+		put64(test_page(3) + i * 8, i ? 0xa5a5a5a5a5a5a5a5ull : 0xffff);
+	check_status(CALL(.code = HV_CALL_NOTIFY_LONG_SPIN_WAIT, .in = test_page(3), .out = test_page(3)), HV_STATUS_SUCCESS);
+	for (unsigned i = 0; i < 512; i++)
+		check_value(get64(test_page(3) + i * 8), i ? 0xa5a5a5a5a5a5a5a5ull : 0xffff, "the parameter's page at %u", i * 8);
+	for (unsigned v = 0x10; v < 0x100; v++)
+		check_that(!requested(v), "vector %#x is requested", v);
+}
+
 RULE(T18_5_1_d, "HvNotifyLongSpinWait needs no privilege")
 {
 	FOR_EACH_CALL(row)

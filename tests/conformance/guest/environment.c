@@ -179,16 +179,39 @@ RULE_GUEST(T25_a, "all codes that no call has are HV_STATUS_INVALID_HYPERCALL_CO
 
 /* ---- MWAIT ---- */
 
-RULE_GUEST(T3_4_m, "with leaf 3 EDX bit 0 clear MONITOR and MWAIT are #UD")
+static void check_no_monitor(void)
 {
-	if (cpuid(1, 0).c & LEAF_1_MONITOR) {
-		rule_skip("the processor model has MONITOR");
-		return;
-	}
-	if (read_leaf(HV_CPUID_FEATURES).d & HV_FEATURE_MWAIT)
-		return;
 	TRY("monitor", : : "a"(&before), "c"(0), "d"(0) : "memory");
 	check_that(event.count == 1 && event.vector == UD, "MONITOR: vector %u", event.vector);
+}
+
+static void check_no_mwait(void)
+{
 	TRY("mwait", : : "a"(0), "c"(0) : "memory");
 	check_that(event.count == 1 && event.vector == UD, "MWAIT: vector %u", event.vector);
+}
+
+RULE_GUEST(T3_4_m, "leaf 3 EDX bit 0 is clear, so MONITOR and MWAIT are #UD")
+{
+	check_value(read_leaf(HV_CPUID_FEATURES).d & HV_FEATURE_MWAIT, 0, "MWAIT in leaf 3");
+	check_no_monitor();
+	check_no_mwait();
+}
+
+RULE_GUEST(T11_5_a, "MONITOR is #UD")
+{
+	check_no_monitor();
+}
+
+RULE_GUEST(T11_5_b, "MWAIT is #UD")
+{
+	check_no_mwait();
+}
+
+RULE_GUEST(T11_5_d, "leaf 1 has no MONITOR, leaf 5 is 0")
+{
+	struct leaf l = read_leaf(5);
+
+	check_value(read_leaf(1).c & LEAF_1_MONITOR, 0, "MONITOR in leaf 1");
+	check_value(l.a | l.b | l.c | l.d, 0, "leaf 5");
 }
