@@ -247,7 +247,8 @@ def main():
     sys.exit("failed" in state.values())
 
 
-try:
-    main()
-except Wrong as error:
-    sys.exit(f"conformance.py: {error}")
+if __name__ == "__main__":
+    try:
+        main()
+    except Wrong as error:
+        sys.exit(f"conformance.py: {error}")
