@@ -29,19 +29,6 @@ static volatile unsigned taken;
 
 /* ---- measuring ---- */
 
-static void sort(uint64_t *v, unsigned n)
-{
-	for (unsigned gap = n / 2; gap; gap /= 2)
-		for (unsigned i = gap; i < n; i++) {
-			uint64_t x = v[i];
-			unsigned k = i;
-
-			for (; k >= gap && v[k - gap] > x; k -= gap)
-				v[k] = v[k - gap];
-			v[k] = x;
-		}
-}
-
 static void report(bool good, const char *what)
 {
 	check(good, "%s", what);

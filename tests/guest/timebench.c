@@ -76,19 +76,6 @@ static void sleep(void)
 
 /* ---- latency ---- */
 
-static void sort(uint64_t *v, unsigned n)
-{
-	for (unsigned gap = n / 2; gap; gap /= 2)
-		for (unsigned i = gap; i < n; i++) {
-			uint64_t x = v[i];
-			unsigned k = i;
-
-			for (; k >= gap && v[k - gap] > x; k -= gap)
-				v[k] = v[k - gap];
-			v[k] = x;
-		}
-}
-
 static void print_us(const char *what, uint64_t units)
 {
 	print(" %s %u.%u", what, (unsigned)(units / 10), (unsigned)(units % 10));

@@ -210,6 +210,20 @@ static inline void cli(void) { asm volatile("cli" : : : "memory"); }
 static inline void sti(void) { asm volatile("sti" : : : "memory"); }
 static inline void pause_cpu(void) { asm volatile("pause" : : : "memory"); }
 static inline void invlpg(unsigned long a) { asm volatile("invlpg (%0)" : : "r"(a) : "memory"); }
+/* Ascending. */
+static inline void sort(uint64_t *v, unsigned n)
+{
+	for (unsigned gap = n / 2; gap; gap /= 2)
+		for (unsigned i = gap; i < n; i++) {
+			uint64_t x = v[i];
+			unsigned k = i;
+
+			for (; k >= gap && v[k - gap] > x; k -= gap)
+				v[k] = v[k - gap];
+			v[k] = x;
+		}
+}
+
 static inline uint64_t rdtsc(void)
 {
 	uint32_t lo, hi;
