@@ -24,7 +24,6 @@ struct hv *partition_hv(struct partition *p) { return p->hv; }
 uint64_t partition_id(const struct partition *p) { return p->id; }
 uint64_t partition_parent_id(const struct partition *p) { return p->parent_id; }
 const char *partition_name(const struct partition *p) { return p->name; }
-uint32_t partition_vp_count(const struct partition *p) { return p->vp_count; }
 HvtObject *partition_object(struct partition *p) { return p->object; }
 const struct hv_features *partition_features(const struct partition *p) { return &p->features; }
 
@@ -33,9 +32,71 @@ enum partition_state partition_state(struct partition *p)
 	return (enum partition_state)atomic_load(&p->state);
 }
 
-struct vp *partition_vp(struct partition *p, uint32_t index)
+/* ---- its VPs ---- */
+
+static bool vp_there(const struct partition *p, uint32_t index)
 {
-	return index < p->vp_count ? p->vps[index] : NULL;
+	return index < VP_MAX &&
+	       atomic_load_explicit(&p->vps_there[index / 64], memory_order_acquire) >> index % 64 & 1;
+}
+
+uint32_t partition_vp_count(const struct partition *p)
+{
+	unsigned n = 0;
+
+	for (unsigned b = 0; b < VP_BANKS; b++)
+		n += (unsigned)__builtin_popcountll(atomic_load_explicit(&p->vps_there[b], memory_order_acquire));
+	return n;
+}
+
+uint32_t partition_vp_limit(const struct partition *p)
+{
+	for (unsigned b = VP_BANKS; b-- > 0;) {
+		uint64_t there = atomic_load_explicit(&p->vps_there[b], memory_order_acquire);
+
+		if (there)
+			return b * 64 + 64 - (unsigned)__builtin_clzll(there);
+	}
+	return 0;
+}
+
+struct vp *partition_vp(const struct partition *p, uint32_t index)
+{
+	return vp_there(p, index) ? p->vps[index] : NULL;
+}
+
+struct vp *partition_next_vp(const struct partition *p, const struct vp *after)
+{
+	uint32_t i = after ? after->index + 1 : 0;
+
+	for (unsigned b = i / 64; b < VP_BANKS; b++) {
+		uint64_t rest = atomic_load_explicit(&p->vps_there[b], memory_order_acquire);
+
+		if (b == i / 64)
+			rest &= UINT64_MAX << i % 64;
+		if (rest)
+			return p->vps[b * 64 + (unsigned)__builtin_ctzll(rest)];
+	}
+	return NULL;
+}
+
+static void vp_publish(struct partition *p, struct vp *vp)
+{
+	p->vps[vp->index] = vp;
+	atomic_fetch_or(&p->vps_there[vp->index / 64], UINT64_C(1) << vp->index % 64);
+}
+
+/* Those from index @from on.  Nobody else uses them any more. */
+static void vps_free(struct partition *p, uint32_t from)
+{
+	for (uint32_t i = from; i < VP_MAX; i++) {
+		struct vp *vp = partition_vp(p, i);
+
+		if (!vp)
+			continue;
+		atomic_fetch_and(&p->vps_there[i / 64], ~(UINT64_C(1) << i % 64));
+		vp_free(vp);
+	}
 }
 
 uint64_t partition_memory(struct partition *p)
@@ -47,8 +108,8 @@ uint64_t partition_run_time_ns(struct partition *p)
 {
 	uint64_t sum = 0;
 
-	for (uint32_t i = 0; i < p->vp_count; i++)
-		sum += vp_run_time_ns(p->vps[i]);
+	PARTITION_FOREACH_VP(vp, p)
+		sum += vp_run_time_ns(vp);
 	return sum;
 }
 
@@ -63,15 +124,13 @@ void partition_unref(struct partition *p)
 	if (atomic_fetch_sub(&p->refs, 1) != 1)
 		return;
 	assert(partition_state(p) == PARTITION_DELETED);
-	for (uint32_t i = 0; i < p->vp_count; i++)
-		vp_free(p->vps[i]);
+	vps_free(p, 0);
 	gpa_map_fini(&p->map);
 	g_object_unref(p->object);
 	lock_destroy(&p->lock);
 	g_array_free(p->extents, TRUE);
 	/* The machine may be gone by now. */
 	g_strfreev((char **)p->component);
-	g_free(p->vps);
 	g_free(p->name);
 	g_free(p);
 }
@@ -122,7 +181,6 @@ static struct partition *partition_alloc(struct hv *hv, const struct partition_c
 	else
 		hv_features_init(&p->features);
 	p->extents = g_array_new(FALSE, FALSE, sizeof(struct extent));
-	p->vps = g_new0(struct vp *, c->vps);
 	atomic_init(&p->refs, 1);
 	atomic_init(&p->state, PARTITION_CREATED);
 	atomic_init(&p->tsc_stopped, true);
@@ -158,13 +216,13 @@ static void components_partition(struct partition *p, size_t verb)
 
 static bool make_vps(struct partition *p, uint32_t count, GError **error)
 {
-	p->vp_count = count;
 	for (uint32_t i = 0; i < count; i++) {
-		p->vps[i] = vp_new(p, i, error);
-		if (!p->vps[i]) {
-			p->vp_count = i;
+		struct vp *vp = vp_new(p, i, error);
+
+		if (!vp)
 			return false;
-		}
+		vp->cpu.alone = count == 1;
+		vp_publish(p, vp);
 	}
 	return true;
 }
@@ -193,11 +251,10 @@ static bool tree_add(struct partition *p, GError **error)
 /* Undoes make_vps() for those VPs whose thread does not run. */
 static void drop_vps(struct partition *p, uint32_t from)
 {
-	for (uint32_t i = from; i < p->vp_count; i++) {
-		p->hv->engine->detach(&p->vps[i]->cpu);
-		vp_free(p->vps[i]);
-	}
-	p->vp_count = from;
+	PARTITION_FOREACH_VP(vp, p)
+		if (vp->index >= from)
+			p->hv->engine->detach(&vp->cpu);
+	vps_free(p, from);
 }
 
 struct partition *partition_new(struct hv *hv, const struct partition_config *config, GError **error)
@@ -214,10 +271,10 @@ struct partition *partition_new(struct hv *hv, const struct partition_config *co
 		goto undo;
 	}
 	components_partition(p, offsetof(struct vp_component, partition_init));
-	for (; started < p->vp_count; started++)
+	for (; started < config->vps; started++)
 		if (!vp_start_thread(p->vps[started], error))
 			break;
-	if (started < p->vp_count) {
+	if (started < config->vps) {
 		for (uint32_t i = 0; i < started; i++)
 			vp_join(p->vps[i]);
 		drop_vps(p, started);
@@ -228,7 +285,7 @@ struct partition *partition_new(struct hv *hv, const struct partition_config *co
 		components_partition(p, offsetof(struct vp_component, partition_fini));
 		goto undo;
 	}
-	log_print(LOG_PARTITION, "partition %" PRIu64 " '%s' created with %u VPs\n", p->id, p->name, p->vp_count);
+	log_print(LOG_PARTITION, "partition %" PRIu64 " '%s' created with %u VPs\n", p->id, p->name, config->vps);
 	return p;
 undo:
 	msr_fini(p);
@@ -378,8 +435,8 @@ static void go(struct partition *p)
 	partition_time_go(p);
 	lock_release(&p->lock);
 	partition_change_state(p, PARTITION_RUNNING);
-	for (uint32_t i = 0; i < p->vp_count; i++)
-		vp_continue(p->vps[i], SUSPEND_CREATED | SUSPEND_EXPLICIT | SUSPEND_INTERCEPT);
+	PARTITION_FOREACH_VP(vp, p)
+		vp_continue(vp, SUSPEND_CREATED | SUSPEND_EXPLICIT | SUSPEND_INTERCEPT);
 }
 
 void partition_start(struct partition *p)
@@ -401,15 +458,15 @@ void partition_resume(struct partition *p)
 
 static void suspend_all(struct partition *p)
 {
-	for (uint32_t i = 0; i < p->vp_count; i++)
-		vp_suspend(p->vps[i], SUSPEND_EXPLICIT);
+	PARTITION_FOREACH_VP(vp, p)
+		vp_suspend(vp, SUSPEND_EXPLICIT);
 }
 
 void partition_suspend(struct partition *p)
 {
 	suspend_all(p);
-	for (uint32_t i = 0; i < p->vp_count; i++)
-		vp_wait_parked(p->vps[i]);
+	PARTITION_FOREACH_VP(vp, p)
+		vp_wait_parked(vp);
 	lock_acquire(&p->lock);
 	partition_time_stop(p);
 	lock_release(&p->lock);
@@ -433,7 +490,7 @@ static void reset_vp(struct vp *vp, void *o)
 		vp->cpu.activity = X86_WAIT_SIPI;
 	x86_tlb_flush(&vp->cpu, X86_FLUSH_ALL);
 	vp->not_alone = false;
-	vp->cpu.alone = vp->partition->vp_count == 1;
+	vp->cpu.alone = partition_vp_count(vp->partition) == 1;
 	vp->partition->hv->engine->forget(&vp->cpu);
 	msr_reset_vp(vp);
 	vp_reset_state(vp, X86_RESET_POWER_ON);
@@ -441,10 +498,10 @@ static void reset_vp(struct vp *vp, void *o)
 
 void partition_reset(struct partition *p)
 {
-	for (uint32_t i = 0; i < p->vp_count; i++)
-		vp_wait_parked(p->vps[i]);
-	for (uint32_t i = 0; i < p->vp_count; i++)
-		vp_call(p->vps[i], reset_vp, NULL);
+	PARTITION_FOREACH_VP(vp, p)
+		vp_wait_parked(vp);
+	PARTITION_FOREACH_VP(vp, p)
+		vp_call(vp, reset_vp, NULL);
 	msr_reset_partition(p);
 	components_partition(p, offsetof(struct vp_component, partition_reset));
 	lock_acquire(&p->lock);
@@ -498,17 +555,17 @@ void partition_delete(struct partition *p)
 	}
 	if (!tree_remove(p))
 		return;
-	for (uint32_t i = 0; i < p->vp_count; i++)
-		vp_join(p->vps[i]);
+	PARTITION_FOREACH_VP(vp, p)
+		vp_join(vp);
 	memory_close(p);
 	components_partition(p, offsetof(struct vp_component, partition_fini));
 	msr_fini(p);
-	for (uint32_t i = 0; i < p->vp_count; i++)
-		msr_fini_vp(p->vps[i]);
+	PARTITION_FOREACH_VP(vp, p)
+		msr_fini_vp(vp);
 	gpa_map_clear(&p->map, (gpn_t){ 0 }, p->map.pages);
 	give_frames(p, 0);
-	for (uint32_t i = 0; i < p->vp_count; i++)
-		hv_object_dead(p->vps[i]->object);
+	PARTITION_FOREACH_VP(vp, p)
+		hv_object_dead(vp->object);
 	hv_object_dead(p->object);
 	log_print(LOG_PARTITION, "partition %" PRIu64 " '%s' is deleted\n", p->id, p->name);
 	if (p->stack && p->stack->state_changed)

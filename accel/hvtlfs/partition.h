@@ -8,7 +8,7 @@
 #include "hv/partition.h"
 #include "machine.h"
 
-enum { VP_MAX = 64 };
+enum { VP_MAX = 64, VP_BANKS = (VP_MAX + 63) / 64 };
 
 /* What others want a VP's TLB to forget: flush.c. */
 enum { FLUSH_RANGES = 16 };
@@ -41,11 +41,11 @@ struct partition {
 	void *stack_opaque;
 	struct hv_features features;
 	struct x86_topology topology;
-	uint32_t vp_count;
-	struct vp **vps;
+	struct vp *vps[VP_MAX];      /* by index; of those that are in vps_there */
 	HvtObject *object;
 	void **component;            /* state of each component */
 
+	_Atomic uint64_t vps_there[VP_BANKS];   /* bit per index; set once the VP may be used by anybody */
 	_Atomic uint32_t refs;
 	_Atomic uint32_t state;      /* enum partition_state; written under lock */
 	_Atomic uint64_t ram_frames; /* written under lock */

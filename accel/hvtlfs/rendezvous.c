@@ -146,9 +146,9 @@ void partition_rendezvous(struct partition *p, struct vp *self, uint32_t bits)
 
 void partition_code_changed(struct partition *p, struct vp *self)
 {
-	for (uint32_t i = 0; i < p->vp_count; i++)
-		if (p->vps[i] != self)
-			x86_pend(&p->vps[i]->cpu, X86_PEND_CODE | X86_PEND_CODE_ALL);
+	PARTITION_FOREACH_VP(vp, p)
+		if (vp != self)
+			x86_pend(&vp->cpu, X86_PEND_CODE | X86_PEND_CODE_ALL);
 }
 
 void partition_flush(struct partition *p, struct vp *self)

@@ -409,9 +409,9 @@ void vp_continue(struct vp *vp, uint32_t why)
 
 static struct vp *current_of(struct partition *p)
 {
-	for (uint32_t i = 0; i < p->vp_count; i++)
-		if (vp_is_current(p->vps[i]))
-			return p->vps[i];
+	PARTITION_FOREACH_VP(vp, p)
+		if (vp_is_current(vp))
+			return vp;
 	return NULL;
 }
 
@@ -516,7 +516,6 @@ struct vp *vp_new(struct partition *p, uint32_t index, GError **error)
 	for (unsigned i = 0; i < p->hv->component_count; i++)
 		vp->component[i] = g_malloc0(MAX(p->hv->components[i]->size, 1));
 	x86_init(&vp->cpu, &vp_ops, vp, p->model, index, &p->topology);
-	vp->cpu.alone = p->vp_count == 1;
 	if (p->hv->tsc_native) {
 		vp->cpu.tsc_offset = &p->tsc_offset;
 		vp->cpu.tsc_stopped = &p->tsc_stopped;

@@ -4,16 +4,12 @@
 /* Bits of bank @b that are VPs of @p. */
 static uint64_t existing(const struct partition *p, unsigned b)
 {
-	uint32_t first = b * 64;
-
-	if (p->vp_count <= first)
-		return 0;
-	return p->vp_count - first >= 64 ? UINT64_MAX : (UINT64_C(1) << (p->vp_count - first)) - 1;
+	return atomic_load_explicit(&p->vps_there[b], memory_order_acquire);
 }
 
 void vp_set_all(struct vp_set *s, const struct partition *p)
 {
-	for (unsigned b = 0; b < VP_SET_BANKS; b++)
+	for (unsigned b = 0; b < VP_BANKS; b++)
 		s->bank[b] = existing(p, b);
 }
 
@@ -27,7 +23,7 @@ static hv_status from_sparse(struct vp_set *s, const struct partition *p, const 
 		unsigned b = (unsigned)__builtin_ctzll(valid);
 		uint64_t bits = from->banks[next++];
 
-		if (b < VP_SET_BANKS)
+		if (b < VP_BANKS)
 			s->bank[b] = bits & existing(p, b);
 	}
 	return HV_STATUS_SUCCESS;
@@ -60,7 +56,7 @@ struct vp *vp_set_next(const struct vp_set *s, const struct partition *p, const 
 {
 	uint32_t i = after ? after->index + 1 : 0;
 
-	for (unsigned b = i / 64; b < VP_SET_BANKS; b++) {
+	for (unsigned b = i / 64; b < VP_BANKS; b++) {
 		uint64_t rest = s->bank[b];
 
 		if (b == i / 64)

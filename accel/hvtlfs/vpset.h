@@ -10,10 +10,8 @@
 #include "hv/status.h"
 #include "partition.h"
 
-enum { VP_SET_BANKS = (VP_MAX + 63) / 64 };
-
 struct vp_set {
-	uint64_t bank[VP_SET_BANKS];
+	uint64_t bank[VP_BANKS];
 };
 
 /*

@@ -452,7 +452,7 @@ hv_status port_set_property(struct partition *p, uint32_t id, uint32_t code, uin
 		return HV_STATUS_INVALID_PORT_ID;          /* T14.9.5.f */
 	if (code != HV_PORT_PREFERRED_VP)
 		s = HV_STATUS_UNKNOWN_PROPERTY;            /* T14.9.5.g; the count cannot be set (O34) */
-	else if (value != HV_ANY_VP && value >= partition_vp_count(p))
+	else if (value != HV_ANY_VP && (value > UINT32_MAX || !partition_vp(p, (uint32_t)value)))
 		s = HV_STATUS_INVALID_VP_INDEX;            /* O34 */
 	else
 		atomic_store(&port->preferred, (uint32_t)value);
@@ -479,20 +479,26 @@ typedef hv_status (*port_send)(struct port *port, struct vp *vp, const void *wha
 static hv_status send_to_vp(struct port *port, port_send send, const void *what)
 {
 	struct partition *p = port->config.partition;
-	uint32_t n = partition_vp_count(p);
+	uint32_t n = partition_vp_limit(p);
 	hv_status s = HV_STATUS_INVALID_VP_INDEX;          /* O30 */
+	struct vp *preferred;
 
 	if (port->config.vp != HV_ANY_VP) {
 		struct vp *vp = partition_vp(p, port->config.vp);
 
 		return vp ? send(port, vp, what) : HV_STATUS_INVALID_VP_INDEX;         /* T14.9.7.m, T14.9.8.i */
 	}
-	if (atomic_load(&port->preferred) != HV_ANY_VP && !MUTANT(port_preference))    /* T14.8.7.c */
-		s = send(port, partition_vp(p, atomic_load(&port->preferred)), what);
+	preferred = partition_vp(p, atomic_load(&port->preferred));
+	if (preferred && !MUTANT(port_preference))         /* T14.8.7.c */
+		s = send(port, preferred, what);
 	if (s != HV_STATUS_INVALID_VP_INDEX && s != HV_STATUS_INVALID_SYNIC_STATE)
 		return s;
 	for (uint32_t i = 0; i < n; i++) {                 /* T14.9.7.p, T14.9.8.m */
-		s = send(port, partition_vp(p, port->next_vp++ % n), what);
+		struct vp *vp = partition_vp(p, port->next_vp++ % n);
+
+		if (!vp)
+			continue;
+		s = send(port, vp, what);
 		if (s != HV_STATUS_INVALID_SYNIC_STATE || MUTANT(port_first_vp))
 			break;
 	}

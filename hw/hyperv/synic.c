@@ -270,8 +270,8 @@ hv_status synic_post(struct vp *vp, unsigned sint, struct synic_buffer *own, uns
 
 void synic_forget(struct partition *p, struct synic_buffer *own, unsigned count)
 {
-	for (uint32_t i = 0; i < partition_vp_count(p); i++) {
-		struct synic *s = synic_of(partition_vp(p, i));
+	PARTITION_FOREACH_VP(vp, p) {
+		struct synic *s = synic_of(vp);
 
 		lock_acquire(&s->lock);
 		for (unsigned sint = 0; sint < HV_SINT_COUNT; sint++)

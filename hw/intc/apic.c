@@ -391,13 +391,14 @@ static bool match(struct apic *a, const struct message *m)
  */
 static void deliver_lowest(struct partition *p, const struct message *m)
 {
-	uint32_t n = partition_vp_count(p);
+	uint32_t n = partition_vp_limit(p);
 	struct apic *best = NULL;
 
 	for (uint32_t i = 0; i < n; i++) {
-		struct apic *a = apic_of(partition_vp(p, (i + m->vector) % n));
+		struct vp *vp = partition_vp(p, (i + m->vector) % n);
+		struct apic *a = vp ? apic_of(vp) : NULL;
 
-		if (sw_enabled(a) && match(a, m) && (!best || ppr(a) < ppr(best)))
+		if (a && sw_enabled(a) && match(a, m) && (!best || ppr(a) < ppr(best)))
 			best = a;
 	}
 	if (best)
@@ -406,7 +407,7 @@ static void deliver_lowest(struct partition *p, const struct message *m)
 
 static void deliver(struct partition *p, const struct message *m)
 {
-	uint32_t n = partition_vp_count(p);
+	struct vp *same;
 
 	if (log_on(LOG_IRQ))
 		log_print(LOG_IRQ, "apic: message mode %u vector 0x%02x to %s 0x%x\n", m->mode, m->vector,
@@ -416,15 +417,14 @@ static void deliver(struct partition *p, const struct message *m)
 		return;
 	}
 	/* APIC ids are VP indexes as a rule: one look instead of a walk. */
-	if (!m->logical && m->dest < n && apic_of(partition_vp(p, m->dest))->id == m->dest) {
-		struct apic *a = apic_of(partition_vp(p, m->dest));
-
-		if (hw_enabled(a))
-			receive(a, m);
+	same = m->logical ? NULL : partition_vp(p, m->dest);
+	if (same && apic_of(same)->id == m->dest) {
+		if (hw_enabled(apic_of(same)))
+			receive(apic_of(same), m);
 		return;
 	}
-	for (uint32_t i = 0; i < n; i++) {
-		struct apic *a = apic_of(partition_vp(p, i));
+	PARTITION_FOREACH_VP(vp, p) {
+		struct apic *a = apic_of(vp);
 
 		if (match(a, m))
 			receive(a, m);
@@ -455,8 +455,8 @@ static void send_others(struct apic *a, const struct message *m)
 {
 	struct partition *p = vp_partition(a->vp);
 
-	for (uint32_t i = 0; i < partition_vp_count(p); i++) {
-		struct apic *b = apic_of(partition_vp(p, i));
+	PARTITION_FOREACH_VP(vp, p) {
+		struct apic *b = apic_of(vp);
 
 		if (b != a && hw_enabled(b))
 			receive(b, m);
@@ -1009,8 +1009,8 @@ static void lint_edge(struct apic *a, unsigned lint)
 
 static void apic_extint(struct partition *p, bool level)
 {
-	for (uint32_t i = 0; i < partition_vp_count(p); i++) {
-		struct apic *a = apic_of(partition_vp(p, i));
+	PARTITION_FOREACH_VP(vp, p) {
+		struct apic *a = apic_of(vp);
 
 		if (!level) {
 			atomic_fetch_and(&a->extint, ~(uint32_t)EXTINT_LINE);
@@ -1027,14 +1027,14 @@ static void apic_extint(struct partition *p, bool level)
 
 static void apic_nmi(struct partition *p)
 {
-	for (uint32_t i = 0; i < partition_vp_count(p); i++) {
-		struct apic *a = apic_of(partition_vp(p, i));
+	PARTITION_FOREACH_VP(vp, p) {
+		struct apic *a = apic_of(vp);
 
 		/* Before the guest set its APIC up the pin is the first processor's NMI pin. */
 		if (sw_enabled(a))
 			lint_edge(a, LVT_LINT1);
-		else if (i == 0)
-			vp_pend(a->vp, X86_PEND_NMI);
+		else if (vp_index(vp) == 0)
+			vp_pend(vp, X86_PEND_NMI);
 	}
 }
 

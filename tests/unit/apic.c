@@ -37,8 +37,9 @@ struct x86_cpu *vp_cpu(struct vp *vp) { return &vp->cpu; }
 void vp_pend(struct vp *vp, uint32_t bits) { vp->pended |= bits; }
 void vp_sipi(struct vp *vp, uint8_t vector) { vp->sipi = vector; }
 void vp_deadline_changed(struct vp *vp) { }
-uint32_t partition_vp_count(const struct partition *p) { return VPS; }
-struct vp *partition_vp(struct partition *p, uint32_t i) { return &p->vp[i]; }
+uint32_t partition_vp_limit(const struct partition *p) { return VPS; }
+struct vp *partition_vp(const struct partition *p, uint32_t i) { return i < VPS ? (struct vp *)&p->vp[i] : NULL; }
+struct vp *partition_next_vp(const struct partition *p, const struct vp *after) { return partition_vp(p, after ? after->index + 1 : 0); }
 struct hv *partition_hv(struct partition *p) { return NULL; }
 uint64_t hv_tsc_hz(struct hv *hv) { return UINT64_C(2000000000); }
 uint64_t partition_tsc(struct partition *p) { return p->tsc; }

@@ -149,7 +149,12 @@ uint64_t partition_parent_id(const struct partition *p);   /* 0 for the first */
 const char *partition_name(const struct partition *p);
 enum partition_state partition_state(struct partition *p);
 uint32_t partition_vp_count(const struct partition *p);
-struct vp *partition_vp(struct partition *p, uint32_t index);  /* NULL if there is none */
+uint32_t partition_vp_limit(const struct partition *p);    /* the highest index there is, plus 1; some below may be free */
+struct vp *partition_vp(const struct partition *p, uint32_t index);  /* NULL if there is none */
+/* The VP behind @after in ascending order of index, the first with NULL; NULL: no more. */
+struct vp *partition_next_vp(const struct partition *p, const struct vp *after);
+#define PARTITION_FOREACH_VP(vp, p) \
+	for (struct vp *vp = NULL; (vp = partition_next_vp(p, vp)) != NULL;)
 const struct hv_features *partition_features(const struct partition *p);
 uint64_t partition_memory(struct partition *p);            /* bytes of frames it owns */
 uint64_t partition_run_time_ns(struct partition *p);       /* of all its VPs */
