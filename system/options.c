@@ -148,12 +148,22 @@ static bool set_engine(struct options *o, const struct keyval *kv, FILE *out, GE
 	return false;
 }
 
+static bool set_role(struct options *o, const struct keyval *kv, GError **error)
+{
+	const char *role = keyval_get(kv, "role");
+
+	if (!role || hv_role_named(role, &o->role))
+		return true;
+	return bad(error, "role=%s: guest or host", role);
+}
+
 static void accel_help(FILE *out)
 {
 	fprintf(out, "Accelerators supported in QEMU binary:\n"
 		     "hvtlfs   the hypervisor with its own x64 processor\n"
 		     "         engine=NAME     what runs instructions; engine=help lists them, the fastest first\n"
 		     "         memory=SIZE     of the whole machine: all partitions\n"
+		     "         role=guest|host what the first partition is: host may create partitions by hypercalls\n"
 		     "         tb-size=MIB     jit: translated code of each processor, %d to %d, default %d\n"
 		     "         check=N         jit: every N-th block is run by the interpreter too; a difference ends the emulator\n"
 		     "         perf-map=on|off jit: names of blocks for perf in /tmp/perf-PID.map\n"
@@ -163,7 +173,7 @@ static void accel_help(FILE *out)
 
 static bool set_accel(struct options *o, const char *arg, FILE *out, GError **error)
 {
-	static const char *const known[] = { "accel", "engine", "memory", "tb-size", "check", "perf-map", NULL };
+	static const char *const known[] = { "accel", "engine", "memory", "role", "tb-size", "check", "perf-map", NULL };
 	struct keyval *kv;
 	const char *name;
 	bool ok;
@@ -179,6 +189,7 @@ static bool set_accel(struct options *o, const char *arg, FILE *out, GError **er
 		ok = bad(error, "invalid accelerator %s; use hvtlfs or qtest", name ? name : "");
 	else
 		ok = keyval_check(kv, known, error) && set_engine(o, kv, out, error) && set_engine_options(o, kv, error) &&
+		     set_role(o, kv, error) &&
 		     keyval_size(kv, "memory", o->hv_memory, MIB, &o->hv_memory, error);
 	keyval_free(kv);
 	return ok;

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "accel/engine/engine.h"
+#include "accel/hvtlfs/hv.h"
 
 enum accel { ACCEL_HVTLFS, ACCEL_QTEST };
 
@@ -18,6 +19,7 @@ struct options {
 	char *engine;
 	const char *engine_lacks;   /* why the default is not a faster one; NULL: it is the fastest, or was chosen */
 	struct engine_options engine_options;
+	enum hv_role role;
 	uint64_t hv_memory;         /* bytes of the whole machine; 0: chosen */
 	char *cpu, *name, *uuid;
 	uint64_t cpus, max_cpus;

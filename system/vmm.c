@@ -446,14 +446,17 @@ static bool make_root(struct vmm *v, GError **error)
 {
 	const struct options *o = v->options;
 	char *firmware = find_firmware(o);
+	struct hv_features features = v->features;
 	struct pc_config c = {
-		.name = "root", .hv = v->hv, .model = v->model, .features = &v->features, .memory = o->memory,
+		.name = "root", .hv = v->hv, .model = v->model, .features = &features, .memory = o->memory,
 		.allow_empty = o->qtest != NULL,
 		.vps = o->cpus, .max_vps = o->max_cpus, .topology = { o->cores, o->threads },
 		.kernel = o->kernel, .initrd = o->initrd, .cmdline = o->append, .firmware = firmware,
 	};
-	bool ok = make_serials(v, &c, error) && guest_add(v, "root", &c, error);
+	bool ok;
 
+	hv_features_role(&features, o->role);
+	ok = make_serials(v, &c, error) && guest_add(v, "root", &c, error);
 	if (ok)
 		vmm_root(v)->held = true;
 	g_free(firmware);

@@ -18,7 +18,7 @@ static hv_status notify_long_spin_wait(struct hv_ctx *c)
 
 static hv_status get_partition_id(struct hv_ctx *c)
 {
-	struct hv_out_get_partition_id *out = c->out;
+	struct hv_partition_id *out = c->out;
 
 	out->partition_id = c->caller->id;                 /* T5.6.7.a */
 	return HV_STATUS_SUCCESS;
@@ -28,13 +28,15 @@ static const struct hv_call few_calls[] = {
 	{ HV_CALL_NOTIFY_LONG_SPIN_WAIT, "HvNotifyLongSpinWait", "18.5.1",
 	  .in = sizeof(struct hv_in_notify_long_spin_wait), .run = notify_long_spin_wait },
 	{ HV_CALL_GET_PARTITION_ID, "HvGetPartitionId", "5.6.7",
-	  .out = sizeof(struct hv_out_get_partition_id), .privilege = HV_ACCESS_PARTITION_ID, .run = get_partition_id },
+	  .out = sizeof(struct hv_partition_id), .privilege = HV_ACCESS_PARTITION_ID, .run = get_partition_id },
 	{ .name = NULL },
 };
 
 /* One line per chapter's file in this folder. */
 static const struct hv_call *const core_lists[] = {
 	few_calls,
+	life_calls,
+	pool_calls,
 	mmu_calls,
 	interrupt_calls,
 };

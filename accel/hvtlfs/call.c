@@ -181,13 +181,87 @@ static void context(struct call *c, struct hv_ctx *x)
 	};
 }
 
+/* ---- the partition that a call acts on ---- */
+
+void call_continue(struct hv_ctx *c)
+{
+	bool inside = vp_outside_begin(c->vp);
+
+	/* Outside: who has the lock may be waiting for this very VP. */
+	lock_acquire(&c->target->call_lock);
+	vp_outside_end(c->vp, inside);
+}
+
+void call_pause(struct hv_ctx *c)
+{
+	lock_release(&c->target->call_lock);
+}
+
+static bool is_root(const struct partition *p)
+{
+	return !p->by_parent;
+}
+
+static hv_status may_act(const struct hv_call *row, const struct partition *caller, const struct partition *target)
+{
+	if (target == caller) {
+		if (row->on & CALL_ON_SELF || (row->on & CALL_ON_ROOT_SELF && is_root(caller)))
+			return HV_STATUS_SUCCESS;
+		return HV_STATUS_ACCESS_DENIED;
+	}
+	/* T5.6.5.d: of all above it only the one that made it. */
+	if (!(row->on & CALL_ON_CHILD) || target->parent != caller || !target->by_parent)
+		return HV_STATUS_ACCESS_DENIED;
+	if (row->child_privilege & ~caller->features.privileges)
+		return HV_STATUS_ACCESS_DENIED;
+	return HV_STATUS_SUCCESS;
+}
+
+static void target_drop(struct hv_ctx *x)
+{
+	if (!x->target)
+		return;
+	call_pause(x);
+	partition_unref(x->target);
+	x->target = NULL;
+}
+
+static hv_status target_find(struct call *c, struct hv_ctx *x)
+{
+	const struct hv_call *row = c->row;
+	uint64_t id = c->in_list[0];
+	unsigned states = row->in_state ? row->in_state : CALL_IN_ACTIVE;
+	hv_status s;
+
+	if (!row->on)
+		return HV_STATUS_SUCCESS;
+	x->target = hv_partition_by_id(x->caller->hv, id == HV_PARTITION_ID_SELF ? x->caller->id : id);
+	if (!x->target)
+		return HV_STATUS_INVALID_PARTITION_ID;
+	s = may_act(row, x->caller, x->target);
+	if (s != HV_STATUS_SUCCESS) {
+		partition_unref(x->target);
+		x->target = NULL;
+		return s;
+	}
+	call_continue(x);
+	s = atomic_load(&x->target->life) == LIFE_DELETED ? HV_STATUS_INVALID_PARTITION_ID :
+	    states >> atomic_load(&x->target->life) & 1 ? HV_STATUS_SUCCESS : HV_STATUS_INVALID_PARTITION_STATE;
+	if (s != HV_STATUS_SUCCESS)
+		target_drop(x);
+	return s;
+}
+
 static enum x86_result run_simple(struct call *c)
 {
 	struct hv_ctx x;
 	hv_status s;
 
 	context(c, &x);
-	s = c->row->run(&x);
+	s = target_find(c, &x);
+	if (s == HV_STATUS_SUCCESS)
+		s = c->row->run(&x);
+	target_drop(&x);
 	c->result = hv_call_result(s, 0);
 	return s == HV_STATUS_SUCCESS ? store(c, 0, c->row->out) : X86_OK;
 }
@@ -227,7 +301,14 @@ static enum x86_result run_rep(struct call *c)
 	uint32_t i;
 
 	context(c, &x);
-	s = run_elements(c, &x, &i);
+	i = c->start;
+	s = target_find(c, &x);
+	if (s == HV_STATUS_SUCCESS) {
+		s = run_elements(c, &x, &i);
+		if (row->end)
+			row->end(&x);
+	}
+	target_drop(&x);
 	c->again = s == HV_STATUS_SUCCESS && i < c->reps;
 	c->result = hv_call_result(s, i);                  /* T4.8.c: from the start of the list */
 	if (c->again) {                                    /* T4.2.b */

@@ -201,7 +201,7 @@ static void op_code_marked(void *o, struct x86_code_page *code)
 
 	/* All entries of all sharers: finding those of one frame would take longer. */
 	(void)code;
-	partition_rendezvous(vp->partition, vp, X86_PEND_TLB_WRITE);
+	family_rendezvous(vp->partition, vp, X86_PEND_TLB_WRITE);
 	vp->cpu.count.marked++;
 	vp->cpu.count.marked_ns += (uint64_t)(monotonic_ns() - from);
 }

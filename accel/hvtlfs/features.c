@@ -125,6 +125,25 @@ void hv_features_init(struct hv_features *f)
 			turn(f, &switches[i], true);
 }
 
+bool hv_role_named(const char *name, enum hv_role *role)
+{
+	static const char *const names[] = { [HV_ROLE_GUEST] = "guest", [HV_ROLE_HOST] = "host" };
+
+	for (unsigned i = 0; i < G_N_ELEMENTS(names); i++)
+		if (!strcmp(name, names[i])) {
+			*role = (enum hv_role)i;
+			return true;
+		}
+	return false;
+}
+
+void hv_features_role(struct hv_features *f, enum hv_role role)
+{
+	if (role == HV_ROLE_HOST)
+		f->privileges |= HV_CREATE_PARTITIONS | HV_ACCESS_PARTITION_ID | HV_ACCESS_MEMORY_POOL | HV_CREATE_PORT |
+				 HV_CONNECT_PORT | HV_ACCESS_STATS;
+}
+
 static const struct feature_switch *switch_find(const char *key)
 {
 	if (!strcmp(key, "hv-apicv"))

@@ -113,6 +113,7 @@ static void descriptors_set(struct frames *f, const struct extent *e)
 
 			frame->owner = e->owner;
 			frame->kind = e->kind;
+			atomic_store(&frame->pooled, false);
 			/* Decoded code of the former owner must match nothing. */
 			atomic_store(&frame->code.granules, 0);
 			atomic_fetch_add(&frame->code.gen, 2);

@@ -22,6 +22,9 @@ enum frame_kind {
 struct frame {
 	struct partition *owner;    /* NULL: free.  Changes only under frames.lock */
 	enum frame_kind kind;       /* likewise */
+	/* Mappings with any right in partitions that a parent made: gpa-calls.c. */
+	_Atomic uint32_t shares;
+	_Atomic bool pooled;        /* in a memory pool: nobody sees it by a GPA map */
 	struct x86_code_page code;  /* atomics inside */
 };
 

@@ -101,19 +101,19 @@ static uint64_t entry_get(const struct gpa_map *m, uint64_t gpn)
 	}
 }
 
-bool gpa_map_lookup(const struct gpa_map *m, gpn_t at, struct gpa_target *t)
+static bool entry_target(uint64_t e, struct gpa_target *t)
 {
-	uint64_t e;
-
-	if (at.v >= m->pages)
-		return false;
-	e = entry_get(m, at.v);
 	if (!e)
 		return false;
 	t->frame = (spn_t){ e >> FRAME_SHIFT };
 	t->rights = e >> RIGHTS_SHIFT & 7;
 	t->overlay = e & ENTRY_OVERLAY;
 	return true;
+}
+
+bool gpa_map_lookup(const struct gpa_map *m, gpn_t at, struct gpa_target *t)
+{
+	return at.v < m->pages && entry_target(entry_get(m, at.v), t);
 }
 
 /*
@@ -201,6 +201,41 @@ void gpa_map_clear(struct gpa_map *m, gpn_t at, uint64_t pages)
 	lock_acquire(&m->lock);
 	below_set(m, at.v, pages, 0);
 	lock_release(&m->lock);
+}
+
+/* Locks: m->lock held. */
+static uint64_t below_get(const struct gpa_map *m, uint64_t gpn)
+{
+	const uint64_t *below = g_hash_table_lookup(m->covered, &gpn);
+
+	return below ? *below : entry_get(m, gpn);
+}
+
+bool gpa_map_below(struct gpa_map *m, gpn_t at, struct gpa_target *t)
+{
+	bool there;
+
+	if (at.v >= m->pages)
+		return false;
+	lock_acquire(&m->lock);
+	there = entry_target(below_get(m, at.v), t);
+	lock_release(&m->lock);
+	return there;
+}
+
+bool gpa_map_protect(struct gpa_map *m, gpn_t at, spn_t frame, uint32_t rights)
+{
+	struct gpa_target t;
+	bool same;
+
+	if (at.v >= m->pages)
+		return false;
+	lock_acquire(&m->lock);
+	same = entry_target(below_get(m, at.v), &t) && t.frame.v == frame.v;
+	if (same)
+		below_set(m, at.v, 1, entry_map(frame, rights));
+	lock_release(&m->lock);
+	return same;
 }
 
 /* Locks: m->lock held.  First mapped page of [@at, @end), or @end. */

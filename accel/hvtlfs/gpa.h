@@ -59,6 +59,10 @@ bool gpa_map_lookup(const struct gpa_map *m, gpn_t at, struct gpa_target *t);
 /* Maps consecutive pages to consecutive frames.  They must lie inside the space. */
 void gpa_map_set(struct gpa_map *m, gpn_t at, uint64_t pages, spn_t frame, uint32_t rights);
 void gpa_map_clear(struct gpa_map *m, gpn_t at, uint64_t pages);
+/* What is below the overlays at @at; false: nothing, or beyond the space. */
+bool gpa_map_below(struct gpa_map *m, gpn_t at, struct gpa_target *t);
+/* Rights of the mapping below the overlays, which must be to @frame; false: it is not. */
+bool gpa_map_protect(struct gpa_map *m, gpn_t at, spn_t frame, uint32_t rights);
 /* True if no page of the range is mapped (overlays do not count, T8.1.3.a). */
 bool gpa_map_is_clear(struct gpa_map *m, gpn_t at, uint64_t pages);
 /*

@@ -45,7 +45,9 @@ struct hv *hv_new_with(const struct hv_config *config, const struct vp_component
 	call_table_init(hv);
 	msr_table_init(hv);
 	lock_init(&hv->lock, LOCK_MACHINE, "partition tree");
+	lock_init(&hv->list_lock, LOCK_LIST, "list of partitions");
 	hv->partitions = g_ptr_array_new();
+	hv->by_id = g_hash_table_new(g_int64_hash, g_int64_equal);
 	clock_calibrate(hv);
 	timers_init(hv);
 	return hv;
@@ -73,6 +75,8 @@ void hv_free(struct hv *hv)
 	}
 	timers_fini(hv);
 	g_ptr_array_free(hv->partitions, TRUE);
+	g_hash_table_destroy(hv->by_id);
+	lock_destroy(&hv->list_lock);
 	frames_fini(&hv->frames);
 	call_table_fini(hv);
 	lock_destroy(&hv->lock);
@@ -109,15 +113,12 @@ struct partition *hv_partition_by_name(struct hv *hv, const char *name)
 
 struct partition *hv_partition_by_id(struct hv *hv, uint64_t id)
 {
-	struct partition *found = NULL;
+	struct partition *p;
 
-	lock_acquire(&hv->lock);
-	for (guint i = 0; i < hv->partitions->len && !found; i++) {
-		struct partition *p = g_ptr_array_index(hv->partitions, i);
-
-		if (p->id == id)
-			found = partition_ref(p);
-	}
-	lock_release(&hv->lock);
-	return found;
+	lock_acquire(&hv->list_lock);
+	p = g_hash_table_lookup(hv->by_id, &id);
+	if (p)
+		partition_ref(p);
+	lock_release(&hv->list_lock);
+	return p;
 }

@@ -39,6 +39,8 @@ struct hv {
 	struct lock lock;               /* LOCK_MACHINE; the tree: the two fields below */
 	GPtrArray *partitions;          /* live ones, parents before children; a reference each */
 	uint64_t next_id;               /* never reused (T5.2.1.b) */
+	struct lock list_lock;          /* LOCK_LIST; changes of `partitions` hold it besides, and all of the next */
+	GHashTable *by_id;              /* the same partitions, without a reference */
 
 	/* Deadlines of VPs that run guest code: timer.c. */
 	pthread_t timer_thread;

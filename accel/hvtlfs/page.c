@@ -5,22 +5,36 @@
 #include "hv/msr.h"
 #include "target/i386/mem.h"
 
-struct msr_page *msr_page_new(struct partition *p, uint32_t rights)
+static const uint8_t zeros[HV_PAGE_SIZE];
+
+/* Locks: p->lock held.  It goes with the partition's others. */
+static bool own_frame(struct partition *p, spn_t *frame)
 {
 	struct extent e = { .count = 1, .owner = p, .kind = FRAME_HYPERVISOR };
+
+	if (!frames_take(&p->hv->frames, 1, p, FRAME_HYPERVISOR, frame))
+		return false;
+	e.first = frame->v;
+	g_array_append_val(p->extents, e);
+	return true;
+}
+
+struct msr_page *msr_page_new(struct partition *p, uint32_t rights)
+{
 	struct msr_page *m;
 	spn_t frame;
+	bool got;
 
 	lock_acquire(&p->lock);
-	if (!frames_take(&p->hv->frames, 1, p, FRAME_HYPERVISOR, &frame)) {
-		lock_release(&p->lock);
-		return NULL;
-	}
-	e.first = frame.v;
-	g_array_append_val(p->extents, e);
+	got = p->by_parent ? pool_take(&p->pool, &frame) : own_frame(p, &frame);
 	lock_release(&p->lock);
+	if (!got)
+		return NULL;
+	if (p->by_parent)
+		memory_fill(p, frame, zeros, sizeof zeros);
 	m = g_new0(struct msr_page, 1);
 	m->partition = p;
+	m->owns = true;
 	m->page = (struct overlay){ .frame = frame, .rights = rights, .at = GPN_NOWHERE };
 	return m;
 }
@@ -39,8 +53,12 @@ void msr_page_free(struct msr_page *m)
 {
 	if (!m)
 		return;
-	/* The frame goes with the partition's others. */
 	gpa_map_overlay(&m->partition->map, &m->page, GPN_NOWHERE);
+	if (m->owns && m->partition->by_parent) {
+		lock_acquire(&m->partition->lock);
+		pool_give(&m->partition->pool, m->page.frame);
+		lock_release(&m->partition->lock);
+	}
 	g_free(m);
 }
 
@@ -80,8 +98,6 @@ void msr_page_place(struct vp *vp, struct msr_page *m, uint64_t value)
 
 void msr_page_reset(struct msr_page *m)
 {
-	static const uint8_t zeros[HV_PAGE_SIZE];
-
 	lock_acquire(&m->partition->lock);
 	msr_page_set(m, 0);
 	lock_release(&m->partition->lock);

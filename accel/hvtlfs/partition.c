@@ -2,6 +2,8 @@
 /* Partitions: the tree, their memory, their life. */
 #include "partition.h"
 
+#include "parent.h"
+
 #include <gio/gio.h>
 #include <string.h>
 
@@ -10,27 +12,12 @@
 
 /* ---- small ones ---- */
 
-static const char *const state_names[] = {
-	[PARTITION_CREATED] = "created", [PARTITION_RUNNING] = "running", [PARTITION_SUSPENDED] = "suspended",
-	[PARTITION_CRASHED] = "crashed", [PARTITION_SHUT_DOWN] = "shut-down", [PARTITION_DELETED] = "deleted",
-};
-
-const char *partition_state_name(enum partition_state s)
-{
-	return (unsigned)s < G_N_ELEMENTS(state_names) ? state_names[s] : "unknown";
-}
-
 struct hv *partition_hv(struct partition *p) { return p->hv; }
 uint64_t partition_id(const struct partition *p) { return p->id; }
 uint64_t partition_parent_id(const struct partition *p) { return p->parent_id; }
 const char *partition_name(const struct partition *p) { return p->name; }
 HvtObject *partition_object(struct partition *p) { return p->object; }
 const struct hv_features *partition_features(const struct partition *p) { return &p->features; }
-
-enum partition_state partition_state(struct partition *p)
-{
-	return (enum partition_state)atomic_load(&p->state);
-}
 
 /* ---- its VPs ---- */
 
@@ -126,8 +113,10 @@ void partition_unref(struct partition *p)
 	assert(partition_state(p) == PARTITION_DELETED);
 	vps_free(p, 0);
 	gpa_map_fini(&p->map);
-	g_object_unref(p->object);
+	g_clear_object(&p->object);
+	pool_fini(&p->pool);
 	lock_destroy(&p->lock);
+	lock_destroy(&p->call_lock);
 	g_array_free(p->extents, TRUE);
 	/* The machine may be gone by now. */
 	g_strfreev((char **)p->component);
@@ -172,6 +161,8 @@ static struct partition *partition_alloc(struct hv *hv, const struct partition_c
 	p->name = g_strdup(c->name);
 	p->parent = c->parent;
 	p->parent_id = c->parent ? c->parent->id : HV_PARTITION_ID_INVALID;
+	p->depth = c->parent ? c->parent->depth + 1 : 0;
+	p->family = p;
 	p->model = c->model;
 	p->topology = c->topology.cores ? c->topology : (struct x86_topology){ c->vps, 1 };
 	p->stack = c->stack;
@@ -183,8 +174,11 @@ static struct partition *partition_alloc(struct hv *hv, const struct partition_c
 	p->extents = g_array_new(FALSE, FALSE, sizeof(struct extent));
 	atomic_init(&p->refs, 1);
 	atomic_init(&p->state, PARTITION_CREATED);
+	atomic_init(&p->life, LIFE_ACTIVE);
 	atomic_init(&p->tsc_stopped, true);
 	lock_init(&p->lock, LOCK_PARTITION, "partition");
+	lock_init(&p->call_lock, LOCK_CALL, "calls that act on a partition");
+	pool_init(&p->pool);
 	gpa_map_init(&p->map, c->model->phys_bits);
 	p->component = g_new0(void *, hv->component_count + 1);
 	for (unsigned i = 0; i < hv->component_count; i++)
@@ -203,7 +197,7 @@ static bool make_pages(struct partition *p, GError **error)
 	return false;
 }
 
-static void components_partition(struct partition *p, size_t verb)
+void partition_tell_components(struct partition *p, size_t verb)
 {
 	for (unsigned i = 0; i < p->hv->component_count; i++) {
 		void (*f)(struct partition *, void *) =
@@ -227,6 +221,31 @@ static bool make_vps(struct partition *p, uint32_t count, GError **error)
 	return true;
 }
 
+/* Locks: hv->lock held. */
+static void tree_insert(struct partition *p)
+{
+	struct hv *hv = p->hv;
+
+	lock_acquire(&hv->list_lock);
+	g_ptr_array_add(hv->partitions, partition_ref(p));
+	lock_release(&hv->list_lock);
+	g_hash_table_insert(hv->by_id, &p->id, p);
+}
+
+/* Locks: hv->lock held.  The caller drops the tree's reference; false if somebody else has. */
+static bool tree_drop(struct partition *p)
+{
+	struct hv *hv = p->hv;
+	bool mine;
+
+	lock_acquire(&hv->list_lock);
+	mine = g_ptr_array_remove(hv->partitions, p);
+	lock_release(&hv->list_lock);
+	if (mine)
+		g_hash_table_remove(hv->by_id, &p->id);
+	return mine;
+}
+
 /* Locks: takes hv->lock.  False if the name is taken or the parent is going away. */
 static bool tree_add(struct partition *p, GError **error)
 {
@@ -240,7 +259,7 @@ static bool tree_add(struct partition *p, GError **error)
 		trouble = "its parent has been deleted";
 	if (!trouble) {
 		p->id = ++hv->next_id;
-		g_ptr_array_add(hv->partitions, partition_ref(p));
+		tree_insert(p);
 	}
 	lock_release(&hv->lock);
 	if (trouble)
@@ -270,7 +289,7 @@ struct partition *partition_new(struct hv *hv, const struct partition_config *co
 		drop_vps(p, 0);
 		goto undo;
 	}
-	components_partition(p, offsetof(struct vp_component, partition_init));
+	partition_tell_components(p, offsetof(struct vp_component, partition_init));
 	for (; started < config->vps; started++)
 		if (!vp_start_thread(p->vps[started], error))
 			break;
@@ -279,10 +298,10 @@ struct partition *partition_new(struct hv *hv, const struct partition_config *co
 			vp_join(p->vps[i]);
 		drop_vps(p, started);
 		lock_acquire(&hv->lock);
-		g_ptr_array_remove(hv->partitions, p);
+		tree_drop(p);
 		lock_release(&hv->lock);
 		partition_unref(p);
-		components_partition(p, offsetof(struct vp_component, partition_fini));
+		partition_tell_components(p, offsetof(struct vp_component, partition_fini));
 		goto undo;
 	}
 	log_print(LOG_PARTITION, "partition %" PRIu64 " '%s' created with %u VPs\n", p->id, p->name, config->vps);
@@ -413,106 +432,6 @@ bool partition_add_rom(struct partition *p, gpa_t at, const void *data, uint64_t
 	return true;
 }
 
-/* ---- states ---- */
-
-void partition_change_state(struct partition *p, enum partition_state state)
-{
-	bool changed;
-
-	lock_acquire(&p->lock);
-	changed = atomic_exchange(&p->state, state) != state;
-	lock_release(&p->lock);
-	if (!changed)
-		return;
-	log_print(LOG_PARTITION, "partition %" PRIu64 " '%s' is %s\n", p->id, p->name, partition_state_name(state));
-	if (p->stack && p->stack->state_changed)
-		p->stack->state_changed(p->stack_opaque, p);
-}
-
-static void go(struct partition *p)
-{
-	lock_acquire(&p->lock);
-	partition_time_go(p);
-	lock_release(&p->lock);
-	partition_change_state(p, PARTITION_RUNNING);
-	PARTITION_FOREACH_VP(vp, p)
-		vp_continue(vp, SUSPEND_CREATED | SUSPEND_EXPLICIT | SUSPEND_INTERCEPT);
-}
-
-void partition_start(struct partition *p)
-{
-	enum partition_state s = partition_state(p);
-
-	if (s == PARTITION_CREATED || s == PARTITION_SUSPENDED)
-		go(p);
-}
-
-void partition_resume(struct partition *p)
-{
-	enum partition_state s = partition_state(p);
-
-	/* RUNNING: a VP of it may stand in an exit that has been dealt with. */
-	if (s == PARTITION_SUSPENDED || s == PARTITION_RUNNING)
-		go(p);
-}
-
-static void suspend_all(struct partition *p)
-{
-	PARTITION_FOREACH_VP(vp, p)
-		vp_suspend(vp, SUSPEND_EXPLICIT);
-}
-
-void partition_suspend(struct partition *p)
-{
-	suspend_all(p);
-	PARTITION_FOREACH_VP(vp, p)
-		vp_wait_parked(vp);
-	lock_acquire(&p->lock);
-	partition_time_stop(p);
-	lock_release(&p->lock);
-	if (partition_state(p) == PARTITION_RUNNING)
-		partition_change_state(p, PARTITION_SUSPENDED);
-}
-
-void partition_set_stopped(struct partition *p, enum partition_state state)
-{
-	suspend_all(p);
-	partition_change_state(p, state);
-}
-
-static void reset_vp(struct vp *vp, void *o)
-{
-	(void)o;
-	atomic_store(&vp->sipi, 0);
-	atomic_store(&vp->cpu.pending, 0);
-	x86_reset(&vp->cpu, X86_RESET_POWER_ON);
-	if (vp->index)
-		vp->cpu.activity = X86_WAIT_SIPI;
-	x86_tlb_flush(&vp->cpu, X86_FLUSH_ALL);
-	vp->not_alone = false;
-	vp->cpu.alone = partition_vp_count(vp->partition) == 1;
-	vp->partition->hv->engine->forget(&vp->cpu);
-	msr_reset_vp(vp);
-	vp_reset_state(vp, X86_RESET_POWER_ON);
-}
-
-void partition_reset(struct partition *p)
-{
-	PARTITION_FOREACH_VP(vp, p)
-		vp_wait_parked(vp);
-	PARTITION_FOREACH_VP(vp, p)
-		vp_call(vp, reset_vp, NULL);
-	msr_reset_partition(p);
-	components_partition(p, offsetof(struct vp_component, partition_reset));
-	lock_acquire(&p->lock);
-	partition_time_stop(p);
-	atomic_store(&p->tsc_frozen, 0);
-	lock_release(&p->lock);
-	partition_flush(p, NULL);
-	if (partition_state(p) != PARTITION_CREATED)
-		partition_change_state(p, PARTITION_SUSPENDED);
-}
-
 /* ---- end ---- */
 
 /* A child of @p with a reference, or NULL. */
@@ -531,13 +450,61 @@ static struct partition *any_child(struct partition *p)
 	return child;
 }
 
+/* Behind tree_remove(): tells whoever looks, and drops the tree's reference. */
+static void end(struct partition *p)
+{
+	if (p->by_parent) {
+		lock_acquire(&p->parent->lock);
+		pool_discharge(&p->parent->pool, sizeof *p);   /* T5.6.4.b */
+		lock_release(&p->parent->lock);
+	}
+	if (p->object)
+		hv_object_dead(p->object);
+	log_print(LOG_PARTITION, "partition %" PRIu64 " '%s' is deleted\n", p->id, p->name);
+	if (p->stack && p->stack->state_changed)
+		p->stack->state_changed(p->stack_opaque, p);
+	partition_unref(p);
+}
+
+/* Pages that are left in the pool go back to who deposited them: the parent, or the partition itself. */
+void partition_return_pool(struct partition *p)
+{
+	struct partition *to = p->by_parent ? p->parent : p;
+	struct pool_page page;
+
+	lock_acquire(&p->lock);
+	pool_release(&p->pool);
+	while (pool_withdraw(&p->pool, &page))
+		pool_page_back(to, page);
+	lock_release(&p->lock);
+}
+
+void partition_dismantle(struct partition *p)
+{
+	PARTITION_FOREACH_VP(vp, p)
+		vp_join(vp);
+	memory_close(p);
+	partition_tell_components(p, offsetof(struct vp_component, partition_fini));
+	msr_fini(p);
+	PARTITION_FOREACH_VP(vp, p)
+		msr_fini_vp(vp);
+	gpa_map_clear(&p->map, (gpn_t){ 0 }, p->map.pages);
+	give_frames(p, 0);
+	lock_acquire(&p->lock);
+	pool_release(&p->pool);
+	lock_release(&p->lock);
+	PARTITION_FOREACH_VP(vp, p)
+		if (vp->object)
+			hv_object_dead(vp->object);
+}
+
 /* Takes @p out of the tree; false if somebody else has. */
 static bool tree_remove(struct partition *p)
 {
 	bool mine;
 
 	lock_acquire(&p->hv->lock);
-	mine = g_ptr_array_remove(p->hv->partitions, p);
+	mine = tree_drop(p);
 	if (mine)
 		atomic_store(&p->state, PARTITION_DELETED);
 	lock_release(&p->hv->lock);
@@ -548,29 +515,149 @@ void partition_delete(struct partition *p)
 {
 	struct partition *child;
 
-	suspend_all(p);
+	partition_stop_all(p);
+	/* One of its VPs may be making or ending a child. */
+	PARTITION_FOREACH_VP(vp, p)
+		vp_wait_parked(vp);
 	while ((child = any_child(p))) {
 		partition_delete(child);
 		partition_unref(child);
 	}
 	if (!tree_remove(p))
 		return;
-	PARTITION_FOREACH_VP(vp, p)
-		vp_join(vp);
-	memory_close(p);
-	components_partition(p, offsetof(struct vp_component, partition_fini));
-	msr_fini(p);
-	PARTITION_FOREACH_VP(vp, p)
-		msr_fini_vp(vp);
-	gpa_map_clear(&p->map, (gpn_t){ 0 }, p->map.pages);
-	give_frames(p, 0);
-	PARTITION_FOREACH_VP(vp, p)
-		hv_object_dead(vp->object);
-	hv_object_dead(p->object);
-	log_print(LOG_PARTITION, "partition %" PRIu64 " '%s' is deleted\n", p->id, p->name);
-	if (p->stack && p->stack->state_changed)
-		p->stack->state_changed(p->stack_opaque, p);
+	/* Nobody else can find it any more: what its parent began is finished. */
+	if (atomic_exchange(&p->life, LIFE_DELETED) == LIFE_ACTIVE)
+		partition_dismantle(p);
+	if (p->by_parent)
+		partition_return_pool(p);
+	end(p);
+}
+/* ---- children ---- */
+
+/* How many partitions there may be at once; each VP has a thread. */
+enum { PARTITIONS_MAX = 4096 };
+
+/* Locks: takes hv->lock. */
+static bool tree_add_child(struct partition *p)
+{
+	struct hv *hv = p->hv;
+	bool ok;
+
+	lock_acquire(&hv->lock);
+	ok = hv->partitions->len < PARTITIONS_MAX;
+	if (ok) {
+		p->id = ++hv->next_id;
+		/* ':' is in no name that a user gives. */
+		p->name = g_strdup_printf("%s:%" PRIu64, p->family->name, p->id);
+		tree_insert(p);
+	}
+	lock_release(&hv->lock);
+	return ok;
+}
+
+struct partition *partition_new_child(struct partition *parent, const struct x86_model *model,
+				      const struct hv_features *features)
+{
+	struct partition *p = partition_alloc(parent->hv, &(struct partition_config){
+		.parent = parent, .model = model, .features = features, .stack = &parent_stack,
+		.topology = { .cores = 1, .threads = 1 },
+	});
+
+	p->stack_opaque = p;
+	p->by_parent = true;
+	p->family = parent->family;
+	atomic_store(&p->life, LIFE_UNINITIALIZED);
+	atomic_store(&p->stopped, atomic_load(&parent->stopped));
+	atomic_store(&parent->has_children, true);
+	if (tree_add_child(p))
+		return p;
+	atomic_store(&p->state, PARTITION_DELETED);
 	partition_unref(p);
+	return NULL;
+}
+
+/* What an active partition costs beside its pages. */
+static uint64_t child_bytes(const struct partition *p)
+{
+	uint64_t bytes = HV_PAGE_SIZE;   /* the root of its GPA map */
+
+	for (unsigned i = 0; i < p->hv->component_count; i++)
+		bytes += p->hv->components[i]->partition_size;
+	return bytes;
+}
+
+bool partition_init_child(struct partition *p)
+{
+	bool ok;
+
+	lock_acquire(&p->lock);
+	ok = pool_charge(&p->pool, child_bytes(p));
+	lock_release(&p->lock);
+	if (!ok)
+		return false;
+	if (!msr_init(p)) {
+		msr_fini(p);
+		lock_acquire(&p->lock);
+		pool_discharge(&p->pool, child_bytes(p));
+		lock_release(&p->lock);
+		return false;
+	}
+	partition_tell_components(p, offsetof(struct vp_component, partition_init));
+	lock_acquire(&p->lock);
+	if (!atomic_load(&p->stopped))
+		partition_time_go(p);
+	lock_release(&p->lock);
+	return true;
+}
+
+/* What a VP costs beside its pages: not the code that an engine keeps, which is as much as the host likes. */
+static uint64_t vp_bytes(const struct partition *p)
+{
+	uint64_t bytes = sizeof(struct vp);
+
+	for (unsigned i = 0; i < p->hv->component_count; i++)
+		bytes += p->hv->components[i]->size;
+	return bytes;
+}
+
+static void vp_uncharge(struct partition *p)
+{
+	lock_acquire(&p->lock);
+	pool_discharge(&p->pool, vp_bytes(p));
+	lock_release(&p->lock);
+}
+
+struct vp *partition_add_vp(struct partition *p, uint32_t index)
+{
+	struct vp *vp;
+	bool ok;
+
+	assert(index < VP_MAX && !partition_vp(p, index));
+	lock_acquire(&p->lock);
+	ok = pool_charge(&p->pool, vp_bytes(p));
+	lock_release(&p->lock);
+	if (!ok)
+		return NULL;
+	vp = vp_new(p, index, NULL);
+	if (!vp) {
+		vp_uncharge(p);
+		return NULL;
+	}
+	if (!vp_start_thread(vp, NULL)) {
+		p->hv->engine->detach(&vp->cpu);
+		vp_free(vp);
+		vp_uncharge(p);
+		return NULL;
+	}
+	vp_publish(p, vp);
+	return vp;
+}
+
+void partition_remove_child(struct partition *p)
+{
+	atomic_store(&p->life, LIFE_DELETED);
+	if (tree_remove(p))
+		end(p);
 }
 
 /* ---- interrupts and the stack's part in them ---- */

@@ -5,6 +5,7 @@
 
 #include "accel/hvtlfs/crash.h"
 #include "gpa.h"
+#include "pool.h"
 #include "hv/partition.h"
 #include "machine.h"
 
@@ -26,15 +27,22 @@ struct flush_queue {
 /* Why a VP does not run (10.1.3); it runs when no bit is set. */
 enum {
 	SUSPEND_CREATED = 1 << 0,    /* not started yet */
-	SUSPEND_EXPLICIT = 1 << 1,
+	SUSPEND_EXPLICIT = 1 << 1,   /* a parent's: HvRegisterExplicitSuspend */
 	SUSPEND_INTERCEPT = 1 << 2,  /* an exit that its stack has to act on */
+	SUSPEND_MACHINE = 1 << 3,    /* the machine is stopped, and with it the partitions made from within */
 };
+
+/* Where a partition stands in its life (5.2.5); those that a machine makes are active from the start (T5.2.5.h). */
+enum partition_life { LIFE_UNINITIALIZED, LIFE_ACTIVE, LIFE_FINALIZING, LIFE_FINALIZED, LIFE_DELETED };
 
 struct partition {
 	/* Set once. */
 	struct hv *hv;
 	uint64_t id, parent_id;
 	struct partition *parent;    /* NULL: first.  Valid while this one is in the tree */
+	struct partition *family;    /* the one above it, or itself, that a machine made: their frames are its own */
+	bool by_parent;              /* made by HvCreatePartition: its parent answers its exits */
+	uint32_t depth;              /* 0: has no parent */
 	char *name;
 	const struct x86_model *model;
 	const struct stack_ops *stack;
@@ -48,10 +56,15 @@ struct partition {
 	_Atomic uint64_t vps_there[VP_BANKS];   /* bit per index; set once the VP may be used by anybody */
 	_Atomic uint32_t refs;
 	_Atomic uint32_t state;      /* enum partition_state; written under lock */
+	_Atomic uint32_t life;       /* enum partition_life; written under call_lock */
+	_Atomic bool stopped;        /* with its machine: VPs that come are suspended so */
+	_Atomic bool has_children;   /* made by it; or had, since its last reset: it may share frames */
+	struct lock call_lock;       /* LOCK_CALL */
+	struct pool pool;            /* lock */
 	_Atomic uint64_t ram_frames; /* written under lock */
 
 	struct lock lock;            /* LOCK_PARTITION; covers what says so */
-	GArray *extents;             /* struct extent: all frames it owns; lock */
+	GArray *extents;             /* struct extent: all frames it owns; lock.  None if by_parent */
 
 	struct gpa_map map;          /* its own lock */
 	/* Users of guest memory that are no VPs' TLBs; ACCESS_CLOSED ends them: memory.c. */
@@ -131,9 +144,45 @@ struct vp {
 enum { SIPI_VALID = 0x100 };
 enum { EXIT_NONE = -1, EXIT_AGAIN = -2 /* run on: a hypercall gave way */ };
 
-/* ---- partition.c ---- */
+/* ---- states.c ---- */
 
 void partition_change_state(struct partition *p, enum partition_state state);
+/* The partitions directly below @p with a reference each, in order of creation; the caller frees. */
+GPtrArray *partition_children(struct partition *p);
+/* Its VPs and those of all that it made shall stop; does not wait. */
+void partition_stop_all(struct partition *p);
+
+/* ---- partition.c ---- */
+
+/* A verb of struct vp_component by its offset: one that takes a partition. */
+void partition_tell_components(struct partition *p, size_t verb);
+/*
+ * HvCreatePartition: uninitialized, without VPs or pages, with the caller's reference.
+ * NULL: there are as many as there can be.  @name NULL: made of the parent's and its id.
+ */
+struct partition *partition_new_child(struct partition *parent, const struct x86_model *model,
+				      const struct hv_features *features);
+/* The pages and component state that VPs and calls need; false: the pool has too little. */
+bool partition_init_child(struct partition *p);
+/* VPs, pages, map, component state go; what the pool lent returns to it.  call_lock not held, outside. */
+void partition_dismantle(struct partition *p);
+/* Own pool emptied: a reset.  No call is under way. */
+void partition_return_pool(struct partition *p);
+/* Out of the tree, for good; drops the tree's reference.  Dismantled or never initialized. */
+void partition_remove_child(struct partition *p);
+/*
+ * A VP more, suspended explicitly, ready to be used by anybody.  NULL: no memory (pool or host).
+ * Locks: call_lock held.
+ */
+struct vp *partition_add_vp(struct partition *p, uint32_t index);
+
+/* ---- deposit.c ---- */
+
+struct hv_proximity_domain_info;
+/* Says nothing, or names memory that there is. */
+bool domain_known(const struct hv_proximity_domain_info *d);
+/* A page that has left a pool is @to's again, who had deposited it: zeroed, all rights. */
+void pool_page_back(struct partition *to, struct pool_page page);
 
 /* ---- vp.c ---- */
 
@@ -159,6 +208,12 @@ void vp_service(struct vp *vp);
 
 void vp_enter(struct vp *vp);
 void vp_leave(struct vp *vp);
+/*
+ * Around what may wait long or for other VPs while @vp executes an instruction: nobody waits
+ * for it meanwhile.  Own thread; no LOCK_* held but LOCK_CALL.  Gives what _end() wants.
+ */
+bool vp_outside_begin(struct vp *vp);
+void vp_outside_end(struct vp *vp, bool was_inside);
 void vp_safepoint(struct vp *vp);
 /*
  * Sets @bits (X86_PEND_TLB, ...) on all VPs of @p but @self and returns when each
@@ -169,7 +224,9 @@ void partition_rendezvous(struct partition *p, struct vp *self, uint32_t bits);
 struct vp_set;
 /* The same for those VPs of @who only; the others are neither asked nor waited for. */
 void vps_rendezvous(struct partition *p, struct vp *self, const struct vp_set *who, uint32_t bits);
-/* Decoded code of a frame of @p has changed: tells all VPs but @self (may be NULL).  No lock. */
+/* The same for all partitions whose frames @p may share. */
+void family_rendezvous(struct partition *p, struct vp *self, uint32_t bits);
+/* Decoded code of a frame of @p has changed: tells all VPs of its family but @self (may be NULL).  Any lock below LOCK_LIST. */
 void partition_code_changed(struct partition *p, struct vp *self);
 /* The GPA map changed: flushes all TLBs of @p.  Like partition_rendezvous(). */
 void partition_flush(struct partition *p, struct vp *self);

@@ -15,10 +15,10 @@
  * On the way back in it acts on its own TLB bits at once: it may be in the middle of
  * an instruction and must not go on with translations that others believe gone.
  *
- * Sharing.  Frames belong to one partition as yet, so its VPs are all that can
- * reach them.  When frames are shared, the set of VPs is those of all sharers, and
- * x86_cpu.alone is true of none of them.  Nor is it of a VP whose event flags
- * another thread changes bit by bit: vp_not_alone().
+ * Sharing.  A partition that a parent made has frames of its family's (partition.h), so
+ * what concerns a frame is said to all of the family: partitions that share nothing with
+ * each other are of different families as a rule.  x86_cpu.alone is true of none of
+ * them.  Nor is it of a VP whose event flags another thread changes bit by bit: vp_not_alone().
  */
 #include "flush.h"
 #include "vpset.h"
@@ -83,6 +83,21 @@ void vp_safepoint(struct vp *vp)
 	absorb_flushes(vp);
 }
 
+bool vp_outside_begin(struct vp *vp)
+{
+	bool inside = vp->inside;
+
+	if (inside)
+		vp_leave(vp);
+	return inside;
+}
+
+void vp_outside_end(struct vp *vp, bool was_inside)
+{
+	if (was_inside)
+		vp_enter(vp);
+}
+
 static void wait_epoch(struct vp *vp, uint32_t seen)
 {
 	for (int i = 0; i < 200; i++)
@@ -144,11 +159,63 @@ void partition_rendezvous(struct partition *p, struct vp *self, uint32_t bits)
 	vps_rendezvous(p, self, &all, bits);
 }
 
-void partition_code_changed(struct partition *p, struct vp *self)
+/* Those of @p's family with a reference each; the caller frees. */
+static GPtrArray *family_of(struct partition *p)
+{
+	GPtrArray *family = g_ptr_array_new_with_free_func((GDestroyNotify)partition_unref);
+
+	lock_acquire(&p->hv->list_lock);
+	for (guint i = 0; i < p->hv->partitions->len; i++) {
+		struct partition *q = g_ptr_array_index(p->hv->partitions, i);
+
+		if (q->family == p->family)
+			g_ptr_array_add(family, partition_ref(q));
+	}
+	lock_release(&p->hv->list_lock);
+	return family;
+}
+
+void family_rendezvous(struct partition *p, struct vp *self, uint32_t bits)
+{
+	GPtrArray *family;
+	bool inside;
+
+	if (!p->by_parent && !atomic_load(&p->has_children)) {
+		partition_rendezvous(p, self, bits);
+		return;
+	}
+	family = family_of(p);
+	inside = self && vp_outside_begin(self);
+	for (guint i = 0; i < family->len; i++)
+		partition_rendezvous(g_ptr_array_index(family, i), self, bits);
+	if (self)
+		vp_outside_end(self, inside);
+	g_ptr_array_free(family, TRUE);
+}
+
+static void code_changed(struct partition *p, struct vp *self)
 {
 	PARTITION_FOREACH_VP(vp, p)
 		if (vp != self)
 			x86_pend(&vp->cpu, X86_PEND_CODE | X86_PEND_CODE_ALL);
+}
+
+void partition_code_changed(struct partition *p, struct vp *self)
+{
+	struct hv *hv = p->hv;
+
+	if (!p->by_parent && !atomic_load(&p->has_children)) {
+		code_changed(p, self);
+		return;
+	}
+	lock_acquire(&hv->list_lock);
+	for (guint i = 0; i < hv->partitions->len; i++) {
+		struct partition *q = g_ptr_array_index(hv->partitions, i);
+
+		if (q->family == p->family)
+			code_changed(q, self);
+	}
+	lock_release(&hv->list_lock);
 }
 
 void partition_flush(struct partition *p, struct vp *self)

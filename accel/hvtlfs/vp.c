@@ -506,7 +506,9 @@ struct vp *vp_new(struct partition *p, uint32_t index, GError **error)
 		g_error("no memory for a virtual processor");
 	vp->partition = p;
 	vp->index = index;
-	vp->suspend = SUSPEND_CREATED;
+	vp->suspend = p->by_parent ? SUSPEND_EXPLICIT : SUSPEND_CREATED;
+	if (atomic_load(&p->stopped))
+		vp->suspend |= SUSPEND_MACHINE;
 	vp->next_deadline = INT64_MAX;
 	vp->armed = INT64_MAX;
 	lock_and_condition_init(vp);
@@ -536,7 +538,8 @@ struct vp *vp_new(struct partition *p, uint32_t index, GError **error)
 	x86_reset(&vp->cpu, X86_RESET_POWER_ON);
 	if (index)
 		vp->cpu.activity = X86_WAIT_SIPI;
-	vp->object = vp_object_new(vp);
+	if (p->object)
+		vp->object = vp_object_new(vp);
 	return vp;
 }
 

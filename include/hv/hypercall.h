@@ -57,7 +57,15 @@ enum {
 	HV_CALL_FLUSH_ADDRESS_SPACE_EX = 0x0013,
 	HV_CALL_FLUSH_ADDRESS_LIST_EX = 0x0014,
 	HV_CALL_SEND_IPI_EX = 0x0015,
+	HV_CALL_CREATE_PARTITION = 0x0040,
+	HV_CALL_INITIALIZE_PARTITION = 0x0041,
+	HV_CALL_FINALIZE_PARTITION = 0x0042,
+	HV_CALL_DELETE_PARTITION = 0x0043,
 	HV_CALL_GET_PARTITION_ID = 0x0046,
+	HV_CALL_GET_NEXT_CHILD_PARTITION = 0x0047,
+	HV_CALL_DEPOSIT_MEMORY = 0x0048,
+	HV_CALL_WITHDRAW_MEMORY = 0x0049,
+	HV_CALL_GET_MEMORY_BALANCE = 0x004a,
 	HV_CALL_POST_MESSAGE = 0x005c,
 	HV_CALL_SIGNAL_EVENT = 0x005d,
 	HV_CALL_RETARGET_INTERRUPT = 0x007e,
@@ -70,11 +78,5 @@ struct hv_in_notify_long_spin_wait {
 	uint32_t padding;
 };
 static_assert(sizeof(struct hv_in_notify_long_spin_wait) == 8, "18.5.1");
-
-/* 0x0046 (5.6.7): output */
-struct hv_out_get_partition_id {
-	uint64_t partition_id;
-};
-static_assert(sizeof(struct hv_out_get_partition_id) == 8, "5.6.7");
 
 #endif

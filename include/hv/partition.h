@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Partition identifiers and the privilege mask (5.2.1, 5.2.3). */
+/* Partitions: identifiers, privileges, life, memory pools (chapters 5 and 7). */
 #ifndef HV_PARTITION_H
 #define HV_PARTITION_H
 
+#include <assert.h>
 #include <stdint.h>
 
 #define HV_PARTITION_ID_INVALID 0ull
@@ -35,5 +36,66 @@
 #define HV_DEBUGGING (1ull << 43)
 #define HV_CPU_MANAGEMENT (1ull << 44)
 #define HV_CONFIGURE_PROFILER (1ull << 45)
+
+/* Where memory comes from (7.2.1). */
+struct hv_proximity_domain_info {
+	uint32_t id;
+	uint32_t flags;
+};
+static_assert(sizeof(struct hv_proximity_domain_info) == 8, "7.2.1");
+#define HV_PROXIMITY_PREFERRED (1u << 0)
+#define HV_PROXIMITY_VALID (1u << 31)
+
+/* 0x0040 (5.6.1): input, of later revisions; the 2009 text ends behind the domain. */
+struct hv_in_create_partition {
+	uint64_t flags;
+	struct hv_proximity_domain_info domain;
+	uint32_t compatibility_version;
+	uint32_t padding;
+	uint64_t disabled_features[2];
+	uint64_t disabled_xsave_features;
+	uint64_t isolation;
+};
+static_assert(sizeof(struct hv_in_create_partition) == 56, "5.6.1");
+#define HV_CREATE_SMT (1ull << 0)
+#define HV_CREATE_NESTED (1ull << 1)
+#define HV_CREATE_SUPER_PAGES (1ull << 4)
+#define HV_CREATE_EXO (1ull << 8)                       /* all that the hypervisor does not answer exits */
+#define HV_CREATE_LAPIC (1ull << 13)
+#define HV_CREATE_INTERCEPT_MESSAGE_PAGE (1ull << 19)
+#define HV_CREATE_X2APIC (1ull << 22)
+
+/* 0x0040, 0x0046 (5.6.7), 0x0047 (5.6.8): output; 0x0041 to 0x0043 (5.6.2 to 5.6.4): input. */
+struct hv_partition_id {
+	uint64_t partition_id;
+};
+static_assert(sizeof(struct hv_partition_id) == 8, "5.6");
+
+/* 0x0047 (5.6.8): input */
+struct hv_in_get_next_child_partition {
+	uint64_t parent_id;
+	uint64_t previous_child_id;
+};
+static_assert(sizeof(struct hv_in_get_next_child_partition) == 16, "5.6.8");
+
+/* 0x0048 (7.3.1): input, before a list of 8-byte GPA page numbers. */
+struct hv_in_deposit_memory {
+	uint64_t partition_id;
+};
+static_assert(sizeof(struct hv_in_deposit_memory) == 8, "7.3.1");
+
+/* 0x0049 (7.3.2), 0x004a (7.3.3): input; the former's output is a list of 8-byte GPA page numbers. */
+struct hv_in_pool {
+	uint64_t partition_id;
+	struct hv_proximity_domain_info domain;
+};
+static_assert(sizeof(struct hv_in_pool) == 16, "7.3.2");
+
+/* 0x004a (7.3.3): output */
+struct hv_out_get_memory_balance {
+	uint64_t pages_available;
+	uint64_t pages_in_use;
+};
+static_assert(sizeof(struct hv_out_get_memory_balance) == 16, "7.3.3");
 
 #endif

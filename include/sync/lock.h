@@ -12,6 +12,7 @@
 
 enum lock_level {
 	LOCK_CONTROL = 5,     /* QMP and command line: one control action at a time */
+	LOCK_CALL = 8,        /* one call at a time acts on a partition that its parent made: target.h */
 	LOCK_MACHINE = 10,    /* partition tree, list of machines */
 	LOCK_PARTITION = 20,  /* parent before child; same level only along that line */
 	LOCK_GPA_MAP = 30,
@@ -20,6 +21,7 @@ enum lock_level {
 	LOCK_DEVICE = 50,     /* one machine's devices share one lock: see hw/core */
 	LOCK_PORT = 55,       /* a port, a partition's connections: before the SynICs that they lead to */
 	LOCK_APIC = 60,       /* interrupt delivery: taken from devices and VPs */
+	LOCK_LIST = 65,       /* the partitions of a machine, for a look that waits for nobody */
 	LOCK_FRAMES = 70,     /* frame table's free lists */
 	LOCK_CLOCK = 80,      /* timer heap */
 	LOCK_BACKEND = 90,    /* character devices */

@@ -11,13 +11,18 @@
 void machine_say(const char *fmt, va_list *ap);
 /* The TAP line of a rule. */
 void machine_result(bool good, const char *row, const char *sentence, const char *skipped);
+/* Can this machine be a host, or none?  Others run those rules. */
+bool machine_plays(bool host);
 /* The state that rule.h promises. */
-void machine_fresh(void);
+void machine_fresh(bool host);
 /* Is @row among those that the user named? */
 bool machine_wants(const char *row);
 /* Bytes 16 and up of a fast call's input, for XMM0 to XMM5. */
 enum { XMM_BYTES = HV_CALL_XMM_BYTES - HV_CALL_FAST_BYTES };
 struct reply machine_call(uint64_t control, uint64_t in, uint64_t out, const uint8_t xmm[XMM_BYTES], enum call_via via);
+
+/* host.c: partitions of former rules go, and what is in the pool comes back. */
+void host_clean(void);
 
 /* rule.c: all rules of this way, in the order in which they were linked. */
 void rules_run(void);

@@ -181,7 +181,7 @@ static void run(const struct rule *r)
 	name_row(r->row);
 	if (!machine_wants(now.row))
 		return;
-	machine_fresh();
+	machine_fresh(r->ways & AS_HOST);
 	r->test();
 	/* A loop over calls of a kind that there is none of yet proves nothing. */
 	if (!now.checks && !now.skipped)
@@ -192,6 +192,6 @@ static void run(const struct rule *r)
 void rules_run(void)
 {
 	for (const struct rule *const *r = __start_rules; r < __stop_rules; r++)
-		if ((*r)->ways & rule_way())
+		if ((*r)->ways & rule_way() && machine_plays((*r)->ways & AS_HOST))
 			run(*r);
 }

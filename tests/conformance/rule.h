@@ -21,12 +21,13 @@
 
 /* ---- one test of one row ---- */
 
-enum { BY_QTEST = 1 << 0, BY_GUEST = 1 << 1 };
+/* AS_HOST: the partition may make others (-accel hvtlfs,role=host). */
+enum { BY_QTEST = 1 << 0, BY_GUEST = 1 << 1, AS_HOST = 1 << 2 };
 
 struct rule {
 	const char *row;       /* with _ for . */
 	const char *sentence;  /* what must be so; printed in the TAP line */
-	unsigned ways;         /* BY_* */
+	unsigned ways;         /* BY_*, AS_HOST */
 	void (*test)(void);
 };
 
@@ -43,6 +44,10 @@ struct rule {
 /* Where a test makes sense one way only. */
 #define RULE_QTEST(row_, sentence_) RULE_BY(BY_QTEST, row_, sentence_)
 #define RULE_GUEST(row_, sentence_) RULE_BY(BY_GUEST, row_, sentence_)
+/* Chapters 5 to 10 and what else is a parent's. */
+#define RULE_HOST(row_, sentence_) RULE_BY(BY_QTEST | BY_GUEST | AS_HOST, row_, sentence_)
+#define RULE_HOST_QTEST(row_, sentence_) RULE_BY(BY_QTEST | AS_HOST, row_, sentence_)
+#define RULE_HOST_GUEST(row_, sentence_) RULE_BY(BY_GUEST | AS_HOST, row_, sentence_)
 
 /* ---- checks: the first false one fails the rule, which goes on ---- */
 

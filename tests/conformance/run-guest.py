@@ -6,6 +6,7 @@ usage: run-guest.py EMULATOR IMAGE [-m MUTANT] [ROW]
 """
 import argparse
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -37,6 +38,20 @@ def call_table(emulator, image, options):
     return rows
 
 
+def passes(command, before):
+    """Runs a guest and passes its TAP lines on, numbered behind @before; the number of the last, and the exit code."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as p:
+        for line in p.stdout:
+            result = re.match(r"((?:not )?ok) \d+(.*)", line, re.S)
+            if result:
+                before += 1
+                line = f"{result[1]} {before}{result[2]}"
+            if not re.match(r"1\.\.\d+", line):
+                sys.stdout.write(line)
+                sys.stdout.flush()
+    return before, p.returncode
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument("emulator")
@@ -49,8 +64,13 @@ def main():
     with tempfile.NamedTemporaryFile() as f:
         f.write(call_table(a.emulator, a.image, mutate))
         f.flush()
-        options = CPU + DEVICES + mutate + ["-initrd", f.name] + (["-append", f"rows={a.row}"] if a.row else [])
-        sys.exit(subprocess.run([sys.executable, RUN, a.emulator, a.image, "-t", a.timeout, "--"] + options, check=False).returncode)
+        results, codes = 0, []
+        for role in "guest", "host":
+            options = CPU + DEVICES + mutate + ["-initrd", f.name, "-append", f"role={role}" + (f" rows={a.row}" if a.row else "")]
+            results, code = passes([sys.executable, RUN, a.emulator, a.image, "-a", f"hvtlfs,role={role}", "-t", a.timeout, "--"] + options, results)
+            codes.append(code)
+    print(f"1..{results}")
+    sys.exit(max(codes))
 
 
 main()

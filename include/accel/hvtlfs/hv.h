@@ -111,6 +111,16 @@ struct hv_features {
 /* What works and makes guests faster. */
 void hv_features_init(struct hv_features *f);
 
+/* What the machine's first partition is to the hypervisor: -accel role=. */
+enum hv_role {
+	HV_ROLE_GUEST,   /* a partition like any other; its parent is the machine, out of sight */
+	HV_ROLE_HOST,    /* the same, and may make partitions */
+};
+/* False: there is none of this name. */
+bool hv_role_named(const char *name, enum hv_role *role);
+/* The privileges that a role adds. */
+void hv_features_role(struct hv_features *f, enum hv_role role);
+
 struct partition_config {
 	const char *name;
 	struct partition *parent;       /* NULL: first partition */

@@ -397,20 +397,32 @@ void machine_result(bool good, const char *row, const char *sentence, const char
 		check(good, "%s %s", row, sentence);
 }
 
+/* What follows @word on the command line; NULL: it is not there. */
+static const char *behind(const char *word, size_t n)
+{
+	for (const char *p = guest_cmdline; *p; p++)
+		if (!memcmp(p, word, n))
+			return p + n;
+	return NULL;
+}
+
 /* rows=PREFIX on the command line. */
 bool machine_wants(const char *row)
 {
 	static const char word[] = "rows=";
+	const char *p = behind(word, sizeof word - 1);
 
-	for (const char *p = guest_cmdline; *p; p++) {
-		if (memcmp(p, word, sizeof word - 1))
-			continue;
-		for (p += sizeof word - 1; *p && *p != ' '; p++, row++)
-			if (*p != *row)
-				return false;
-		return true;
-	}
+	for (; p && *p && *p != ' '; p++, row++)
+		if (*p != *row)
+			return false;
 	return true;
+}
+
+bool machine_plays(bool host)
+{
+	static const char word[] = "role=host";
+
+	return host == (behind(word, sizeof word - 1) != NULL);
 }
 
 /* Numbers of synthetic MSRs that a rule may leave in any state and that are 0 at power-on; each of one VP. */
@@ -435,7 +447,7 @@ static void do_clear(struct task *t)
 	take_left_over();
 }
 
-void machine_fresh(void)
+void machine_fresh(bool host)
 {
 	struct task t = { .run = do_clear };
 
@@ -451,6 +463,8 @@ void machine_fresh(void)
 	wrmsr(HV_X64_MSR_GUEST_OS_ID, TEST_OS_ID);
 	wrmsr(HV_X64_MSR_HYPERCALL, HYPERCALL_PAGE | HV_MSR_PAGE_ENABLE);
 	memset((void *)(unsigned long)TEST_PAGE, 0, TEST_PAGES * PAGE);
+	if (host)
+		host_clean();
 }
 
 void guest_main(void)

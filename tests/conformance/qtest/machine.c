@@ -32,6 +32,7 @@ static struct {
 	char kernel[64];       /* a file with a program that is never run */
 	pid_t pid;
 	bool plain;            /* it runs without properties */
+	bool host;             /* with role=host */
 	FILE *to, *from;
 	char line[LINE_MAX_BYTES];
 	unsigned vp, results, failures;
@@ -50,7 +51,7 @@ static void die(const char *what)
 
 static void exec_emulator(const char *properties)
 {
-	const char *argv[OPTIONS_MAX] = { m.program, "-accel", "hvtlfs", "-display", "none", "-serial", "none", "-monitor", "none",
+	const char *argv[OPTIONS_MAX] = { m.program, "-accel", m.host ? "hvtlfs,role=host" : "hvtlfs", "-display", "none", "-serial", "none", "-monitor", "none",
 					  "-m", "128M", "-smp", "2", "-S", "-qtest", "stdio", "-kernel", m.kernel, "-device", "hyperv-testdev" };
 	char cpu[512];
 	unsigned n = 20;
@@ -371,16 +372,21 @@ void reset_machine(void)
 	must(ask("system_reset"));
 }
 
+bool machine_plays(bool host) { return true; }
+
 /* A reset is much faster than another emulator. */
-void machine_fresh(void)
+void machine_fresh(bool host)
 {
-	if (m.plain) {
+	if (m.plain && m.host == host) {
 		forget_ports();
 		must(ask("system_reset"));
 		must(ask("memset %#llx %u 0", TEST_PAGE, TEST_PAGES * 4096));
 		prepare();
+		if (host)
+			host_clean();
 		return;
 	}
+	m.host = host;
 	restart_with("");
 	m.plain = true;
 	if (!m.calls)

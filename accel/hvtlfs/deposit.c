@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Deposit, withdraw, balance (7.3).
+ *
+ * A frame is in one pool at most: who sets its `pooled` may deposit it.  Its depositor keeps the
+ * mapping, without any right, so that the page is found again and nobody can put another there.
+ */
+#include "call.h"
+
+#include "partition.h"
+#include "target/i386/mem.h"
+
+enum { ALL_RIGHTS = X86_PAGE_READ | X86_PAGE_WRITE | X86_PAGE_EXEC };
+
+bool domain_known(const struct hv_proximity_domain_info *d)
+{
+	if (!(d->flags & HV_PROXIMITY_VALID))
+		return true;                               /* T7.2.1.a */
+	/* All memory is one node, number 0 (OP6). */
+	return !(d->flags & ~(HV_PROXIMITY_VALID | HV_PROXIMITY_PREFERRED)) && d->id == 0;
+}
+
+/* The page of the caller at @at leaves its reach; false: it is none that may. */
+static bool take_page(struct partition *from, gpn_t at, struct pool_page *page)
+{
+	struct frame *frame;
+	struct gpa_target t;
+
+	/* T7.3.1.b; a page in a pool has no rights (T7.3.1.e). */
+	if (!gpa_map_below(&from->map, at, &t) || t.rights != ALL_RIGHTS)
+		return false;
+	frame = frames_descriptor(&from->hv->frames, t.frame);
+	if (atomic_load(&frame->shares) > from->by_parent)
+		return false;                              /* T7.3.1.c */
+	if (atomic_exchange(&frame->pooled, true))
+		return false;
+	if (!gpa_map_protect(&from->map, at, t.frame, 0)) {
+		/* Its parent has just given it another. */
+		atomic_store(&frame->pooled, false);
+		return false;
+	}
+	*page = (struct pool_page){ t.frame, at };
+	return true;
+}
+
+void pool_page_back(struct partition *to, struct pool_page page)
+{
+	static const uint8_t zeros[HV_PAGE_SIZE];
+
+	memory_fill(to, page.frame, zeros, sizeof zeros);  /* T7.3.2.b */
+	atomic_store(&frames_descriptor(&to->hv->frames, page.frame)->pooled, false);
+	gpa_map_protect(&to->map, page.at, page.frame, ALL_RIGHTS);   /* T7.3.2.d */
+}
+
+static hv_status deposit_memory(struct hv_ctx *c, const void *in, void *out)
+{
+	struct partition *p = c->target;
+	struct pool_page page;
+
+	if (!take_page(c->caller, (gpn_t){ *(const uint64_t *)in }, &page))
+		return HV_STATUS_OPERATION_DENIED;
+	lock_acquire(&p->lock);
+	pool_deposit(&p->pool, page);
+	lock_release(&p->lock);
+	c->changed++;
+	return HV_STATUS_SUCCESS;
+}
+
+/* T7.3.1.a: when the call returns no VP reaches the pages any more. */
+static void deposited(struct hv_ctx *c)
+{
+	if (c->changed)
+		partition_flush(c->caller, c->vp);
+}
+
+static hv_status withdraw_memory(struct hv_ctx *c, const void *in, void *out)
+{
+	const struct hv_in_pool *call = c->in;
+	struct partition *p = c->target;
+	struct pool_page page;
+	bool got;
+
+	if (!domain_known(&call->domain))
+		return HV_STATUS_INVALID_PARAMETER;
+	lock_acquire(&p->lock);
+	got = pool_withdraw(&p->pool, &page);
+	lock_release(&p->lock);
+	if (!got)
+		return HV_STATUS_NO_RESOURCES;             /* T7.3.2.g */
+	pool_page_back(c->caller, page);
+	*(uint64_t *)out = page.at.v;                      /* T7.3.2.c */
+	return HV_STATUS_SUCCESS;
+}
+
+static hv_status get_memory_balance(struct hv_ctx *c)
+{
+	const struct hv_in_pool *in = c->in;
+	struct hv_out_get_memory_balance *out = c->out;
+	struct partition *p = c->target;
+
+	if (!domain_known(&in->domain))
+		return HV_STATUS_INVALID_PARAMETER;
+	lock_acquire(&p->lock);
+	out->pages_available = pool_available(&p->pool);
+	out->pages_in_use = pool_in_use(&p->pool);
+	lock_release(&p->lock);
+	return HV_STATUS_SUCCESS;
+}
+
+const struct hv_call pool_calls[] = {
+	{ HV_CALL_DEPOSIT_MEMORY, "HvDepositMemory", "7.3.1", .in = sizeof(struct hv_in_deposit_memory), .in_elem = 8,
+	  .flags = CALL_REP, .on = CALL_ON_CHILD | CALL_ON_ROOT_SELF, .in_state = CALL_IN_UNINITIALIZED | CALL_IN_ACTIVE,
+	  .child_privilege = HV_ACCESS_MEMORY_POOL, .element = deposit_memory, .end = deposited },
+	{ HV_CALL_WITHDRAW_MEMORY, "HvWithdrawMemory", "7.3.2", .in = sizeof(struct hv_in_pool), .out_elem = 8,
+	  .flags = CALL_REP, .on = CALL_ON_CHILD | CALL_ON_ROOT_SELF, .in_state = CALL_IN_ANY,
+	  .child_privilege = HV_ACCESS_MEMORY_POOL, .element = withdraw_memory },
+	{ HV_CALL_GET_MEMORY_BALANCE, "HvGetMemoryBalance", "7.3.3", .in = sizeof(struct hv_in_pool),
+	  .out = sizeof(struct hv_out_get_memory_balance), .on = CALL_ON_CHILD | CALL_ON_ROOT_SELF, .in_state = CALL_IN_ANY,
+	  .child_privilege = HV_ACCESS_MEMORY_POOL, .run = get_memory_balance },
+	{ .name = NULL },
+};

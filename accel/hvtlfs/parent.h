@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A parent partition as the stack of those that it made: what their VPs do that the hypervisor
+ * does not answer suspends them, and their parent is told by a message (9, 16).
+ */
+#ifndef HVTLFS_PARENT_H
+#define HVTLFS_PARENT_H
+
+#include "accel/hvtlfs/hv.h"
+
+/* Its opaque is the child's struct partition. */
+extern const struct stack_ops parent_stack;
+
+#endif

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "host.h"
+
+#include "hv/partition.h"
+#include "machine.h"
+
+/* Pages that nothing else uses; the test machine has 128 MiB. */
+enum { FIRST_PAGE = 0x4000, LAST_PAGE = 0x6fff, LIST_MAX = 511 };
+
+static struct {
+	uint64_t next;         /* fresh page */
+} host = { FIRST_PAGE };
+
+/* ---- calls ---- */
+
+uint64_t out64(struct reply r)
+{
+	return r.fault || hv_result_status(r.value) ? 0 : get64(test_page(OUT_PAGE));
+}
+
+struct reply call_id(uint16_t code, uint64_t id)
+{
+	return CALL(.code = code, .fast = true, .in = id);
+}
+
+uint64_t own_id(void)
+{
+	return out64(CALL(.code = HV_CALL_GET_PARTITION_ID, .out = test_page(OUT_PAGE)));
+}
+
+struct reply create_partition(uint64_t flags)
+{
+	struct hv_in_create_partition in = { .flags = flags };
+
+	return CALL(.code = HV_CALL_CREATE_PARTITION, .data = &in, .size = sizeof in, .out = test_page(OUT_PAGE));
+}
+
+struct reply next_child(uint64_t parent, uint64_t previous)
+{
+	struct hv_in_get_next_child_partition in = { parent, previous };
+
+	return CALL(.code = HV_CALL_GET_NEXT_CHILD_PARTITION, .data = &in, .size = sizeof in, .out = test_page(OUT_PAGE));
+}
+
+struct reply deposit_list(uint64_t id, const uint64_t *pages, unsigned n)
+{
+	uint64_t in[1 + LIST_MAX] = { id };
+
+	for (unsigned i = 0; i < n; i++)
+		in[1 + i] = pages[i];
+	return CALL(.code = HV_CALL_DEPOSIT_MEMORY, .reps = (uint16_t)n, .data = in, .size = 8 + 8 * n);
+}
+
+struct reply withdraw(uint64_t id, unsigned n)
+{
+	struct hv_in_pool in = { .partition_id = id };
+
+	return CALL(.code = HV_CALL_WITHDRAW_MEMORY, .reps = (uint16_t)n, .data = &in, .size = sizeof in, .out = test_page(OUT_PAGE));
+}
+
+struct reply balance(uint64_t id, struct hv_out_get_memory_balance *out)
+{
+	struct hv_in_pool in = { .partition_id = id };
+	struct reply r = CALL(.code = HV_CALL_GET_MEMORY_BALANCE, .data = &in, .size = sizeof in, .out = test_page(OUT_PAGE));
+
+	get_bytes(test_page(OUT_PAGE), out, sizeof *out);
+	return r;
+}
+
+/* ---- what rules want to be done ---- */
+
+uint64_t fresh_pages(unsigned n)
+{
+	uint64_t first = host.next;
+
+	host.next += n;
+	check_that(host.next <= LAST_PAGE, "the rule wants more pages than there are");
+	return first;
+}
+
+void deposit(uint64_t id, unsigned n)
+{
+	uint64_t page[LIST_MAX];
+	unsigned part;
+
+	for (; n; n -= part) {
+		uint64_t first;
+
+		part = n < LIST_MAX ? n : LIST_MAX;
+		first = fresh_pages(part);
+		for (unsigned i = 0; i < part; i++)
+			page[i] = first + i;
+		check_reps(deposit_list(id, page, part), HV_STATUS_SUCCESS, part);
+	}
+}
+
+uint64_t make_partition(void)
+{
+	struct reply r = create_partition(0);
+
+	if (hv_result_status(r.value) == HV_STATUS_INSUFFICIENT_MEMORY) {
+		deposit(HV_PARTITION_ID_SELF, 8);
+		r = create_partition(0);
+	}
+	check_status(r, HV_STATUS_SUCCESS);
+	return out64(r);
+}
+
+uint64_t make_active_partition(void)
+{
+	uint64_t id = make_partition();
+
+	deposit(id, ACTIVE_PAGES);
+	check_status(call_id(HV_CALL_INITIALIZE_PARTITION, id), HV_STATUS_SUCCESS);
+	return id;
+}
+
+void check_balance(uint64_t id, uint64_t available, uint64_t in_use)
+{
+	struct hv_out_get_memory_balance b;
+
+	check_status(balance(id, &b), HV_STATUS_SUCCESS);
+	check_value(b.pages_available, available, "pages available");
+	check_value(b.pages_in_use, in_use, "pages in use");
+}
+
+static void empty(uint64_t id)
+{
+	struct reply r;
+
+	do
+		r = withdraw(id, LIST_MAX);
+	while (!r.fault && hv_result_status(r.value) == HV_STATUS_SUCCESS);
+}
+
+void host_clean(void)
+{
+	uint64_t child;
+
+	/* A rule may have left VPs of children running: they end with their partition. */
+	while ((child = out64(next_child(HV_PARTITION_ID_SELF, 0)))) {
+		call_id(HV_CALL_FINALIZE_PARTITION, child);
+		empty(child);
+		if (hv_result_status(call_id(HV_CALL_DELETE_PARTITION, child).value))
+			break;
+	}
+	empty(HV_PARTITION_ID_SELF);
+	host.next = FIRST_PAGE;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* For rules of chapters 5 to 10: a partition that makes others (RULE_HOST). */
+#ifndef CONFORMANCE_HOST_H
+#define CONFORMANCE_HOST_H
+
+#include "hv/partition.h"
+#include "rule.h"
+
+/* Where calls of this header leave their output; call_run() uses 14. */
+enum { OUT_PAGE = 15 };
+/* What a child without VPs is given by make_active_partition(). */
+enum { ACTIVE_PAGES = 64 };
+
+/* ---- calls as they are: the reply; out64() is the first word of the output, 0 if it failed ---- */
+
+uint64_t out64(struct reply r);
+/* Fast, with @id as all its input. */
+struct reply call_id(uint16_t code, uint64_t id);
+struct reply create_partition(uint64_t flags);
+struct reply next_child(uint64_t parent, uint64_t previous);
+struct reply deposit_list(uint64_t id, const uint64_t *pages, unsigned n);
+/* The pages are in the list at OUT_PAGE. */
+struct reply withdraw(uint64_t id, unsigned n);
+struct reply balance(uint64_t id, struct hv_out_get_memory_balance *out);
+
+/* ---- what fails the rule if it does not work ---- */
+
+uint64_t own_id(void);
+/* Page numbers of the caller's own for pools and children, that nothing else uses: the first of @n. */
+uint64_t fresh_pages(unsigned n);
+/* @n fresh pages into @id's pool. */
+void deposit(uint64_t id, unsigned n);
+/* A child in state uninitialized; the caller's pool gets what it takes. */
+uint64_t make_partition(void);
+/* The same, active, with ACTIVE_PAGES in its pool. */
+uint64_t make_active_partition(void);
+void check_balance(uint64_t id, uint64_t available, uint64_t in_use);
+
+#endif
