@@ -50,6 +50,7 @@ struct hv *hv_new_with(const struct hv_config *config, const struct vp_component
 	hv->by_id = g_hash_table_new(g_int64_hash, g_int64_equal);
 	clock_calibrate(hv);
 	timers_init(hv);
+	schedule_init(hv);
 	return hv;
 }
 
@@ -74,6 +75,7 @@ void hv_free(struct hv *hv)
 		partition_unref(p);
 	}
 	timers_fini(hv);
+	schedule_fini(hv);
 	g_ptr_array_free(hv->partitions, TRUE);
 	g_hash_table_destroy(hv->by_id);
 	lock_destroy(&hv->list_lock);

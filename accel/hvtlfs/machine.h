@@ -11,6 +11,7 @@
 #include "accel/hvtlfs/component.h"
 #include "accel/hvtlfs/hv.h"
 #include "frames.h"
+#include "schedule.h"
 #include "sync/gate.h"
 
 struct hv_call;
@@ -41,6 +42,8 @@ struct hv {
 	uint64_t next_id;               /* never reused (T5.2.1.b) */
 	struct lock list_lock;          /* LOCK_LIST; changes of `partitions` hold it besides, and all of the next */
 	GHashTable *by_id;              /* the same partitions, without a reference */
+
+	struct schedule schedule;       /* its own lock */
 
 	/* Deadlines of VPs that run guest code: timer.c. */
 	pthread_t timer_thread;

@@ -179,6 +179,8 @@ static struct partition *partition_alloc(struct hv *hv, const struct partition_c
 	lock_init(&p->lock, LOCK_PARTITION, "partition");
 	lock_init(&p->call_lock, LOCK_CALL, "calls that act on a partition");
 	pool_init(&p->pool);
+	atomic_init(&p->share.cap, SHARE_ONE);
+	atomic_init(&p->share.weight, WEIGHT_DEFAULT);
 	gpa_map_init(&p->map, c->model->phys_bits);
 	p->component = g_new0(void *, hv->component_count + 1);
 	for (unsigned i = 0; i < hv->component_count; i++)

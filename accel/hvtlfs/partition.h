@@ -61,6 +61,7 @@ struct partition {
 	_Atomic bool has_children;   /* made by it; or had, since its last reset: it may share frames */
 	struct lock call_lock;       /* LOCK_CALL */
 	struct pool pool;            /* lock */
+	struct share share;
 	_Atomic uint64_t ram_frames; /* written under lock */
 
 	struct lock lock;            /* LOCK_PARTITION; covers what says so */
@@ -124,6 +125,7 @@ struct vp {
 	_Atomic int thread_id;
 	_Atomic uint64_t run_time;   /* ns; final once `ended` */
 	int64_t armed;               /* timer_lock */
+	struct turn turn;            /* schedule.c */
 
 	/*
 	 * Odd while the VP may run guest code, changed at each safepoint: see

@@ -163,16 +163,25 @@ static void service_sipi(struct vp *vp)
 		x86_sipi(&vp->cpu, (uint8_t)sipi);
 }
 
+/* When the timer thread has to look at it while it runs. */
+static void arm(struct vp *vp)
+{
+	timers_arm(vp->partition->hv, vp, MIN(vp->next_deadline, atomic_load(&vp->turn.until)));
+}
+
 void vp_service(struct vp *vp)
 {
 	bool dirty = atomic_exchange(&vp->deadline_dirty, false);
+	int64_t now = monotonic_ns();
 
 	service_sipi(vp);
-	if (!dirty && monotonic_ns() < vp->next_deadline)
+	if (vp->inside && now >= atomic_load(&vp->turn.until))
+		vp_pend(vp, X86_PEND_STOP);
+	if (!dirty && now < vp->next_deadline)
 		return;
 	service_deadlines(vp);
 	if (vp->inside)
-		timers_arm(vp->partition->hv, vp, vp->next_deadline);
+		arm(vp);
 }
 
 /* ---- one slice ---- */
@@ -215,10 +224,11 @@ static enum x86_run vp_run_engine(struct vp *vp)
 
 	vp->stop_exit = EXIT_NONE;
 	vp_enter(vp);
-	timers_arm(vp->partition->hv, vp, vp->next_deadline);
+	arm(vp);
 	r = vp->partition->hv->engine->run(&vp->cpu);
 	vp_exclusive_end(vp);
 	vp_leave(vp);
+	schedule_leave(vp, r != X86_RUN_KICKED);
 	return r;
 }
 
@@ -229,6 +239,8 @@ static void vp_slice(struct vp *vp)
 		vp->partition->hv->engine->forget(&vp->cpu);
 	}
 	vp_service(vp);
+	if (!schedule_enter(vp))
+		return;
 	/* T10.1.4.b, T10.1.4.c: the engine takes the interrupt, or goes on behind the read if IF is clear. */
 	if (vp->cpu.activity == X86_IDLE && vp_is_wanted(vp))
 		vp->cpu.activity = X86_ACTIVE;
@@ -295,6 +307,7 @@ static void tell_components(struct vp *vp, size_t verb)
 /* Locks: vp->lock held; released while it sleeps. */
 static void park(struct vp *vp)
 {
+	schedule_leave(vp, true);
 	tell_components(vp, offsetof(struct vp_component, suspend));
 	while (vp->suspend && !vp->quit) {
 		/* In the loop: it may be continued and suspended again before it wakes. */
@@ -364,6 +377,7 @@ static void *vp_main(void *o)
 	}
 	run_tasks(vp);
 	lock_release(&vp->lock);
+	schedule_forget(vp);
 	log_counts(vp);
 	vp_run_time_ns(vp);
 	lock_acquire(&vp->lock);
@@ -511,6 +525,7 @@ struct vp *vp_new(struct partition *p, uint32_t index, GError **error)
 		vp->suspend |= SUSPEND_MACHINE;
 	vp->next_deadline = INT64_MAX;
 	vp->armed = INT64_MAX;
+	atomic_init(&vp->turn.until, INT64_MAX);
 	lock_and_condition_init(vp);
 	flush_init(vp);
 	gate_init(&vp->gate);
