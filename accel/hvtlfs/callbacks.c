@@ -27,10 +27,13 @@ static bool page(void *o, uint64_t gpa, struct x86_page *out)
 	return true;
 }
 
-/* A stack that has to act first: the VP stands still, the instruction not executed. */
+/*
+ * A stack that has to act first: the VP stands still, the instruction not executed.  What a parent
+ * has to be told suspends it at the boundary (vp.c).
+ */
 static enum x86_result stack_answer(struct vp *vp, enum x86_result r)
 {
-	if (r == X86_STOP)
+	if (r == X86_STOP && !intercept_is_due(vp))
 		vp_suspend(vp, SUSPEND_INTERCEPT);
 	return r;
 }
@@ -91,6 +94,24 @@ enum x86_result vp_mmio_write(void *o, uint64_t gpa, unsigned size, uint64_t val
 	return stack_answer(vp, p->stack->mmio_write(p->stack_opaque, vp, (gpa_t){ gpa }, size, value));
 }
 
+static enum x86_result probe(void *o, uint64_t gpa, enum x86_access a)
+{
+	struct vp *vp = o;
+	struct partition *p = vp->partition;
+
+	if (overlay_forbids(vp, gpa))
+		return X86_FAULT_GP;
+	if (!p->stack || !p->stack->probe)
+		return X86_OK;
+	for (unsigned i = 0; i < p->hv->component_count; i++) {
+		const struct vp_component *k = p->hv->components[i];
+
+		if (k->mmio_has && k->mmio_has(vp, vp->component[i], (gpa_t){ gpa }))
+			return X86_OK;
+	}
+	return p->stack->probe(p->stack_opaque, vp, (gpa_t){ gpa }, a);
+}
+
 static enum x86_result bad_fetch(void *o, uint64_t gpa)
 {
 	struct vp *vp = o;
@@ -98,6 +119,8 @@ static enum x86_result bad_fetch(void *o, uint64_t gpa)
 
 	if (overlay_forbids(vp, gpa))
 		return X86_FAULT_GP;
+	if (p->by_parent)
+		return p->stack->bad_fetch(p->stack_opaque, vp, (gpa_t){ gpa });
 	log_print(LOG_GUEST_ERRORS, VP_LOG "executes at %#" PRIx64 " where there is no memory\n", VP_ARGS(vp), gpa);
 	if (p->stack && p->stack->bad_fetch)
 		return p->stack->bad_fetch(p->stack_opaque, vp, (gpa_t){ gpa });
@@ -251,6 +274,7 @@ const struct x86_ops vp_ops = {
 	.page = page,
 	.mmio_read = vp_mmio_read,
 	.mmio_write = vp_mmio_write,
+	.probe = probe,
 	.bad_fetch = bad_fetch,
 	.io_read = io_read,
 	.io_write = io_write,

@@ -45,10 +45,11 @@ static hv_status create_check(const struct hv_ctx *c, const struct hv_in_create_
 
 static hv_status create_partition(struct hv_ctx *c)
 {
+	const struct hv_in_create_partition *in = c->in;
 	struct partition *caller = c->caller, *p;
 	struct hv_partition_id *out = c->out;
 	struct hv_features features;
-	hv_status s = create_check(c, c->in);
+	hv_status s = create_check(c, in);
 	bool paid;
 
 	if (s != HV_STATUS_SUCCESS)
@@ -61,7 +62,7 @@ static hv_status create_partition(struct hv_ctx *c)
 	child_features(&features);
 	/* Its memory will be that of the child, too. */
 	vp_not_alone(c->vp);
-	p = partition_new_child(caller, caller->model, &features);
+	p = partition_new_child(caller, caller->model, &features, in->flags);
 	if (!p) {
 		lock_acquire(&caller->lock);
 		pool_discharge(&caller->pool, sizeof *p);

@@ -169,12 +169,12 @@ void memory_fill(struct partition *p, spn_t frame, const void *data, size_t n)
 
 enum x86_result memory_param_check(struct vp *vp, gpa_t at, enum x86_access a)
 {
-	uint32_t right = a == X86_WRITE ? X86_PAGE_WRITE : X86_PAGE_READ;
 	struct gpa_target t;
 
-	if (gpa_map_lookup(&vp->partition->map, gpa_page(at), &t) && t.overlay && !(t.rights & right))
-		return X86_FAULT_GP;
-	return X86_OK;
+	if (gpa_map_lookup(&vp->partition->map, gpa_page(at), &t) && t.rights & 1u << a)
+		return X86_OK;
+	vp->cpu.outside = X86_NO_LINEAR;
+	return vp_ops.probe(vp, at.v, a);
 }
 
 enum x86_result memory_param_read(struct vp *vp, gpa_t at, void *to, size_t n)
@@ -186,6 +186,7 @@ enum x86_result memory_param_read(struct vp *vp, gpa_t at, void *to, size_t n)
 		copy_in(to, frames_host(&vp->partition->hv->frames, target.frame) + gpa_offset(at), n);
 		return X86_OK;
 	}
+	vp->cpu.outside = X86_NO_LINEAR;
 	for (size_t i = 0; i < n; i += 8) {
 		uint64_t v = 0;
 		enum x86_result r = vp_mmio_read(vp, at.v + i, 8, &v);
@@ -206,6 +207,7 @@ enum x86_result memory_param_write(struct vp *vp, gpa_t at, const void *from, si
 		page_write(vp->partition, target.frame, gpa_offset(at), from, n);
 		return X86_OK;
 	}
+	vp->cpu.outside = X86_NO_LINEAR;
 	for (size_t i = 0; i + 8 <= n; i += 8) {
 		uint64_t v;
 		enum x86_result r;

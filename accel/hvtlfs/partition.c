@@ -558,7 +558,7 @@ static bool tree_add_child(struct partition *p)
 }
 
 struct partition *partition_new_child(struct partition *parent, const struct x86_model *model,
-				      const struct hv_features *features)
+				      const struct hv_features *features, uint64_t create_flags)
 {
 	struct partition *p = partition_alloc(parent->hv, &(struct partition_config){
 		.parent = parent, .model = model, .features = features, .stack = &parent_stack,
@@ -567,6 +567,7 @@ struct partition *partition_new_child(struct partition *parent, const struct x86
 
 	p->stack_opaque = p;
 	p->by_parent = true;
+	p->create_flags = create_flags;
 	p->family = parent->family;
 	atomic_store(&p->life, LIFE_UNINITIALIZED);
 	atomic_store(&p->stopped, atomic_load(&parent->stopped));

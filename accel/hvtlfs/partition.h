@@ -5,6 +5,7 @@
 
 #include "accel/hvtlfs/crash.h"
 #include "gpa.h"
+#include "intercept.h"
 #include "pool.h"
 #include "hv/partition.h"
 #include "machine.h"
@@ -42,6 +43,7 @@ struct partition {
 	struct partition *parent;    /* NULL: first.  Valid while this one is in the tree */
 	struct partition *family;    /* the one above it, or itself, that a machine made: their frames are its own */
 	bool by_parent;              /* made by HvCreatePartition: its parent answers its exits */
+	uint64_t create_flags;       /* HV_CREATE_*; 0 unless by_parent */
 	uint32_t depth;              /* 0: has no parent */
 	char *name;
 	const struct x86_model *model;
@@ -138,6 +140,7 @@ struct vp {
 	/* The running thread's own. */
 	int64_t next_deadline;
 	int stop_exit;               /* enum exit_reason of a STOP answer, EXIT_NONE or EXIT_AGAIN */
+	struct intercept intercept;  /* what its parent has to be told at the boundary */
 	struct msr_page *assist;     /* set once */
 	_Atomic uint64_t count[VP_COUNT_COUNT];   /* enum vp_count */
 	bool not_alone;              /* asked for; takes effect in the next slice */
@@ -163,7 +166,7 @@ void partition_tell_components(struct partition *p, size_t verb);
  * NULL: there are as many as there can be.  @name NULL: made of the parent's and its id.
  */
 struct partition *partition_new_child(struct partition *parent, const struct x86_model *model,
-				      const struct hv_features *features);
+				      const struct hv_features *features, uint64_t create_flags);
 /* The pages and component state that VPs and calls need; false: the pool has too little. */
 bool partition_init_child(struct partition *p);
 /* VPs, pages, map, component state go; what the pool lent returns to it.  call_lock not held, outside. */
@@ -253,7 +256,7 @@ void memory_fill(struct partition *p, spn_t frame, const void *data, size_t n);
  */
 enum x86_result memory_param_read(struct vp *vp, gpa_t at, void *to, size_t n);
 enum x86_result memory_param_write(struct vp *vp, gpa_t at, const void *from, size_t n);
-/* #GP if an overlay forbids the access. */
+/* #GP if an overlay forbids the access, X86_STOP if the stack has to act first. */
 enum x86_result memory_param_check(struct vp *vp, gpa_t at, enum x86_access a);
 
 /* ---- clock.c ---- */

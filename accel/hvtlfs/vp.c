@@ -223,6 +223,7 @@ static enum x86_run vp_run_engine(struct vp *vp)
 	enum x86_run r;
 
 	vp->stop_exit = EXIT_NONE;
+	vp->intercept.type = 0;
 	vp_enter(vp);
 	arm(vp);
 	r = vp->partition->hv->engine->run(&vp->cpu);
@@ -264,6 +265,8 @@ static void vp_slice(struct vp *vp)
 		vp_exit(vp, EXIT_DEBUG);
 		break;
 	}
+	if (intercept_is_due(vp))
+		intercept_tell(vp);
 }
 
 /* ---- the thread ---- */

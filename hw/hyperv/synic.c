@@ -47,6 +47,16 @@ struct synic {
 	_Atomic int64_t retry_at;             /* INT64_MAX: nothing waits; read without the lock */
 	int64_t retry_after;
 	struct synic_buffer timer[HV_TIMER_COUNT];
+
+	struct synic_buffer intercept;        /* T14.2.1.e: in a queue of the parent's */
+	struct partition *parent;             /* who has been told something; the VP's thread */
+};
+
+/* Of a partition: what it is to be told while none of its VPs can take it. */
+struct tellings {
+	struct lock lock;                     /* LOCK_TELL: also of what is told, wherever it waits, to stay there */
+	struct queue queue;
+	_Atomic bool any;                     /* read without the lock */
 };
 
 static const struct vp_component *const self = &synic_component;
@@ -54,6 +64,11 @@ static const struct vp_component *const self = &synic_component;
 static struct synic *synic_of(struct vp *vp)
 {
 	return vp_component_state(vp, self);
+}
+
+static struct tellings *tellings_of(struct partition *p)
+{
+	return partition_component_state(p, self);
 }
 
 /* ---- for people ---- */
@@ -107,29 +122,38 @@ static bool slot_empty(const struct hv_message *slot)
 	return (MUTANT(message_type_byte) ? type & 0xff : type) == HV_MESSAGE_NONE;   /* T14.2.4.j */
 }
 
-static void queue_append(struct synic *s, unsigned sint, struct synic_buffer *b)
+static void chain_add(struct queue *q, struct synic_buffer *b)
 {
-	struct queue *q = &s->queue[sint];
-
 	b->next = NULL;
 	if (q->last)
 		q->last->next = b;
 	else
 		q->first = b;
 	q->last = b;
+}
+
+static struct synic_buffer *chain_take(struct queue *q)
+{
+	struct synic_buffer *b = q->first;
+
+	q->first = b->next;
+	if (!q->first)
+		q->last = NULL;
+	return b;
+}
+
+static void queue_append(struct synic *s, unsigned sint, struct synic_buffer *b)
+{
+	chain_add(&s->queue[sint], b);
 	atomic_fetch_or(&s->waiting, 1u << sint);
 }
 
 static struct synic_buffer *queue_pop(struct synic *s, unsigned sint)
 {
-	struct queue *q = &s->queue[sint];
-	struct synic_buffer *b = q->first;
+	struct synic_buffer *b = chain_take(&s->queue[sint]);
 
-	q->first = b->next;
-	if (!q->first) {
-		q->last = NULL;
+	if (!s->queue[sint].first)
 		atomic_fetch_and(&s->waiting, ~(1u << sint));
-	}
 	return b;
 }
 
@@ -294,6 +318,166 @@ bool synic_timer_waits(struct vp *vp, unsigned timer)
 	return atomic_load(&synic_of(vp)->timer[timer].taken);
 }
 
+/* ---- messages from the hypervisor ---- */
+
+/* Locks: LOCK_TELL held.  Takes @b out of the queue that it waits in. */
+static void told_withdraw(struct tellings *t, struct synic_buffer *b)
+{
+	struct queue all = t->queue;
+
+	if (!atomic_load(&b->taken))
+		return;
+	if (b->at) {
+		struct synic *s = synic_of(b->at);
+
+		lock_acquire(&s->lock);
+		queue_filter(s, 0, b, 1);
+		lock_release(&s->lock);
+		return;
+	}
+	t->queue = (struct queue){ NULL, NULL };
+	while (all.first) {
+		struct synic_buffer *w = chain_take(&all);
+
+		if (w != b)
+			chain_add(&t->queue, w);
+	}
+	atomic_store(&b->taken, false);
+}
+
+/* Locks: LOCK_TELL held.  False: @vp cannot take it. */
+static bool told_offer(struct vp *vp, struct synic_buffer *b, bool masked)
+{
+	struct synic *s = synic_of(vp);
+	bool can;
+
+	lock_acquire(&s->lock);
+	can = receptive(s, s->messages) && (masked || !(atomic_load(&s->sint[0]) & HV_SINT_MASKED));
+	if (can) {
+		b->at = vp;
+		queue_append(s, 0, b);
+		vp_count_shared(vp, COUNT_MESSAGES_QUEUED);
+		log_message(s, 0, &b->message, "queued");
+		scan(s);
+	}
+	lock_release(&s->lock);
+	return can;
+}
+
+/*
+ * Locks: LOCK_TELL held.  T14.2.6.b: always the first VP that can take it, so that messages arrive in the order in
+ * which they were sent (T9.1.h).  One that looks at its page without an interrupt is better than none.
+ */
+static bool told_place(struct partition *p, struct synic_buffer *b)
+{
+	for (int masked = 0; masked < 2; masked++)
+		PARTITION_FOREACH_VP(vp, p)
+			if (told_offer(vp, b, masked))
+				return true;
+	return false;
+}
+
+/* Locks: LOCK_TELL held. */
+static void told_place_all(struct partition *p, struct tellings *t)
+{
+	while (t->queue.first) {
+		struct synic_buffer *b = chain_take(&t->queue);
+
+		if (told_place(p, b))
+			continue;
+		b->next = t->queue.first;
+		t->queue.first = b;
+		t->queue.last = t->queue.last ? t->queue.last : b;
+		break;
+	}
+	atomic_store(&t->any, t->queue.first != NULL);
+}
+
+void synic_tell(struct partition *p, struct synic_buffer *own, const struct hv_message *m)
+{
+	struct tellings *t = tellings_of(p);
+
+	lock_acquire(&t->lock);
+	told_withdraw(t, own);                             /* T14.2.6.c */
+	own->message = *m;
+	own->told = true;
+	own->at = NULL;
+	atomic_store(&own->taken, true);
+	chain_add(&t->queue, own);
+	/* Before the look at the VPs: one that becomes able meanwhile sees it. */
+	atomic_store(&t->any, true);
+	told_place_all(p, t);
+	lock_release(&t->lock);
+}
+
+void synic_untell(struct partition *p, struct synic_buffer *own)
+{
+	struct tellings *t = tellings_of(p);
+
+	lock_acquire(&t->lock);
+	told_withdraw(t, own);
+	lock_release(&t->lock);
+}
+
+/* @vp's SynIC has changed: perhaps it can take what no other could. */
+static void told_retry(struct vp *vp)
+{
+	struct tellings *t = tellings_of(vp_partition(vp));
+
+	atomic_thread_fence(memory_order_seq_cst);
+	if (!atomic_load(&t->any))
+		return;
+	lock_acquire(&t->lock);
+	told_place_all(vp_partition(vp), t);
+	lock_release(&t->lock);
+}
+
+/* @s can take nothing any more: what waits there from the hypervisor goes to another. */
+static void told_leave(struct synic *s)
+{
+	struct partition *p = vp_partition(s->vp);
+	struct tellings *t = tellings_of(p);
+	struct queue all;
+
+	if (!(atomic_load(&s->waiting) & 1))
+		return;
+	lock_acquire(&t->lock);
+	lock_acquire(&s->lock);
+	all = s->queue[0];
+	s->queue[0] = (struct queue){ NULL, NULL };
+	atomic_fetch_and(&s->waiting, ~1u);
+	while (all.first) {
+		struct synic_buffer *b = chain_take(&all);
+
+		if (b->told) {
+			b->at = NULL;
+			chain_add(&t->queue, b);
+		} else {
+			queue_append(s, 0, b);
+		}
+	}
+	lock_release(&s->lock);
+	told_place_all(p, t);
+	lock_release(&t->lock);
+}
+
+/* Behind each write that decides whether @s takes messages. */
+static void told_follow(struct synic *s)
+{
+	if (receptive(s, s->messages))
+		told_retry(s->vp);
+	else
+		told_leave(s);
+}
+
+static void synic_tell_parent(struct vp *vp, void *state, struct partition *parent, const struct hv_message *m)
+{
+	struct synic *s = state;
+
+	s->parent = parent;
+	synic_tell(parent, &s->intercept, m);
+}
+
 /* ---- event flags ---- */
 
 static void flag_set(struct synic *s, unsigned sint, unsigned flag)
@@ -352,6 +536,7 @@ static enum x86_result control_write(struct vp *vp, uint32_t msr, uint64_t value
 
 	atomic_store(&s->control, value);                  /* T14.6.1.f */
 	scan_if_waiting(s);
+	told_follow(s);
 	return X86_OK;
 }
 
@@ -381,6 +566,7 @@ static enum x86_result page_write(struct vp *vp, uint32_t msr, uint64_t value)
 		vp_not_alone(vp);
 	msr_page_place(vp, page_of(vp, msr), value);       /* T14.6.3.b, T14.6.4.b */
 	scan_if_waiting(synic_of(vp));
+	told_follow(synic_of(vp));
 	return X86_OK;
 }
 
@@ -412,6 +598,8 @@ static enum x86_result sint_write(struct vp *vp, uint32_t msr, uint64_t value)
 	if ((value & HV_SINT_VECTOR) < HV_SINT_FIRST_VECTOR && !(value & HV_SINT_MASKED) && !MUTANT(sint_any_vector))
 		return X86_FAULT_GP;
 	atomic_store(&synic_of(vp)->sint[msr - HV_X64_MSR_SINT0], value);
+	if (msr == HV_X64_MSR_SINT0)
+		told_retry(vp);
 	if (log_on(LOG_SYNIC))
 		log_print(LOG_SYNIC, "%s/%u: SINT%u: vector 0x%02x%s%s%s\n", partition_name(vp_partition(vp)),
 			  vp_index(vp), msr - HV_X64_MSR_SINT0, (unsigned)(value & HV_SINT_VECTOR),
@@ -477,8 +665,9 @@ static void synic_reset(struct vp *vp, void *state, enum x86_reset how)
 
 	if (how != X86_RESET_POWER_ON)
 		return;
-	lock_acquire(&s->lock);
 	atomic_store(&s->control, 0);                      /* T14.6.1.a, T14.6.1.b */
+	told_leave(s);
+	lock_acquire(&s->lock);
 	for (unsigned sint = 0; sint < HV_SINT_COUNT; sint++)
 		atomic_store(&s->sint[sint], HV_SINT_RESET);   /* T14.6.5.a, O25 */
 	if (!MUTANT(queue_survives_reset))
@@ -510,6 +699,10 @@ static void synic_fini(struct vp *vp, void *state)
 	struct synic *s = state;
 	struct msr_page *messages = s->messages, *flags = s->flags;
 
+	if (s->parent)
+		synic_untell(s->parent, &s->intercept);
+	atomic_store(&s->control, 0);
+	told_leave(s);
 	/* The struct stays, and with it its lock, for devices that still signal. */
 	lock_acquire(&s->lock);
 	drop_all(s);
@@ -517,6 +710,20 @@ static void synic_fini(struct vp *vp, void *state)
 	lock_release(&s->lock);
 	msr_page_free(messages);
 	msr_page_free(flags);
+}
+
+static void synic_partition_init(struct partition *p, void *state)
+{
+	struct tellings *t = state;
+
+	lock_init(&t->lock, LOCK_TELL, "messages of the hypervisor");
+}
+
+static void synic_partition_fini(struct partition *p, void *state)
+{
+	struct tellings *t = state;
+
+	lock_destroy(&t->lock);
 }
 
 static void synic_show(struct vp *vp, void *state, vp_show_fn put, void *o)
@@ -539,6 +746,7 @@ static void synic_show(struct vp *vp, void *state, vp_show_fn put, void *o)
 
 const struct vp_component synic_component = {
 	.name = "synic", .size = sizeof(struct synic),
+	.partition_size = sizeof(struct tellings), .partition_init = synic_partition_init, .partition_fini = synic_partition_fini,
 	.init = synic_init, .fini = synic_fini, .reset = synic_reset, .msrs = synic_msrs,
-	.ended = synic_ended, .next_deadline = synic_next_deadline, .expire = synic_expire, .show = synic_show,
+	.tell_parent = synic_tell_parent, .ended = synic_ended, .next_deadline = synic_next_deadline, .expire = synic_expire, .show = synic_show,
 };

@@ -770,6 +770,11 @@ static bool in_page(struct apic *a, gpa_t gpa)
 	return hw_enabled(a) && !is_x2(a) && gpa.v - base < HV_PAGE_SIZE;
 }
 
+static bool apic_mmio_has(struct vp *vp, void *state, gpa_t gpa)
+{
+	return in_page(state, gpa);
+}
+
 static bool apic_mmio_read(struct vp *vp, void *state, gpa_t gpa, unsigned size, uint64_t *value)
 {
 	struct apic *a = state;
@@ -1076,7 +1081,7 @@ const struct vp_component apic_component = {
 	.interrupt = apic_interrupt, .interrupt_pending = apic_pending, .requested = apic_requested,
 	.tpr_read = apic_tpr_read, .tpr_write = apic_tpr_write,
 	.raise = apic_raise, .raised = apic_raised, .msi = apic_msi, .extint = apic_extint, .nmi = apic_nmi,
-	.mmio_read = apic_mmio_read, .mmio_write = apic_mmio_write,
+	.mmio_read = apic_mmio_read, .mmio_write = apic_mmio_write, .mmio_has = apic_mmio_has,
 	.next_deadline = apic_next_deadline, .expire = apic_expire,
 	.suspend = apic_suspend, .resume = apic_resume,
 };

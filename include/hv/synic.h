@@ -23,7 +23,7 @@ enum { HV_SINT_FIRST_VECTOR = 16 };
 
 /*
  * Message types (14.8.2): X(name, number, the specification's word).  Later ones of the interface replace
- * 0x80000030 and 0x80000031 by the last two.
+ * 0x80000030 and 0x80000031 by 0x80010004 and 0x80010005.
  */
 #define HV_MESSAGE_LIST(X) \
 	X(UNMAPPED_GPA, 0x80000000, "UnmappedGpa") \
@@ -32,13 +32,15 @@ enum { HV_SINT_FIRST_VECTOR = 16 };
 	X(INVALID_REGISTER, 0x80000020, "InvalidVpRegisterValue") \
 	X(UNRECOVERABLE_EXCEPTION, 0x80000021, "UnrecoverableException") \
 	X(UNSUPPORTED_FEATURE, 0x80000022, "UnsupportedFeature") \
+	X(OPAQUE_INTERCEPT, 0x8000003f, "OpaqueIntercept") \
 	X(EVENT_LOG_COMPLETE, 0x80000040, "EventLogBuffersComplete") \
 	X(IO_INTERCEPT, 0x80010000, "X64IoPortIntercept") \
 	X(MSR_INTERCEPT, 0x80010001, "X64MsrIntercept") \
 	X(CPUID_INTERCEPT, 0x80010002, "X64CpuidIntercept") \
 	X(EXCEPTION_INTERCEPT, 0x80010003, "X64ExceptionIntercept") \
 	X(APIC_EOI, 0x80010004, "X64ApicEoi") \
-	X(FERR_ASSERTED, 0x80010005, "X64LegacyFpError")
+	X(FERR_ASSERTED, 0x80010005, "X64LegacyFpError") \
+	X(HALT_INTERCEPT, 0x80010007, "X64Halt")
 
 enum {
 	HV_MESSAGE_NONE = 0,

@@ -20,6 +20,7 @@ enum lock_level {
 	LOCK_FLUSH = 45,      /* what a VP's TLB has to forget */
 	LOCK_DEVICE = 50,     /* one machine's devices share one lock: see hw/core */
 	LOCK_PORT = 55,       /* a port, a partition's connections: before the SynICs that they lead to */
+	LOCK_TELL = 58,       /* a partition's messages from the hypervisor that wait for a SynIC: before the SynICs */
 	LOCK_APIC = 60,       /* interrupt delivery: taken from devices and VPs */
 	LOCK_LIST = 65,       /* the partitions of a machine, for a look that waits for nobody */
 	LOCK_FRAMES = 70,     /* frame table's free lists */

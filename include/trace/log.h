@@ -32,6 +32,7 @@
 	X(LOG_SYNIC, "synic", "synthetic interrupts: messages, event flags, ports") \
 	X(LOG_STIMER, "stimer", "synthetic timers: set, started, expired") \
 	X(LOG_EXITS, "exits", "exits of virtual processors to their stack") \
+	X(LOG_INTERCEPT, "intercept", "what partitions made by others do that their parent has to answer") \
 	X(LOG_PARTITION, "partition", "life of partitions and virtual processors") \
 	X(LOG_IOPORT, "ioport", "I/O port accesses") \
 	X(LOG_MMIO, "mmio", "device memory accesses") \

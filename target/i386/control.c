@@ -21,6 +21,7 @@ static uint64_t pdpte_load(struct x86_cpu *c, uint64_t gpa)
 
 	if (c->ops->page(c->opaque, gpa & X86_PAGE_MASK, &p) && (p.rights & X86_PAGE_READ))
 		return x86_host_ld64((const uint64_t *)(const void *)(p.host + (gpa & 4095)));
+	c->outside = X86_NO_LINEAR;
 	r = c->ops->mmio_read(c->opaque, gpa, 8, &v);
 	if (r != X86_OK)
 		x86_result_raise(c, r);

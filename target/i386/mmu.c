@@ -152,6 +152,9 @@ static uint64_t entry_read(struct x86_cpu *c, uint64_t gpa, unsigned size, const
 		return size == 8 ? x86_host_ld64((uint64_t *)(void *)at) : x86_host_ld32((uint32_t *)(void *)at);
 	}
 	*table = NULL;
+	if (c->quiet)
+		x86_result_raise(c, X86_STOP);
+	c->outside = X86_NO_LINEAR;
 	r = c->ops->mmio_read(c->opaque, gpa, size, &v);
 	if (r != X86_OK)
 		x86_result_raise(c, r);
@@ -165,8 +168,10 @@ static bool entry_mark(struct x86_cpu *c, uint64_t gpa, unsigned size, uint64_t 
 	bool done;
 
 	if (!c->ops->page(c->opaque, gpa & X86_PAGE_MASK, &p) || !(p.rights & X86_PAGE_WRITE)) {
-		enum x86_result r = c->ops->mmio_write(c->opaque, gpa, size, old | bits);
+		enum x86_result r;
 
+		c->outside = X86_NO_LINEAR;
+		r = c->ops->mmio_write(c->opaque, gpa, size, old | bits);
 		if (r != X86_OK)
 			x86_result_raise(c, r);
 		return true;
@@ -620,33 +625,44 @@ static unsigned mmio_step(uint64_t gpa, size_t n)
 	return s;
 }
 
-static void mmio_read(struct x86_cpu *c, uint64_t gpa, uint8_t *to, size_t n, unsigned step)
+/* Device access to the page of @b at @lin. */
+static void mmio_read(struct x86_cpu *c, const struct x86_tlb_back *b, uint64_t lin, uint8_t *to, size_t n, unsigned step)
 {
+	uint64_t gpa = back_gpa(b) + (lin & 4095);
+
 	while (n) {
 		unsigned s = step ? step : mmio_step(gpa, n);
 		uint64_t v = 0;
-		enum x86_result r = c->ops->mmio_read(c->opaque, gpa, s, &v);
+		enum x86_result r;
 
+		c->outside = lin;
+		r = c->ops->mmio_read(c->opaque, gpa, s, &v);
 		if (r != X86_OK)
 			x86_result_raise(c, r);
 		memcpy(to, &v, s);
+		lin += s;
 		gpa += s;
 		to += s;
 		n -= s;
 	}
 }
 
-static void mmio_write(struct x86_cpu *c, uint64_t gpa, const uint8_t *from, size_t n, unsigned step)
+static void mmio_write(struct x86_cpu *c, const struct x86_tlb_back *b, uint64_t lin, const uint8_t *from, size_t n,
+		       unsigned step)
 {
+	uint64_t gpa = back_gpa(b) + (lin & 4095);
+
 	while (n) {
 		unsigned s = step ? step : mmio_step(gpa, n);
 		uint64_t v = 0;
 		enum x86_result r;
 
 		memcpy(&v, from, s);
+		c->outside = lin;
 		r = c->ops->mmio_write(c->opaque, gpa, s, v);
 		if (r != X86_OK)
 			x86_result_raise(c, r);
+		lin += s;
 		gpa += s;
 		from += s;
 		n -= s;
@@ -661,7 +677,7 @@ static void page_read(struct x86_cpu *c, const struct x86_tlb_back *b, uint64_t 
 	if (is_ram(b, X86_PAGE_READ))
 		x86_host_move(to, b->host + (lin & 4095), n);
 	else
-		mmio_read(c, back_gpa(b) + (lin & 4095), to, n, step);
+		mmio_read(c, b, lin, to, n, step);
 }
 
 static void page_write(struct x86_cpu *c, const struct x86_tlb_back *b, uint64_t lin, const void *from, size_t n,
@@ -669,7 +685,7 @@ static void page_write(struct x86_cpu *c, const struct x86_tlb_back *b, uint64_t
 {
 	watch(c, lin, n, X86_WRITE);
 	if (!is_ram(b, X86_PAGE_WRITE)) {
-		mmio_write(c, back_gpa(b) + (lin & 4095), from, n, step);
+		mmio_write(c, b, lin, from, n, step);
 		return;
 	}
 	log_store(c, b, lin, n);
@@ -715,7 +731,7 @@ uint64_t x86_ld_slow(struct x86_cpu *c, uint64_t lin, unsigned size, enum x86_mm
 	watch(c, lin, size, X86_READ);
 	if (is_ram(b, X86_PAGE_READ))
 		return host_load(b->host + (lin & 4095), size);
-	mmio_read(c, back_gpa(b) + (lin & 4095), (uint8_t *)&v, size, size);
+	mmio_read(c, b, lin, (uint8_t *)&v, size, size);
 	return v;
 }
 
@@ -732,7 +748,7 @@ void x86_st_slow(struct x86_cpu *c, uint64_t lin, uint64_t v, unsigned size, enu
 	b = translate(c, lin, X86_WRITE, mmu);
 	watch(c, lin, size, X86_WRITE);
 	if (!is_ram(b, X86_PAGE_WRITE)) {
-		mmio_write(c, back_gpa(b) + (lin & 4095), (uint8_t *)&v, size, size);
+		mmio_write(c, b, lin, (uint8_t *)&v, size, size);
 		return;
 	}
 	log_store(c, b, lin, size);
@@ -747,6 +763,18 @@ static size_t in_page(uint64_t lin, size_t n)
 	return n < left ? n : left;
 }
 
+static void probe_outside(struct x86_cpu *c, const struct x86_tlb_back *b, uint64_t lin, enum x86_access a)
+{
+	enum x86_result r;
+
+	if (!c->ops->probe || is_ram(b, 1u << a))
+		return;
+	c->outside = lin;
+	r = c->ops->probe(c->opaque, back_gpa(b) + (lin & 4095), a);
+	if (r != X86_OK)
+		x86_result_raise(c, r);
+}
+
 /* Every page is translated before the first byte moves; before that, the last byte must have an address at all. */
 static void probe_as(struct x86_cpu *c, uint64_t lin, size_t n, enum x86_access a, enum x86_mmu mmu)
 {
@@ -755,7 +783,7 @@ static void probe_as(struct x86_cpu *c, uint64_t lin, size_t n, enum x86_access 
 		size_t k = in_page(lin, n);
 
 		lin = lin_wrap(c, lin);
-		translate(c, lin, a, mmu);
+		probe_outside(c, translate(c, lin, a, mmu), lin, a);
 		lin += k;
 		n -= k;
 	}
@@ -862,6 +890,7 @@ struct x86_page x86_fetch_page(struct x86_cpu *c, uint64_t lin, bool *global)
 	tlb_fetched(c, b->page);
 	if (is_ram(b, X86_PAGE_EXEC))
 		return (struct x86_page){ .host = b->host, .rights = b->rights, .code = b->code };
+	c->outside = lin;
 	r = c->ops->bad_fetch(c->opaque, back_gpa(b) | (lin & 4095));
 	x86_result_raise(c, r == X86_OK ? X86_FAULT_GP : r);
 }
@@ -877,14 +906,14 @@ static bool walk_quietly(struct x86_cpu *c, uint64_t lin, struct walk *w)
 	bool ok = false;
 
 	c->on_raise = &here;
-	if (sigsetjmp(here, 0) == 0) {
+	c->quiet = true;
+	if (sigsetjmp(here, 0) == 0)
 		ok = walk(c, lin, w, &p);
-		c->on_raise = outer;
-		return ok;
-	}
+	else
+		c->event = event;
+	c->quiet = false;
 	c->on_raise = outer;
-	c->event = event;
-	return false;
+	return ok;
 }
 
 uint64_t x86_debug_translate(struct x86_cpu *c, uint64_t lin)

@@ -87,6 +87,7 @@ struct interp {
 	bool global;                    /* block_lookup()'s last block lies in global pages */
 	bool watched;                   /* the instruction is alone, and run.c sees to traps behind it */
 	bool watch_next;                /* the next is to be */
+	uint8_t shadow;                 /* enum x86_shadow that the watched one stands in */
 	bool resuming;                  /* gdb: the first instruction ignores its breakpoint */
 };
 

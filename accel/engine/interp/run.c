@@ -116,12 +116,31 @@ static bool raised(struct x86_cpu *c)
 	return x86_deliver(c);
 }
 
+static struct x86_stopped stopped_instruction(const struct uop *u)
+{
+	unsigned handler = x86_rows[u->row].handler;
+
+	return (struct x86_stopped){
+		.length = (uint8_t)u->len,
+		.string = handler == H_ins || handler == H_outs,
+		.rep = u->flags & (UOP_REP | UOP_REPNZ),
+	};
+}
+
 /* A callback said stop: the instruction has not happened. */
 static void stopped(struct x86_cpu *c)
 {
+	const struct uop *u = c->cur;
+
 	exclusive_end(c);
-	if (c->cur)
-		c->rip = cut_ip(c, uop_rip(c, c->cur));
+	c->stopped = (struct x86_stopped){ .length = 0 };
+	if (u) {
+		c->stopped = stopped_instruction(u);
+		c->rip = cut_ip(c, uop_rip(c, u));
+		/* It stands in the shadow of the one before it, still. */
+		if (interp_of(c)->watched)
+			c->interrupt_shadow = interp_of(c)->shadow;
+	}
 	c->cur = NULL;
 }
 
@@ -316,6 +335,7 @@ static bool run_watched(struct x86_cpu *c, enum x86_run *why)
 		*why = X86_RUN_SHUTDOWN;
 		return !take_debug(c, hit);
 	}
+	in->shadow = c->interrupt_shadow;
 	c->interrupt_shadow = 0;
 	/* What MOV SS has met comes behind the instruction after it. */
 	if (!held)

@@ -115,6 +115,7 @@ static bool check_page(void *o, uint64_t gpa, struct x86_page *p)
 }
 static enum x86_result no_read(void *o, uint64_t gpa, unsigned size, uint64_t *v) { outside(o); }
 static enum x86_result no_write(void *o, uint64_t gpa, unsigned size, uint64_t v) { outside(o); }
+static enum x86_result no_probe(void *o, uint64_t gpa, enum x86_access a) { outside(o); }
 static enum x86_result no_fetch(void *o, uint64_t gpa) { outside(o); }
 static enum x86_result no_in(void *o, uint16_t port, unsigned size, uint32_t *v) { outside(o); }
 static enum x86_result no_out(void *o, uint16_t port, unsigned size, uint32_t v) { outside(o); }
@@ -131,7 +132,7 @@ static void no_change(void *o) { outside(o); }
 static void already(void *o) { }
 
 static const struct x86_ops forbidding = {
-	.page = check_page, .mmio_read = no_read, .mmio_write = no_write, .bad_fetch = no_fetch, .io_read = no_in,
+	.page = check_page, .mmio_read = no_read, .mmio_write = no_write, .probe = no_probe, .bad_fetch = no_fetch, .io_read = no_in,
 	.io_write = no_out, .msr_read = no_rdmsr, .msr_write = no_wrmsr, .cpuid = no_cpuid, .hypercall = no_hypercall,
 	.interrupt = no_interrupt, .tpr_read = no_value, .tpr_write = no_tpr, .tsc = no_value, .code_marked = no_mark, .code_changed = no_change,
 	.exclusive_begin = already, .exclusive_end = already, .work = no_work, .init_taken = no_work,

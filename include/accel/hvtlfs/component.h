@@ -12,6 +12,8 @@
 #include "accel/hvtlfs/count.h"
 #include "accel/hvtlfs/hv.h"
 
+struct hv_message;
+
 enum msr_scope { MSR_VP, MSR_PARTITION };
 
 /* One row per MSR (or run of MSRs) outside the processor's own. */
@@ -55,6 +57,12 @@ struct vp_component {
 	/* Device memory window of the component (xAPIC page); false: not here. */
 	bool (*mmio_read)(struct vp *vp, void *state, gpa_t gpa, unsigned size, uint64_t *value);
 	bool (*mmio_write)(struct vp *vp, void *state, gpa_t gpa, unsigned size, uint64_t value);
+	bool (*mmio_has)(struct vp *vp, void *state, gpa_t gpa);   /* would the two answer? */
+	/*
+	 * A message from the hypervisor to @parent on behalf of @vp, whose last one it replaces if that has
+	 * not arrived.  On @vp's thread, no lock held.  One component of the list has it.
+	 */
+	void (*tell_parent)(struct vp *vp, void *state, struct partition *parent, const struct hv_message *m);
 	/* Host time (CLOCK_MONOTONIC ns) at which `expire` wants to be called; INT64_MAX none. */
 	int64_t (*next_deadline)(struct vp *vp, void *state);
 	void (*expire)(struct vp *vp, void *state, int64_t now);

@@ -67,6 +67,8 @@ struct stack_ops {
 	enum x86_result (*io_write)(void *o, struct vp *vp, uint16_t port, unsigned size, uint32_t value);
 	enum x86_result (*mmio_read)(void *o, struct vp *vp, gpa_t gpa, unsigned size, uint64_t *value);
 	enum x86_result (*mmio_write)(void *o, struct vp *vp, gpa_t gpa, unsigned size, uint64_t value);
+	/* Whether the two would answer X86_OK, before any byte moves; NULL: they would. */
+	enum x86_result (*probe)(void *o, struct vp *vp, gpa_t gpa, enum x86_access access);
 	/* Execution where there is no memory: X86_FAULT_UD or _GP.  NULL: EXIT_BAD_FETCH. */
 	enum x86_result (*bad_fetch)(void *o, struct vp *vp, gpa_t gpa);
 	/* The VP stopped for a reason that is no access; it stays suspended until the stack acts. */

@@ -18,6 +18,8 @@
 struct synic_buffer {
 	struct synic_buffer *next;     /* in its queue; the VP's SynIC lock */
 	_Atomic bool taken;            /* until the message is in its slot, or lost */
+	bool told;                     /* by synic_tell(); set once */
+	struct vp *at;                 /* whose queue a told one was put in last; NULL: no VP could take it; LOCK_TELL */
 	struct hv_message message;
 };
 
@@ -29,6 +31,15 @@ hv_status synic_post(struct vp *vp, unsigned sint, struct synic_buffer *own, uns
 		     const struct hv_message *m);
 /* Frees @own; messages still waiting in it are lost.  Nobody may be posting with it. */
 void synic_forget(struct partition *p, struct synic_buffer *own, unsigned count);
+
+/*
+ * A message from the hypervisor to @p: to SINT0 of whichever of its VPs can take it, now or as soon as one
+ * can; it is never lost.  If the last one of @own still waits, @m takes its place, at the end.  Any thread,
+ * any lock below LOCK_TELL.
+ */
+void synic_tell(struct partition *p, struct synic_buffer *own, const struct hv_message *m);
+/* What waits in @own is lost.  Nobody may be telling with it. */
+void synic_untell(struct partition *p, struct synic_buffer *own);
 
 /*
  * Synthetic timer @timer of @vp expired: one dedicated buffer per timer (T14.2.1.d).

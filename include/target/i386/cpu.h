@@ -258,9 +258,17 @@ struct x86_ops {
 	 * no lock; called for each TLB fill.
 	 */
 	bool (*page)(void *o, uint64_t gpa, struct x86_page *page);
-	/* Accesses of 1, 2, 4 or 8 bytes outside RAM, or to RAM without the right. */
+	/*
+	 * Accesses of 1, 2, 4 or 8 bytes outside RAM, or to RAM without the right.  x86_cpu.outside
+	 * tells the linear address.
+	 */
 	enum x86_result (*mmio_read)(void *o, uint64_t gpa, unsigned size, uint64_t *value);
 	enum x86_result (*mmio_write)(void *o, uint64_t gpa, unsigned size, uint64_t value);
+	/*
+	 * Before an instruction moves the first of its bytes: will mmio_read() or mmio_write() at @gpa
+	 * answer X86_OK?  NULL: always.
+	 */
+	enum x86_result (*probe)(void *o, uint64_t gpa, enum x86_access access);
 	/* Instruction fetch from where there is no RAM, or no right to execute it. */
 	enum x86_result (*bad_fetch)(void *o, uint64_t gpa);
 	enum x86_result (*io_read)(void *o, uint16_t port, unsigned size, uint32_t *value);
@@ -441,6 +449,15 @@ struct x86_store_log {
 	uint64_t aside[X86_MMU_COUNT][X86_TLB_SIZE / 64];
 };
 
+/* Of an access that has no linear address: to a page table, for instance. */
+#define X86_NO_LINEAR UINT64_C(0x8000000000000001)
+
+/* The instruction that a callback's X86_STOP kept from happening. */
+struct x86_stopped {
+	uint8_t length;     /* bytes; 0: none was under way */
+	bool string, rep;   /* INS or OUTS; with a REP prefix */
+};
+
 struct uop;         /* the interpreter's decoded instruction */
 struct x86_model;   /* CPUID model: target/i386/model.h */
 struct interp;      /* the interpreter's caches, owned by the engine */
@@ -513,6 +530,9 @@ struct x86_cpu {
 	struct x86_event held;
 	sigjmp_buf *on_raise;         /* set by the engine while it runs */
 	enum x86_result stop_cause;   /* with x86_stop() */
+	struct x86_stopped stopped;   /* valid when the engine has answered X86_RUN_STOPPED */
+	uint64_t outside;             /* linear address of what mmio_read(), mmio_write(), probe(), bad_fetch() are asked for */
+	bool quiet;                   /* a walk that must have no effects: tables outside of RAM are none */
 
 	struct x86_tlb_entry tlb[X86_MMU_COUNT][X86_TLB_SIZE] __attribute__((aligned(64)));
 	struct x86_tlb_back tlb_back[X86_MMU_COUNT][X86_TLB_SIZE];

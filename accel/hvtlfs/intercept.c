@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Intercept messages: made of the VP's state at the boundary, and sent (9.4, 16.2 to 16.5). */
+#include "intercept.h"
+
+#include <string.h>
+
+#include "accel/hvtlfs/mutant.h"
+#include "hv/intercept.h"
+#include "hv/synic.h"
+#include "partition.h"
+#include "target/i386/flags.h"
+#include "target/i386/mem.h"
+#include "trace/log.h"
+
+bool intercept_is_due(const struct vp *vp)
+{
+	return vp->intercept.type != 0;
+}
+
+/* ---- the processor's state ---- */
+
+static bool exo(const struct vp *vp)
+{
+	return vp->partition->create_flags & HV_CREATE_EXO;
+}
+
+static struct hv_segment_register segment(const struct x86_seg *s)
+{
+	return (struct hv_segment_register){ s->base, s->limit, s->sel, (uint16_t)s->attr };
+}
+
+static uint16_t execution_state(const struct x86_cpu *c)
+{
+	unsigned state = x86_cpl(c);                       /* T16.2.3.a to T16.2.3.c */
+
+	state |= c->cr0 & CR0_PE ? HV_EXECUTION_CR0_PE : 0;
+	state |= c->cr0 & CR0_AM ? HV_EXECUTION_CR0_AM : 0;
+	state |= c->efer & EFER_LMA ? HV_EXECUTION_EFER_LMA : 0;
+	state |= c->dr[7] & 0xff ? HV_EXECUTION_DEBUG_ACTIVE : 0;
+	state |= c->held.kind != X86_EV_NONE ? HV_EXECUTION_INTERRUPTION_PENDING : 0;
+	state |= c->interrupt_shadow ? HV_EXECUTION_INTERRUPT_SHADOW : 0;
+	return (uint16_t)state;
+}
+
+static uint8_t tpr_class(struct vp *vp)
+{
+	return vp_ops.tpr_read(vp) & 0xf;
+}
+
+static void fill_header(struct vp *vp, struct hv_intercept_header *h, uint8_t length)
+{
+	const struct x86_cpu *c = &vp->cpu;
+
+	h->vp = vp->index;
+	h->length_cr8 = (uint8_t)(length | (exo(vp) ? tpr_class(vp) << 4 : 0));
+	h->access = vp->intercept.access;
+	h->state = execution_state(c);
+	h->cs = segment(&c->seg[X86_CS]);
+	h->rip = c->rip;
+	h->rflags = x86_flags_get(c);
+}
+
+/*
+ * T16.3.a, T16.3.b: what lies at CS:RIP, as far as it can be read without an effect that the guest sees; none in the
+ * middle of an interruption, where CS:RIP is not what is executed (T16.3.c, T16.5.4.g).
+ */
+static uint8_t fetch_bytes(struct vp *vp, uint8_t bytes[HV_INSTRUCTION_BYTES])
+{
+	struct x86_cpu *c = &vp->cpu;
+	const struct x86_seg *cs = &c->seg[X86_CS];
+	uint64_t n = HV_INSTRUCTION_BYTES, lin = c->rip;
+
+	if (c->held.kind != X86_EV_NONE)
+		return 0;
+	if (!(c->mode & X86_MODE_CS64)) {
+		lin = (uint32_t)(cs->base + c->rip);
+		if (c->rip > cs->limit)
+			return 0;
+		n = MIN(n, cs->limit - c->rip + 1);
+	}
+	return (uint8_t)x86_debug_read(c, lin, bytes, n);
+}
+
+/* ---- messages: each gives its payload's size ---- */
+
+static uint8_t fill_memory(struct vp *vp, struct hv_memory_message *m)
+{
+	const struct intercept *i = &vp->intercept;
+	const struct x86_cpu *c = &vp->cpu;
+
+	fill_header(vp, &m->header, c->stopped.length);
+	m->cache_type = HV_CACHE_WRITE_BACK;               /* T16.3.e */
+	m->byte_count = fetch_bytes(vp, m->bytes);
+	m->gpa = i->memory.gpa;
+	if (i->memory.gva != X86_NO_LINEAR) {              /* T16.3.f */
+		m->info = HV_MEMORY_GVA_VALID | HV_MEMORY_GVA_GPA_VALID;
+		m->gva = i->memory.gva;
+	}
+	if (exo(vp)) {
+		m->tpr_priority = tpr_class(vp);
+		return HV_MEMORY_MESSAGE_LATER_SIZE;
+	}
+	m->ds = segment(&c->seg[X86_DS]);                  /* T16.3.h */
+	m->ss = segment(&c->seg[X86_SS]);
+	memcpy(m->gpr, c->gpr, sizeof m->gpr);             /* T16.3.i */
+	return sizeof *m;
+}
+
+static uint8_t fill_io(struct vp *vp, struct hv_io_message *m)
+{
+	const struct intercept *i = &vp->intercept;
+	const struct x86_cpu *c = &vp->cpu;
+
+	fill_header(vp, &m->header, c->stopped.length);
+	m->port = i->io.port;
+	m->access = i->io.size;
+	m->rax = c->gpr[X86_RAX];
+	if (!c->stopped.string)
+		return sizeof *m;                          /* T16.5.3.e */
+	m->access |= HV_IO_STRING | (c->stopped.rep ? HV_IO_REP : 0);
+	m->byte_count = fetch_bytes(vp, m->bytes);
+	m->ds = segment(&c->seg[X86_DS]);
+	m->es = segment(&c->seg[X86_ES]);
+	m->rcx = c->gpr[X86_RCX];
+	m->rsi = c->gpr[X86_RSI];
+	m->rdi = c->gpr[X86_RDI];
+	return sizeof *m;
+}
+
+static uint8_t fill_unrecoverable(struct vp *vp, struct hv_intercept_header *m)
+{
+	fill_header(vp, m, 0);
+	return sizeof *m;
+}
+
+static uint8_t fill_payload(struct vp *vp, void *payload)
+{
+	switch ((int32_t)vp->intercept.type) {
+	case HV_MESSAGE_UNMAPPED_GPA:
+	case HV_MESSAGE_GPA_INTERCEPT:
+		return fill_memory(vp, payload);
+	case HV_MESSAGE_IO_INTERCEPT:
+		return fill_io(vp, payload);
+	default:
+		return fill_unrecoverable(vp, payload);
+	}
+}
+
+/* ---- sending ---- */
+
+static const char *type_name(uint32_t type)
+{
+	switch ((int32_t)type) {
+#define X(name, number, word) case HV_MESSAGE_##name: return word;
+	HV_MESSAGE_LIST(X)
+#undef X
+	}
+	return "unknown";
+}
+
+static const char *access_name(uint8_t access)
+{
+	return access == HV_INTERCEPT_READ ? "read" : access == HV_INTERCEPT_WRITE ? "write" : "execute";
+}
+
+static void log_intercept(const struct vp *vp, const struct hv_message *m)
+{
+	const struct intercept *i = &vp->intercept;
+	char what[80] = "";
+
+	switch ((int32_t)m->type) {
+	case HV_MESSAGE_UNMAPPED_GPA:
+	case HV_MESSAGE_GPA_INTERCEPT:
+		g_snprintf(what, sizeof what, " %s gpa %#" PRIx64 " gva %#" PRIx64, access_name(i->access), i->memory.gpa,
+			   i->memory.gva);
+		break;
+	case HV_MESSAGE_IO_INTERCEPT:
+		g_snprintf(what, sizeof what, " %s port %#x size %u rax %#" PRIx64, access_name(i->access), i->io.port,
+			   i->io.size, vp->cpu.gpr[X86_RAX]);
+		break;
+	}
+	log_print(LOG_INTERCEPT, "%s/%u: %s at %#x:%#" PRIx64 "%s\n", vp->partition->name, vp->index, type_name(m->type),
+		  vp->cpu.seg[X86_CS].sel, vp->cpu.rip, what);
+}
+
+static void send(struct vp *vp, const struct hv_message *m)
+{
+	struct hv *hv = vp->partition->hv;
+
+	for (unsigned i = 0; i < hv->component_count; i++)
+		if (hv->components[i]->tell_parent)
+			hv->components[i]->tell_parent(vp, vp->component[i], vp->partition->parent, m);
+}
+
+void intercept_tell(struct vp *vp)
+{
+	struct hv_message m = { .type = vp->intercept.type, .sender = vp->partition->id };   /* T14.8.4.c */
+
+	m.payload_size = fill_payload(vp, m.payload);
+	if (log_on(LOG_INTERCEPT))
+		log_intercept(vp, &m);
+	vp->intercept.type = 0;
+	/* Before the message: who reads it finds the VP suspended (T9.1.b). */
+	vp_suspend(vp, SUSPEND_INTERCEPT);
+	send(vp, &m);
+}

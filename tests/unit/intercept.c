@@ -1,0 +1,530 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What a child's VP does that its parent has to act on: a parent whose VPs stand still, a child that runs a
+ * few bytes of code, and the message that comes of it, read as the parent would.
+ */
+#include <string.h>
+
+#include "hv/intercept.h"
+#include "hv/msr.h"
+#include "hv/partition.h"
+#include "hv/synic.h"
+#include "accel/hvtlfs/component.h"
+#include "partition.h"
+#include "sync/futex.h"
+
+#define MIB (UINT64_C(1) << 20)
+enum {
+	VPS = 2, SIMP = 0x10000, VECTOR = 0x60,
+	POOL = 0x100, POOL_PAGES = 1024,     /* parent's pages for the child's pool */
+	OWN = 0x80, OWN_PAGES = 16,
+	SHARED = 0x600,                     /* and those that the child sees from 0 on: */
+	CHILD_PAGES = 16, READ_ONLY = 14, NOTHING = 16, CODE = 0x1000, STACK = 0x3000, DATA = 0x4000,
+};
+
+static gpa_t gpa(uint64_t v) { return (gpa_t){ v }; }
+
+struct world {
+	struct x86_model *model;
+	struct hv *hv;
+	struct partition *p, *child;
+	struct vp *vp;               /* the child's */
+};
+
+static const struct vp_component *const components[] = { &apic_component, &synic_component, NULL };
+
+static void wr(struct vp *vp, uint32_t msr, uint64_t v)
+{
+	if (!vp_wrmsr(vp, msr, v))
+		g_error("WRMSR %#x = %#" PRIx64 " faults", msr, v);
+}
+
+static void synic_on(struct vp *vp)
+{
+	wr(vp, HV_X64_MSR_SIMP, (SIMP + vp_index(vp) * 0x1000) | 1);
+	wr(vp, HV_X64_MSR_SINT0, VECTOR);
+	wr(vp, HV_X64_MSR_SCONTROL, 1);
+}
+
+/* ---- the child ---- */
+
+/* @n pages of the parent from @first on. */
+static void feed(struct world *w, struct partition *to, unsigned first, unsigned n)
+{
+	struct gpa_target t;
+
+	for (unsigned i = 0; i < n; i++) {
+		g_assert_true(gpa_map_lookup(&w->p->map, (gpn_t){ first + i }, &t));
+		pool_deposit(&to->pool, (struct pool_page){ t.frame, { first + i } });
+	}
+}
+
+static void share(struct world *w)
+{
+	struct gpa_target t;
+
+	for (unsigned i = 0; i < CHILD_PAGES; i++) {
+		g_assert_true(gpa_map_lookup(&w->p->map, (gpn_t){ SHARED + i }, &t));
+		gpa_map_set(&w->child->map, (gpn_t){ i }, 1, t.frame,
+			    i == READ_ONLY ? X86_PAGE_READ : X86_PAGE_READ | X86_PAGE_WRITE | X86_PAGE_EXEC);
+	}
+}
+
+static void make_child(struct world *w, uint64_t flags)
+{
+	feed(w, w->p, OWN, OWN_PAGES);
+	g_assert_true(pool_charge(&w->p->pool, sizeof *w->p));
+	w->child = partition_new_child(w->p, w->model, &w->p->features, flags);
+	g_assert_nonnull(w->child);
+	feed(w, w->child, POOL, POOL_PAGES);
+	g_assert_true(partition_init_child(w->child));
+	atomic_store(&w->child->life, LIFE_ACTIVE);
+	share(w);
+	lock_acquire(&w->child->call_lock);
+	w->vp = partition_add_vp(w->child, 0);
+	lock_release(&w->child->call_lock);
+	g_assert_nonnull(w->vp);
+}
+
+static void open_flags(struct world *w, uint64_t flags)
+{
+	GError *error = NULL;
+
+	memset(w, 0, sizeof *w);
+	w->model = x86_model_parse("qemu64", NULL, NULL, &error);
+	g_assert_no_error(error);
+	w->hv = hv_new_with(&(struct hv_config){ .memory = 16 * MIB, .engine = g_getenv("TEST_ENGINE") }, components, &error);
+	g_assert_no_error(error);
+	w->p = partition_new(w->hv, &(struct partition_config){ .name = "parent", .vps = VPS, .model = w->model }, &error);
+	g_assert_no_error(error);
+	g_assert_true(partition_add_ram(w->p, gpa(0), 8 * MIB, &error));
+	make_child(w, flags);
+}
+
+static void open_world(struct world *w)
+{
+	open_flags(w, HV_CREATE_EXO);
+	synic_on(partition_vp(w->p, 0));
+}
+
+static void close_world(struct world *w)
+{
+	partition_unref(w->child);
+	hv_free(w->hv);
+	partition_unref(w->p);
+	x86_model_free(w->model);
+}
+
+static void child_write(struct world *w, uint64_t at, const void *from, size_t n)
+{
+	g_assert_true(partition_write(w->p, gpa(SHARED * 0x1000 + at), from, n));
+}
+
+static uint64_t child_read64(struct world *w, uint64_t at)
+{
+	uint64_t v;
+
+	g_assert_true(partition_read(w->p, gpa(SHARED * 0x1000 + at), &v, sizeof v));
+	return v;
+}
+
+/* Real mode, flat from 0 on without limits: at CODE. */
+static void place(struct world *w, const void *code, size_t n)
+{
+	struct x86_cpu *c = vp_cpu(w->vp);
+
+	vp_wait_parked(w->vp);
+	child_write(w, CODE, code, n);
+	for (unsigned i = 0; i < X86_SEG_COUNT; i++) {
+		c->seg[i].base = 0;
+		c->seg[i].sel = 0;
+		c->seg[i].limit = UINT32_MAX;
+	}
+	c->rip = CODE;
+	c->gpr[X86_RSP] = STACK;
+	x86_mode_update(c);
+}
+
+static void resume(struct world *w)
+{
+	vp_wait_parked(w->vp);
+	vp_continue(w->vp, SUSPEND_EXPLICIT | SUSPEND_INTERCEPT);
+}
+
+/* ---- the parent's page ---- */
+
+static bool look(struct world *w, unsigned index, struct hv_message *m)
+{
+	g_assert_true(partition_read(w->p, gpa(SIMP + index * 0x1000), m, sizeof *m));
+	return m->type != HV_MESSAGE_NONE;
+}
+
+static struct hv_message receive_at(struct world *w, unsigned index)
+{
+	struct hv_message m;
+	int64_t end = monotonic_ns() + INT64_C(60000000000);
+
+	while (!look(w, index, &m)) {
+		if (monotonic_ns() > end)
+			g_error("no message");
+		g_usleep(200);
+	}
+	/* The whole of it: its type is written last. */
+	g_assert_true(look(w, index, &m));
+	g_assert_true(partition_write(w->p, gpa(SIMP + index * 0x1000), &(uint32_t){ 0 }, 4));
+	wr(partition_vp(w->p, index), HV_X64_MSR_EOM, 0);
+	return m;
+}
+
+static struct hv_message receive(struct world *w) { return receive_at(w, 0); }
+
+static void none(struct world *w, unsigned index)
+{
+	struct hv_message m;
+
+	g_assert_false(look(w, index, &m));
+}
+
+static struct hv_message run(struct world *w, const void *code, size_t n)
+{
+	place(w, code, n);
+	resume(w);
+	return receive(w);
+}
+#define RUN(w, ...) run(w, (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
+
+static bool suspended(struct world *w)
+{
+	bool is;
+
+	lock_acquire(&w->vp->lock);
+	is = w->vp->suspend & SUSPEND_INTERCEPT;
+	lock_release(&w->vp->lock);
+	return is;
+}
+
+static void check_header(struct world *w, const struct hv_message *m, uint32_t type, unsigned size, uint8_t access, uint64_t rip)
+{
+	const struct hv_intercept_header *h = (const void *)m->payload;
+
+	g_assert_cmphex(m->type, ==, type);
+	g_assert_cmpuint(m->payload_size, ==, size);
+	g_assert_cmpuint(m->sender, ==, partition_id(w->child));
+	g_assert_cmpuint(h->vp, ==, 0);
+	g_assert_cmpuint(h->access, ==, access);
+	g_assert_cmphex(h->rip, ==, rip);
+	g_assert_cmphex(h->state, ==, 0);
+	g_assert_true(suspended(w));
+	vp_wait_parked(w->vp);
+	g_assert_cmphex(vp_cpu(w->vp)->rip, ==, rip);
+}
+
+/* ---- ports ---- */
+
+static void port_message(void)
+{
+	struct hv_io_message io;
+	struct hv_message m;
+	struct world w;
+
+	open_world(&w);
+	/* mov al, 0x5a; out 0x80, al; mov dx, 0x3f8; in ax, dx */
+	m = RUN(&w, 0xb0, 0x5a, 0xe6, 0x80, 0xba, 0xf8, 0x03, 0xed);
+	for (int again = 0; again < 2; again++) {
+		check_header(&w, &m, 0x80010000, 128, HV_INTERCEPT_WRITE, CODE + 2);
+		memcpy(&io, m.payload, sizeof io);
+		g_assert_cmpuint(io.header.length_cr8, ==, 2);
+		g_assert_cmphex(io.port, ==, 0x80);
+		g_assert_cmpuint(io.access, ==, 1);
+		g_assert_cmpuint(io.byte_count, ==, 0);
+		g_assert_cmphex(io.rax & 0xff, ==, 0x5a);
+		none(&w, 0);
+		if (!again) {
+			/* As it was: it happens once more. */
+			resume(&w);
+			m = receive(&w);
+		}
+	}
+	vp_cpu(w.vp)->rip += 2;
+	resume(&w);
+	m = receive(&w);
+	check_header(&w, &m, 0x80010000, 128, HV_INTERCEPT_READ, CODE + 7);
+	memcpy(&io, m.payload, sizeof io);
+	g_assert_cmpuint(io.header.length_cr8, ==, 1);
+	g_assert_cmphex(io.port, ==, 0x3f8);
+	g_assert_cmpuint(io.access, ==, 2);
+	close_world(&w);
+}
+
+static void port_string(void)
+{
+	struct hv_io_message io;
+	struct hv_message m;
+	struct world w;
+
+	open_world(&w);
+	/* mov cx, 5; mov si, 0x4000; mov di, 0x4100; mov dx, 0x70; rep outsb */
+	m = RUN(&w, 0xb9, 5, 0, 0xbe, 0, 0x40, 0xbf, 0, 0x41, 0xba, 0x70, 0, 0xf3, 0x6e, 0xf4);
+	check_header(&w, &m, 0x80010000, 128, HV_INTERCEPT_WRITE, CODE + 12);
+	memcpy(&io, m.payload, sizeof io);
+	g_assert_cmpuint(io.header.length_cr8, ==, 2);
+	g_assert_cmpuint(io.access, ==, 1 | HV_IO_STRING | HV_IO_REP);
+	g_assert_cmpuint(io.byte_count, ==, 16);
+	g_assert_cmphex(io.bytes[0], ==, 0xf3);
+	g_assert_cmphex(io.bytes[2], ==, 0xf4);
+	g_assert_cmpuint(io.rcx & 0xffff, ==, 5);
+	g_assert_cmphex(io.rsi & 0xffff, ==, 0x4000);
+	g_assert_cmphex(io.rdi & 0xffff, ==, 0x4100);
+	close_world(&w);
+}
+
+static void port_ignored(void)
+{
+	struct hv_message m;
+	struct world w;
+
+	open_flags(&w, 0);
+	synic_on(partition_vp(w.p, 0));
+	/* in al, 0x60; mov [0x4000], al; out 0x60, al; mov al, [0]: page 16 is not there */
+	m = RUN(&w, 0xe4, 0x60, 0xa2, 0, 0x40, 0xe6, 0x60, 0x66, 0x67, 0xa0, 0, 0, 1, 0);
+	check_header(&w, &m, 0x80000000, 240, HV_INTERCEPT_READ, CODE + 7);
+	g_assert_cmphex(child_read64(&w, DATA), ==, 0xff);
+	close_world(&w);
+}
+
+/* ---- memory ---- */
+
+static const struct {
+	const char *name;
+	uint8_t code[10], length;
+	uint32_t type;
+	uint8_t access;
+	uint64_t gpa;
+} memory_cases[] = {
+	/* In real mode, with a 32-bit address. */
+	{ "read of nothing", { 0x67, 0xa0, 0x45, 0x03, 0x01, 0 }, 6, 0x80000000, HV_INTERCEPT_READ, 0x10345 },
+	{ "write to nothing", { 0x67, 0xa2, 0x45, 0x03, 0x01, 0 }, 6, 0x80000000, HV_INTERCEPT_WRITE, 0x10345 },
+	{ "add to nothing", { 0x67, 0x00, 0x05, 0x45, 0x03, 0x01, 0 }, 7, 0x80000000, HV_INTERCEPT_WRITE, 0x10345 },
+	{ "write of read-only", { 0x67, 0xa2, 0x23, 0xe1, 0, 0 }, 6, 0x80000001, HV_INTERCEPT_WRITE, 0xe123 },
+	{ "add to read-only", { 0x67, 0x00, 0x05, 0x23, 0xe1, 0, 0 }, 7, 0x80000001, HV_INTERCEPT_WRITE, 0xe123 },
+};
+
+static void check_memory(struct world *w, const struct hv_message *m, uint8_t length, uint64_t at)
+{
+	struct hv_memory_message f = { 0 };
+
+	memcpy(&f, m->payload, m->payload_size);
+	g_assert_cmpuint(f.header.length_cr8, ==, length);
+	g_assert_cmphex(f.gpa, ==, at);
+	g_assert_cmphex(f.gva, ==, at);
+	g_assert_cmpuint(f.info, ==, HV_MEMORY_GVA_VALID | HV_MEMORY_GVA_GPA_VALID);
+	g_assert_cmpuint(f.cache_type, ==, 6);
+}
+
+static void memory_message(void)
+{
+	for (unsigned i = 0; i < G_N_ELEMENTS(memory_cases); i++) {
+		struct hv_memory_message f;
+		struct hv_message m;
+		struct world w;
+
+		g_test_message("%s", memory_cases[i].name);
+		open_world(&w);
+		m = run(&w, memory_cases[i].code, sizeof memory_cases[i].code);
+		check_header(&w, &m, memory_cases[i].type, 80, memory_cases[i].access, CODE);
+		check_memory(&w, &m, memory_cases[i].length, memory_cases[i].gpa);
+		memcpy(&f, m.payload, 80);
+		g_assert_cmpuint(f.byte_count, ==, 16);
+		g_assert_cmpint(memcmp(f.bytes, memory_cases[i].code, memory_cases[i].length), ==, 0);
+		close_world(&w);
+	}
+}
+
+static void memory_fetch(void)
+{
+	struct hv_memory_message f;
+	struct hv_message m;
+	struct world w;
+
+	open_world(&w);
+	/* jmp 0x1000:0x0010 */
+	m = RUN(&w, 0xea, 0x10, 0, 0, 0x10);
+	check_header(&w, &m, 0x80000000, 80, HV_INTERCEPT_EXECUTE, 0x10);
+	check_memory(&w, &m, 0, 0x10010);
+	memcpy(&f, m.payload, 80);
+	g_assert_cmpuint(f.byte_count, ==, 0);
+	g_assert_cmphex(f.header.cs.selector, ==, 0x1000);
+	g_assert_cmphex(f.header.cs.base, ==, 0x10000);
+	close_world(&w);
+}
+
+/* A store that begins in a page that is there: none of it has happened. */
+static void memory_crossing(void)
+{
+	struct hv_message m;
+	struct world w;
+
+	open_world(&w);
+	child_write(&w, 0xfffc, "\1\2\3\4", 4);
+	/* mov eax, -1; mov [0xfffe], eax */
+	m = RUN(&w, 0x66, 0xb8, 0xff, 0xff, 0xff, 0xff, 0x66, 0x67, 0xa3, 0xfe, 0xff, 0, 0);
+	check_header(&w, &m, 0x80000000, 80, HV_INTERCEPT_WRITE, CODE + 6);
+	check_memory(&w, &m, 7, 0x10000);
+	g_assert_cmphex(child_read64(&w, 0xfff8) >> 32, ==, 0x04030201);
+	close_world(&w);
+}
+
+static void triple_fault(void)
+{
+	struct hv_message m;
+	struct world w;
+
+	open_world(&w);
+	for (int again = 0; again < 2; again++) {
+		/* lidt [0x4000], all zeros; ud2 */
+		m = RUN(&w, 0x0f, 0x01, 0x1e, 0, 0x40, 0x0f, 0x0b);
+		check_header(&w, &m, 0x80000021, 40, HV_INTERCEPT_EXECUTE, CODE + 5);
+	}
+	close_world(&w);
+}
+
+/* What stands in a shadow stands in it when it is tried again. */
+static void shadow(void)
+{
+	struct hv_message m;
+	struct hv_intercept_header h;
+	struct world w;
+
+	open_world(&w);
+	/* sti; out 0x80, al */
+	m = RUN(&w, 0xfb, 0xe6, 0x80);
+	memcpy(&h, m.payload, sizeof h);
+	g_assert_cmphex(h.state, ==, HV_EXECUTION_INTERRUPT_SHADOW);
+	resume(&w);
+	m = receive(&w);
+	memcpy(&h, m.payload, sizeof h);
+	g_assert_cmphex(h.state, ==, HV_EXECUTION_INTERRUPT_SHADOW);
+	g_assert_cmphex(h.rip, ==, CODE + 1);
+	close_world(&w);
+}
+
+/* ---- where it arrives ---- */
+
+static void out_80(struct world *w)
+{
+	static const uint8_t code[] = { 0xe6, 0x80 };
+
+	place(w, code, sizeof code);
+	resume(w);
+	vp_wait_parked(w->vp);
+}
+
+/* Nobody listens: it waits until somebody does, whoever that is. */
+static void late_listener(void)
+{
+	for (unsigned index = 0; index < VPS; index++) {
+		struct hv_message m;
+		struct world w;
+
+		open_flags(&w, HV_CREATE_EXO);
+		out_80(&w);
+		g_assert_true(suspended(&w));
+		wr(partition_vp(w.p, 0), HV_X64_MSR_SCONTROL, 1);
+		synic_on(partition_vp(w.p, index));
+		m = receive_at(&w, index);
+		check_header(&w, &m, 0x80010000, 128, HV_INTERCEPT_WRITE, CODE);
+		close_world(&w);
+	}
+}
+
+/* Who listens without an interrupt comes second; who stops listening hands over what waits. */
+static void other_listener(void)
+{
+	struct hv_message m;
+	struct world w;
+
+	open_flags(&w, HV_CREATE_EXO);
+	synic_on(partition_vp(w.p, 0));
+	wr(partition_vp(w.p, 0), HV_X64_MSR_SINT0, HV_SINT_MASKED);
+	synic_on(partition_vp(w.p, 1));
+	out_80(&w);
+	m = receive_at(&w, 1);
+	check_header(&w, &m, 0x80010000, 128, HV_INTERCEPT_WRITE, CODE);
+	none(&w, 0);
+
+	g_assert_true(partition_write(w.p, gpa(SIMP + 0x1000), &(uint32_t){ 1 }, 4));
+	out_80(&w);
+	none(&w, 0);
+	wr(partition_vp(w.p, 1), HV_X64_MSR_SCONTROL, 0);
+	m = receive_at(&w, 0);
+	check_header(&w, &m, 0x80010000, 128, HV_INTERCEPT_WRITE, CODE);
+	close_world(&w);
+}
+
+/* T14.2.6.c: one buffer, so the second message is the one that arrives. */
+static void replaced(void)
+{
+	struct hv_message m;
+	struct world w;
+
+	open_world(&w);
+	g_assert_true(partition_write(w.p, gpa(SIMP), &(uint32_t){ 1 }, 4));
+	out_80(&w);
+	m = (struct hv_message){ 0 };
+	place(&w, "\xe6\x81", 2);
+	resume(&w);
+	vp_wait_parked(w.vp);
+	g_assert_true(partition_write(w.p, gpa(SIMP), &(uint32_t){ 0 }, 4));
+	wr(partition_vp(w.p, 0), HV_X64_MSR_EOM, 0);
+	m = receive(&w);
+	g_assert_cmphex(((struct hv_io_message *)m.payload)->port, ==, 0x81);
+	none(&w, 0);
+	close_world(&w);
+}
+
+static void end_child(struct world *w)
+{
+	atomic_store(&w->child->life, LIFE_FINALIZING);
+	partition_dismantle(w->child);
+	atomic_store(&w->child->life, LIFE_FINALIZED);
+}
+
+/* What waits when the child ends never arrives. */
+static void ended(void)
+{
+	for (int listens = 0; listens < 2; listens++) {
+		struct world w;
+
+		open_flags(&w, HV_CREATE_EXO);
+		if (listens) {
+			synic_on(partition_vp(w.p, 0));
+			g_assert_true(partition_write(w.p, gpa(SIMP), &(uint32_t){ 1 }, 4));
+		}
+		out_80(&w);
+		end_child(&w);
+		if (listens)
+			g_assert_true(partition_write(w.p, gpa(SIMP), &(uint32_t){ 0 }, 4));
+		synic_on(partition_vp(w.p, 0));
+		wr(partition_vp(w.p, 0), HV_X64_MSR_EOM, 0);
+		none(&w, 0);
+		close_world(&w);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/intercept/port", port_message);
+	g_test_add_func("/intercept/port/string", port_string);
+	g_test_add_func("/intercept/port/ignored", port_ignored);
+	g_test_add_func("/intercept/memory", memory_message);
+	g_test_add_func("/intercept/memory/fetch", memory_fetch);
+	g_test_add_func("/intercept/memory/crossing", memory_crossing);
+	g_test_add_func("/intercept/triple-fault", triple_fault);
+	g_test_add_func("/intercept/shadow", shadow);
+	g_test_add_func("/intercept/late-listener", late_listener);
+	g_test_add_func("/intercept/other-listener", other_listener);
+	g_test_add_func("/intercept/replaced", replaced);
+	g_test_add_func("/intercept/ended", ended);
+	return g_test_run();
+}
