@@ -37,6 +37,7 @@ static const struct hv_call *const core_lists[] = {
 	few_calls,
 	life_calls,
 	pool_calls,
+	gpa_calls,
 	mmu_calls,
 	interrupt_calls,
 };

@@ -276,6 +276,7 @@ static hv_status run_elements(struct call *c, struct hv_ctx *x, uint32_t *done)
 	uint32_t i = *done = c->start;
 	hv_status s;
 
+	x->index = i;
 	if (row->list) {
 		s = row->list(x, in + i * row->in_elem, c->reps - i);
 		*done = s == HV_STATUS_SUCCESS ? c->reps : i;
@@ -286,7 +287,7 @@ static hv_status run_elements(struct call *c, struct hv_ctx *x, uint32_t *done)
 		s = row->element(x, in + i * row->in_elem, out + i * row->out_elem);
 		if (s != HV_STATUS_SUCCESS)
 			break;                             /* T4.2.d */
-		i++;
+		x->index = ++i;
 	} while (i < c->reps && monotonic_ns() < deadline);
 	*done = i;
 	return s;

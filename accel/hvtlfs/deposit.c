@@ -7,6 +7,7 @@
  */
 #include "call.h"
 
+#include "accel/hvtlfs/mutant.h"
 #include "partition.h"
 #include "target/i386/mem.h"
 
@@ -20,8 +21,11 @@ bool domain_known(const struct hv_proximity_domain_info *d)
 	return !(d->flags & ~(HV_PROXIMITY_VALID | HV_PROXIMITY_PREFERRED)) && d->id == 0;
 }
 
-/* The page of the caller at @at leaves its reach; false: it is none that may. */
-static bool take_page(struct partition *from, gpn_t at, struct pool_page *page)
+/*
+ * The page of the caller at @at leaves its reach; false: it is none that may.  Locks: the family's maps_lock
+ * held, so nobody maps it meanwhile.
+ */
+static bool take_page_locked(struct partition *from, gpn_t at, struct pool_page *page)
 {
 	struct frame *frame;
 	struct gpa_target t;
@@ -30,17 +34,24 @@ static bool take_page(struct partition *from, gpn_t at, struct pool_page *page)
 	if (!gpa_map_below(&from->map, at, &t) || t.rights != ALL_RIGHTS)
 		return false;
 	frame = frames_descriptor(&from->hv->frames, t.frame);
-	if (atomic_load(&frame->shares) > from->by_parent)
-		return false;                              /* T7.3.1.c */
+	/* T7.3.1.c.  All that a parent made down to the caller have it, or the caller would not. */
+	if (atomic_load(&frame->shares) > from->depth - from->family->depth && !MUTANT(deposit_shared))
+		return false;
 	if (atomic_exchange(&frame->pooled, true))
 		return false;
-	if (!gpa_map_protect(&from->map, at, t.frame, 0)) {
-		/* Its parent has just given it another. */
-		atomic_store(&frame->pooled, false);
-		return false;
-	}
+	gpa_map_protect(&from->map, at, t.frame, 0);
 	*page = (struct pool_page){ t.frame, at };
 	return true;
+}
+
+static bool take_page(struct partition *from, gpn_t at, struct pool_page *page)
+{
+	bool ok;
+
+	lock_acquire(&from->family->maps_lock);
+	ok = take_page_locked(from, at, page);
+	lock_release(&from->family->maps_lock);
+	return ok;
 }
 
 void pool_page_back(struct partition *to, struct pool_page page)
@@ -48,8 +59,9 @@ void pool_page_back(struct partition *to, struct pool_page page)
 	static const uint8_t zeros[HV_PAGE_SIZE];
 
 	memory_fill(to, page.frame, zeros, sizeof zeros);  /* T7.3.2.b */
-	atomic_store(&frames_descriptor(&to->hv->frames, page.frame)->pooled, false);
 	gpa_map_protect(&to->map, page.at, page.frame, ALL_RIGHTS);   /* T7.3.2.d */
+	/* From here on others may change the mapping. */
+	atomic_store(&frames_descriptor(&to->hv->frames, page.frame)->pooled, false);
 }
 
 static hv_status deposit_memory(struct hv_ctx *c, const void *in, void *out)

@@ -22,8 +22,8 @@ enum frame_kind {
 struct frame {
 	struct partition *owner;    /* NULL: free.  Changes only under frames.lock */
 	enum frame_kind kind;       /* likewise */
-	/* Mappings with any right in partitions that a parent made: gpa-calls.c. */
-	_Atomic uint32_t shares;
+	/* Mappings in partitions that a parent made, those with any right and all; written under the family's maps_lock. */
+	_Atomic uint32_t shares, maps;
 	_Atomic bool pooled;        /* in a memory pool: nobody sees it by a GPA map */
 	struct x86_code_page code;  /* atomics inside */
 };

@@ -18,11 +18,17 @@ struct gpa_table {
  * or 1 GiB that it covers, or ENTRY_TABLE with the address of the next table.
  * A table is never replaced, so a reader may stand on it at any time.
  */
-enum { ENTRY_MAP = 1, ENTRY_TABLE = 2, ENTRY_KIND = 3, ENTRY_OVERLAY = 4, RIGHTS_SHIFT = 4, FRAME_SHIFT = 8 };
+enum {
+	ENTRY_MAP = 1, ENTRY_TABLE = 2, ENTRY_KIND = 3, ENTRY_OVERLAY = 4,
+	ENTRY_BARE = 8,              /* no frame */
+	RIGHTS_SHIFT = 4, LIMIT_SHIFT = 8, FRAME_SHIFT = 16,
+};
 
-static uint64_t entry_map(spn_t frame, uint32_t rights)
+static uint64_t entry_of(const struct gpa_target *t)
 {
-	return ENTRY_MAP | (uint64_t)rights << RIGHTS_SHIFT | frame.v << FRAME_SHIFT;
+	if (t->frame.v == SPN_NONE.v)
+		return ENTRY_MAP | ENTRY_BARE;
+	return ENTRY_MAP | (uint64_t)t->rights << RIGHTS_SHIFT | (uint64_t)t->limit << LIMIT_SHIFT | t->frame.v << FRAME_SHIFT;
 }
 
 static struct gpa_table *entry_table(uint64_t entry)
@@ -33,7 +39,7 @@ static struct gpa_table *entry_table(uint64_t entry)
 /* The entry for the page @offset pages into what @entry covers. */
 static uint64_t entry_part(uint64_t entry, uint64_t offset)
 {
-	return entry ? entry + (offset << FRAME_SHIFT) : 0;
+	return entry && !(entry & ENTRY_BARE) ? entry + (offset << FRAME_SHIFT) : entry;
 }
 
 static unsigned level_shift(unsigned level)
@@ -88,25 +94,34 @@ void gpa_map_fini(struct gpa_map *m)
 	lock_destroy(&m->lock);
 }
 
-static uint64_t entry_get(const struct gpa_map *m, uint64_t gpn)
+/* *level: of the entry. */
+static uint64_t entry_find(const struct gpa_map *m, uint64_t gpn, unsigned *level)
 {
 	const struct gpa_table *t = m->root;
 
-	for (unsigned level = GPA_LEVELS - 1;; level--) {
-		uint64_t e = atomic_load_explicit(&t->entry[level_index(gpn, level)], memory_order_acquire);
+	for (*level = GPA_LEVELS - 1;; --*level) {
+		uint64_t e = atomic_load_explicit(&t->entry[level_index(gpn, *level)], memory_order_acquire);
 
 		if ((e & ENTRY_KIND) != ENTRY_TABLE)
-			return entry_part(e, gpn & ((1ull << level_shift(level)) - 1));
+			return entry_part(e, gpn & ((1ull << level_shift(*level)) - 1));
 		t = entry_table(e);
 	}
+}
+
+static uint64_t entry_get(const struct gpa_map *m, uint64_t gpn)
+{
+	unsigned level;
+
+	return entry_find(m, gpn, &level);
 }
 
 static bool entry_target(uint64_t e, struct gpa_target *t)
 {
 	if (!e)
 		return false;
-	t->frame = (spn_t){ e >> FRAME_SHIFT };
+	t->frame = e & ENTRY_BARE ? SPN_NONE : (spn_t){ e >> FRAME_SHIFT };
 	t->rights = e >> RIGHTS_SHIFT & 7;
+	t->limit = e >> LIMIT_SHIFT & 7;
 	t->overlay = e & ENTRY_OVERLAY;
 	return true;
 }
@@ -114,6 +129,17 @@ static bool entry_target(uint64_t e, struct gpa_target *t)
 bool gpa_map_lookup(const struct gpa_map *m, gpn_t at, struct gpa_target *t)
 {
 	return at.v < m->pages && entry_target(entry_get(m, at.v), t);
+}
+
+enum gpa_access gpa_map_access(const struct gpa_map *m, gpn_t at, uint32_t right)
+{
+	struct gpa_target t;
+
+	if (!gpa_map_lookup(m, at, &t))
+		return GPA_UNMAPPED;
+	if (t.rights & right)
+		return GPA_ALLOWED;
+	return t.overlay ? GPA_FORBIDDEN : GPA_DENIED;
 }
 
 /*
@@ -187,12 +213,17 @@ static bool range_ok(const struct gpa_map *m, gpn_t at, uint64_t pages)
 	return at.v < m->pages && pages <= m->pages - at.v;
 }
 
-void gpa_map_set(struct gpa_map *m, gpn_t at, uint64_t pages, spn_t frame, uint32_t rights)
+void gpa_map_put(struct gpa_map *m, gpn_t at, uint64_t pages, const struct gpa_target *t)
 {
 	assert(range_ok(m, at, pages));
 	lock_acquire(&m->lock);
-	below_set(m, at.v, pages, entry_map(frame, rights));
+	below_set(m, at.v, pages, entry_of(t));
 	lock_release(&m->lock);
+}
+
+void gpa_map_set(struct gpa_map *m, gpn_t at, uint64_t pages, spn_t frame, uint32_t rights)
+{
+	gpa_map_put(m, at, pages, &(struct gpa_target){ .frame = frame, .rights = rights, .limit = rights });
 }
 
 void gpa_map_clear(struct gpa_map *m, gpn_t at, uint64_t pages)
@@ -232,10 +263,95 @@ bool gpa_map_protect(struct gpa_map *m, gpn_t at, spn_t frame, uint32_t rights)
 		return false;
 	lock_acquire(&m->lock);
 	same = entry_target(below_get(m, at.v), &t) && t.frame.v == frame.v;
-	if (same)
-		below_set(m, at.v, 1, entry_map(frame, rights));
+	if (same) {
+		t.rights = rights;
+		below_set(m, at.v, 1, entry_of(&t));
+	}
 	lock_release(&m->lock);
 	return same;
+}
+
+uint64_t gpa_map_run(struct gpa_map *m, gpn_t at, uint64_t most, struct gpa_target *t, bool *mapped)
+{
+	uint64_t entry, span;
+	unsigned level;
+
+	assert(range_ok(m, at, most));
+	lock_acquire(&m->lock);
+	entry = entry_find(m, at.v, &level);
+	if (entry & ENTRY_OVERLAY)
+		entry = below_get(m, at.v);
+	lock_release(&m->lock);
+	*mapped = entry_target(entry, t);
+	span = 1ull << level_shift(level);
+	return MIN(most, span - (at.v & (span - 1)));
+}
+
+typedef void (*run_fn)(void *o, gpn_t at, uint64_t pages, const struct gpa_target *t);
+
+static void entry_tell(uint64_t entry, uint64_t at, uint64_t pages, run_fn f, void *o)
+{
+	struct gpa_target t;
+
+	if (entry_target(entry, &t))
+		f(o, (gpn_t){ at }, pages, &t);
+}
+
+/* Locks: map->lock held. */
+static void table_foreach(const struct gpa_table *t, unsigned level, uint64_t base, run_fn f, void *o)
+{
+	uint64_t span = 1ull << level_shift(level);
+
+	for (unsigned i = 0; i < TABLE_ENTRIES; i++) {
+		uint64_t e = atomic_load_explicit(&t->entry[i], memory_order_relaxed);
+
+		if ((e & ENTRY_KIND) == ENTRY_TABLE)
+			table_foreach(entry_table(e), level - 1, base + i * span, f, o);
+		else if (!(e & ENTRY_OVERLAY))
+			entry_tell(e, base + i * span, span, f, o);
+	}
+}
+
+void gpa_map_foreach(struct gpa_map *m, run_fn f, void *o)
+{
+	GHashTableIter i;
+	gpointer key, value;
+
+	lock_acquire(&m->lock);
+	table_foreach(m->root, GPA_LEVELS - 1, 0, f, o);
+	g_hash_table_iter_init(&i, m->covered);
+	while (g_hash_table_iter_next(&i, &key, &value))
+		entry_tell(*(const uint64_t *)value, *(const uint64_t *)key, 1, f, o);
+	lock_release(&m->lock);
+}
+
+/* Locks: map->lock held.  The tables that table_set() would make. */
+static uint64_t tables_missing(const struct gpa_table *t, unsigned level, uint64_t base, uint64_t at, uint64_t end)
+{
+	uint64_t span = 1ull << level_shift(level), sum = 0;
+
+	while (at < end) {
+		uint64_t e = t ? atomic_load_explicit(&t->entry[level_index(at, level)], memory_order_relaxed) : 0;
+		uint64_t slot_base = base + level_index(at, level) * span, stop = MIN(end, slot_base + span);
+
+		if ((e & ENTRY_KIND) == ENTRY_TABLE)
+			sum += tables_missing(entry_table(e), level - 1, slot_base, at, stop);
+		else if (stop - at != span || level == GPA_LEVELS - 1)
+			sum += 1 + (level > 1 ? tables_missing(NULL, level - 1, slot_base, at, stop) : 0);
+		at = stop;
+	}
+	return sum;
+}
+
+uint64_t gpa_map_cost(struct gpa_map *m, gpn_t at, uint64_t pages)
+{
+	uint64_t tables;
+
+	assert(range_ok(m, at, pages));
+	lock_acquire(&m->lock);
+	tables = tables_missing(m->root, GPA_LEVELS - 1, 0, at.v, at.v + pages);
+	lock_release(&m->lock);
+	return tables * sizeof(struct gpa_table);
 }
 
 /* Locks: m->lock held.  First mapped page of [@at, @end), or @end. */
@@ -300,7 +416,7 @@ static void page_show(struct gpa_map *m, uint64_t gpn)
 
 			g_hash_table_insert(m->covered, g_memdup2(&gpn, sizeof gpn), g_memdup2(&entry, sizeof entry));
 		}
-		range_set(m, gpn, 1, entry_map(top->frame, top->rights) | ENTRY_OVERLAY);
+		range_set(m, gpn, 1, entry_of(&(struct gpa_target){ .frame = top->frame, .rights = top->rights }) | ENTRY_OVERLAY);
 	} else if (below) {
 		range_set(m, gpn, 1, *below);
 		g_hash_table_remove(m->covered, &gpn);

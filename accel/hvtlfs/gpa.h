@@ -26,9 +26,19 @@ static inline unsigned gpa_offset(gpa_t a) { return a.v & (HV_PAGE_SIZE - 1); }
 
 /* What a GPA page is. */
 struct gpa_target {
-	spn_t frame;
+	spn_t frame;         /* SPN_NONE: mapped without access and without a frame */
 	uint32_t rights;     /* X86_PAGE_*; legal are 0, R, RW, RX, RWX (T8.1.2.a) */
+	uint32_t limit;      /* what rights may become while the mapping lasts */
 	bool overlay;
+};
+#define SPN_NONE ((spn_t){ UINT64_MAX })
+
+/* What an access to a page meets. */
+enum gpa_access {
+	GPA_ALLOWED,
+	GPA_UNMAPPED,        /* nothing there, or beyond the space */
+	GPA_DENIED,          /* mapped, but without the right */
+	GPA_FORBIDDEN,       /* an overlay page without the right (T8.1.3.j) */
 };
 
 /*
@@ -56,11 +66,27 @@ void gpa_map_init(struct gpa_map *m, unsigned address_bits);
 void gpa_map_fini(struct gpa_map *m);
 /* The visible page; false: nothing there, or beyond the space.  No lock; any thread. */
 bool gpa_map_lookup(const struct gpa_map *m, gpn_t at, struct gpa_target *t);
-/* Maps consecutive pages to consecutive frames.  They must lie inside the space. */
+/* @right: one of X86_PAGE_*.  No lock; any thread. */
+enum gpa_access gpa_map_access(const struct gpa_map *m, gpn_t at, uint32_t right);
+/* Maps consecutive pages to @t's frame and those behind it, or to none each.  They must lie inside the space. */
+void gpa_map_put(struct gpa_map *m, gpn_t at, uint64_t pages, const struct gpa_target *t);
+/* The same with @rights as the limit. */
 void gpa_map_set(struct gpa_map *m, gpn_t at, uint64_t pages, spn_t frame, uint32_t rights);
 void gpa_map_clear(struct gpa_map *m, gpn_t at, uint64_t pages);
 /* What is below the overlays at @at; false: nothing, or beyond the space. */
 bool gpa_map_below(struct gpa_map *m, gpn_t at, struct gpa_target *t);
+/*
+ * The pages from @at on, @most of them at most, that are like the first: in *t if they are mapped, which
+ * *mapped tells.  Below the overlays; inside the space.
+ */
+uint64_t gpa_map_run(struct gpa_map *m, gpn_t at, uint64_t most, struct gpa_target *t, bool *mapped);
+/* All mapped pages below the overlays, in such runs, in no order.  @f must not change the map. */
+void gpa_map_foreach(struct gpa_map *m, void (*f)(void *o, gpn_t at, uint64_t pages, const struct gpa_target *t), void *o);
+/*
+ * The bytes that tables would take for the next gpa_map_put() or _clear() of the range.  What else makes tables
+ * must be kept off by the caller.
+ */
+uint64_t gpa_map_cost(struct gpa_map *m, gpn_t at, uint64_t pages);
 /* Rights of the mapping below the overlays, which must be to @frame; false: it is not. */
 bool gpa_map_protect(struct gpa_map *m, gpn_t at, spn_t frame, uint32_t rights);
 /* True if no page of the range is mapped (overlays do not count, T8.1.3.a). */

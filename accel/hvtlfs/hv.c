@@ -42,6 +42,10 @@ struct hv *hv_new_with(const struct hv_config *config, const struct vp_component
 		g_free(hv);
 		return NULL;
 	}
+	/* The reserve has them. */
+	frames_take(&hv->frames, 1, NULL, FRAME_HYPERVISOR, &hv->zeros);
+	frames_take(&hv->frames, 1, NULL, FRAME_HYPERVISOR, &hv->ones);
+	memset(frames_host(&hv->frames, hv->ones), 0xff, HV_PAGE_SIZE);
 	call_table_init(hv);
 	msr_table_init(hv);
 	lock_init(&hv->lock, LOCK_MACHINE, "partition tree");
@@ -79,6 +83,8 @@ void hv_free(struct hv *hv)
 	g_ptr_array_free(hv->partitions, TRUE);
 	g_hash_table_destroy(hv->by_id);
 	lock_destroy(&hv->list_lock);
+	frames_give(&hv->frames, hv->zeros, 1);
+	frames_give(&hv->frames, hv->ones, 1);
 	frames_fini(&hv->frames);
 	call_table_fini(hv);
 	lock_destroy(&hv->lock);

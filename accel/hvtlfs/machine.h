@@ -36,6 +36,7 @@ struct hv {
 	uint64_t reference_scale;       /* reference time = high half of TSC * this */
 
 	struct frames frames;           /* its own lock */
+	spn_t zeros, ones;              /* set once: frames that say nothing else, for all partitions to read */
 
 	struct lock lock;               /* LOCK_MACHINE; the tree: the two fields below */
 	GPtrArray *partitions;          /* live ones, parents before children; a reference each */

@@ -118,7 +118,8 @@ static bool locked_read(struct partition *p, gpa_t at, uint8_t *to, size_t n)
 		return false;
 	for (size_t part; n; n -= part, at.v += part, to += part) {
 		part = page_part(at, n);
-		if (!gpa_map_lookup(&p->map, gpa_page(at), &t))
+		/* Again: a parent may have taken it. */
+		if (!gpa_map_lookup(&p->map, gpa_page(at), &t) || !(t.rights & X86_PAGE_READ))
 			return false;
 		copy_in(to, frames_host(&p->hv->frames, t.frame) + gpa_offset(at), part);
 	}
@@ -133,7 +134,7 @@ static bool locked_write(struct partition *p, gpa_t at, const uint8_t *from, siz
 		return false;
 	for (size_t part; n; n -= part, at.v += part, from += part) {
 		part = page_part(at, n);
-		if (!gpa_map_lookup(&p->map, gpa_page(at), &t))
+		if (!gpa_map_lookup(&p->map, gpa_page(at), &t) || !(t.rights & X86_PAGE_WRITE))
 			return false;
 		page_write(p, t.frame, gpa_offset(at), from, part);
 	}

@@ -117,6 +117,7 @@ void partition_unref(struct partition *p)
 	pool_fini(&p->pool);
 	lock_destroy(&p->lock);
 	lock_destroy(&p->call_lock);
+	lock_destroy(&p->maps_lock);
 	g_array_free(p->extents, TRUE);
 	/* The machine may be gone by now. */
 	g_strfreev((char **)p->component);
@@ -178,6 +179,7 @@ static struct partition *partition_alloc(struct hv *hv, const struct partition_c
 	atomic_init(&p->tsc_stopped, true);
 	lock_init(&p->lock, LOCK_PARTITION, "partition");
 	lock_init(&p->call_lock, LOCK_CALL, "calls that act on a partition");
+	lock_init(&p->maps_lock, LOCK_MAPS, "memory that a family shares");
 	pool_init(&p->pool);
 	atomic_init(&p->share.cap, SHARE_ONE);
 	atomic_init(&p->share.weight, WEIGHT_DEFAULT);
@@ -490,7 +492,7 @@ void partition_dismantle(struct partition *p)
 	msr_fini(p);
 	PARTITION_FOREACH_VP(vp, p)
 		msr_fini_vp(vp);
-	gpa_map_clear(&p->map, (gpn_t){ 0 }, p->map.pages);
+	gpa_space_clear(p);
 	give_frames(p, 0);
 	lock_acquire(&p->lock);
 	pool_release(&p->pool);

@@ -64,6 +64,7 @@ struct partition {
 	struct lock call_lock;       /* LOCK_CALL */
 	struct pool pool;            /* lock */
 	struct share share;
+	struct lock maps_lock;      /* LOCK_MAPS; the family's is used: gpa-calls.c */
 	_Atomic uint64_t ram_frames; /* written under lock */
 
 	struct lock lock;            /* LOCK_PARTITION; covers what says so */
@@ -189,6 +190,11 @@ bool domain_known(const struct hv_proximity_domain_info *d);
 /* A page that has left a pool is @to's again, who had deposited it: zeroed, all rights. */
 void pool_page_back(struct partition *to, struct pool_page page);
 
+/* ---- gpa-calls.c ---- */
+
+/* Nothing is mapped any more, and no frame counts this partition.  Its VPs have ended. */
+void gpa_space_clear(struct partition *p);
+
 /* ---- vp.c ---- */
 
 struct vp *vp_new(struct partition *p, uint32_t index, GError **error);
@@ -233,7 +239,7 @@ void vps_rendezvous(struct partition *p, struct vp *self, const struct vp_set *w
 void family_rendezvous(struct partition *p, struct vp *self, uint32_t bits);
 /* Decoded code of a frame of @p has changed: tells all VPs of its family but @self (may be NULL).  Any lock below LOCK_LIST. */
 void partition_code_changed(struct partition *p, struct vp *self);
-/* The GPA map changed: flushes all TLBs of @p.  Like partition_rendezvous(). */
+/* The GPA map changed: flushes all TLBs of @p.  Like partition_rendezvous(); @self may be another partition's. */
 void partition_flush(struct partition *p, struct vp *self);
 void vp_exclusive_begin(struct vp *vp);
 void vp_exclusive_end(struct vp *vp);

@@ -221,7 +221,7 @@ void partition_code_changed(struct partition *p, struct vp *self)
 void partition_flush(struct partition *p, struct vp *self)
 {
 	partition_rendezvous(p, self, X86_PEND_TLB);
-	if (self)
+	if (self && self->partition == p)
 		x86_tlb_flush(&self->cpu, X86_FLUSH_ALL);
 }
 

@@ -6,6 +6,8 @@
 
 /* Pages that nothing else uses; the test machine has 128 MiB. */
 enum { FIRST_PAGE = 0x4000, LAST_PAGE = 0x6fff, LIST_MAX = 511 };
+/* What the calls must not look at: Linux leaves what was there. */
+#define GARBAGE 0xdeadbeef
 
 static struct {
 	uint64_t next;         /* fresh page */
@@ -67,6 +69,51 @@ struct reply balance(uint64_t id, struct hv_out_get_memory_balance *out)
 	return r;
 }
 
+struct reply map_pages(uint64_t id, uint64_t at, uint32_t flags, uint64_t from, unsigned n)
+{
+	struct {
+		struct hv_in_map_gpa_pages fixed;
+		uint64_t from[LIST_MAX - 2];
+	} in = { { id, at, flags, GARBAGE } };
+	unsigned step = flags & HV_MAP_GPA_LARGE_PAGE ? HV_GPA_LARGE_PAGES : 1;
+
+	for (unsigned i = 0; i < n; i++)
+		in.from[i] = from + i * step;
+	return CALL(.code = HV_CALL_MAP_GPA_PAGES, .reps = (uint16_t)n, .data = &in, .size = sizeof in.fixed + 8 * n);
+}
+
+struct reply unmap_pages(uint64_t id, uint64_t at, unsigned n)
+{
+	struct hv_in_unmap_gpa_pages in = { id, at, 0, GARBAGE };
+
+	return CALL(.code = HV_CALL_UNMAP_GPA_PAGES, .reps = (uint16_t)n, .data = &in, .size = sizeof in);
+}
+
+struct reply map_sparse(uint64_t id, uint32_t flags, const struct hv_gpa_mapping *list, unsigned n)
+{
+	struct {
+		struct hv_in_sparse_gpa_pages fixed;
+		struct hv_gpa_mapping list[255];
+	} in = { { id, flags, 0 } };
+
+	for (unsigned i = 0; i < n; i++)
+		in.list[i] = list[i];
+	return CALL(.code = HV_CALL_MAP_SPARSE_GPA_PAGES, .reps = (uint16_t)n, .data = &in,
+		    .size = sizeof in.fixed + sizeof *list * n);
+}
+
+struct reply modify_pages(uint64_t id, uint32_t flags, uint64_t at, unsigned n)
+{
+	struct {
+		struct hv_in_sparse_gpa_pages fixed;
+		uint64_t at[LIST_MAX - 1];
+	} in = { { id, flags, 0 } };
+
+	for (unsigned i = 0; i < n; i++)
+		in.at[i] = at + i;
+	return CALL(.code = HV_CALL_MODIFY_SPARSE_GPA_PAGES, .reps = (uint16_t)n, .data = &in, .size = sizeof in.fixed + 8 * n);
+}
+
 /* ---- what rules want to be done ---- */
 
 uint64_t fresh_pages(unsigned n)
@@ -92,6 +139,14 @@ void deposit(uint64_t id, unsigned n)
 			page[i] = first + i;
 		check_reps(deposit_list(id, page, part), HV_STATUS_SUCCESS, part);
 	}
+}
+
+uint64_t give_pages(uint64_t id, uint64_t at, unsigned n)
+{
+	uint64_t first = fresh_pages(n);
+
+	check_reps(map_pages(id, at, MAP_RWX, first, n), HV_STATUS_SUCCESS, n);
+	return first;
 }
 
 uint64_t make_partition(void)

@@ -3,11 +3,13 @@
 #ifndef CONFORMANCE_HOST_H
 #define CONFORMANCE_HOST_H
 
+#include "hv/gpa.h"
 #include "hv/partition.h"
 #include "rule.h"
 
 /* Where calls of this header leave their output; call_run() uses 14. */
 enum { OUT_PAGE = 15 };
+#define MAP_RWX (HV_MAP_GPA_READABLE | HV_MAP_GPA_WRITABLE | HV_MAP_GPA_EXECUTABLE)
 /* What a child without VPs is given by make_active_partition(). */
 enum { ACTIVE_PAGES = 64 };
 
@@ -22,6 +24,12 @@ struct reply deposit_list(uint64_t id, const uint64_t *pages, unsigned n);
 /* The pages are in the list at OUT_PAGE. */
 struct reply withdraw(uint64_t id, unsigned n);
 struct reply balance(uint64_t id, struct hv_out_get_memory_balance *out);
+/* Pages of the caller from @from on, @n of them, to @id's from @at on.  With large pages @n counts those. */
+struct reply map_pages(uint64_t id, uint64_t at, uint32_t flags, uint64_t from, unsigned n);
+struct reply unmap_pages(uint64_t id, uint64_t at, unsigned n);
+struct reply map_sparse(uint64_t id, uint32_t flags, const struct hv_gpa_mapping *list, unsigned n);
+/* Rights of pages that are mapped. */
+struct reply modify_pages(uint64_t id, uint32_t flags, uint64_t at, unsigned n);
 
 /* ---- what fails the rule if it does not work ---- */
 
@@ -34,6 +42,8 @@ void deposit(uint64_t id, unsigned n);
 uint64_t make_partition(void);
 /* The same, active, with ACTIVE_PAGES in its pool. */
 uint64_t make_active_partition(void);
+/* @n fresh pages to @id's from @at on, with all rights; the first of them. */
+uint64_t give_pages(uint64_t id, uint64_t at, unsigned n);
 void check_balance(uint64_t id, uint64_t available, uint64_t in_use);
 
 #endif

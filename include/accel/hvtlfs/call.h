@@ -40,7 +40,9 @@ struct hv_ctx {
 	struct partition *caller;
 	/* What the call acts on, if its row says CALL_ON_*.  No other call acts on it before this one is over. */
 	struct partition *target;
+	uint32_t index;             /* of the element in the whole list; the first of those for list() */
 	uint64_t changed;           /* a handler's own, from element to end(); 0 at first */
+	void *kept;                 /* the same; NULL at first; end() frees it */
 	const void *in;             /* fixed block; NULL if the row has none */
 	const uint64_t *variable;   /* variable header */
 	uint32_t variable_count;    /* its 8-byte words */

@@ -51,6 +51,12 @@
 	X(msr_read_only, "a write to a read-only MSR is ignored") \
 	X(msr_reference_tsc_bits, "bits 11:1 of the reference TSC MSR are dropped") \
 	X(flush_any_flags, "flush hypercalls take flags that there are not") \
+	X(map_any_flags, "map calls take any flags") \
+	X(map_pooled, "a page in a pool can be mapped") \
+	X(map_from_start, "the elements of HvMapGpaPages go to the same page") \
+	X(map_stays_below, "what a partition loses stays with those that it made") \
+	X(map_no_flush, "map calls flush no TLB") \
+	X(deposit_shared, "a page that another partition can reach can be deposited") \
 	X(port_number_taken, "a number of a port or connection that is in use is given away again") \
 	X(port_flag_range, "an event port may go to flags beyond the last") \
 	X(port_any_id, "port numbers have 32 bits") \

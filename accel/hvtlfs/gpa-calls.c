@@ -1,0 +1,624 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A partition gives pages of its own to those that it made (chapter 8).
+ *
+ * A child's map leads straight to the frame, however many partitions are in between, so what a page leads to is
+ * decided when it is mapped.  What must hold of all maps of a family at any time is kept by its maps_lock: a
+ * partition that a parent made has a frame only while its parent's map has it, with no more rights than that.
+ * So who takes a frame from a partition takes it from those below as well; their pages then are mapped
+ * without access, and what their VPs do there is their parent's business.
+ *
+ * Parents of a machine's making may hand on what their machine gave them, whatever rights they have left
+ * themselves (T8.1.1.f); others no more than they have.
+ */
+#include "call.h"
+
+#include "accel/hvtlfs/mutant.h"
+#include "hv/gpa.h"
+#include "partition.h"
+#include "target/i386/mem.h"
+
+/* What an element of a call asks for. */
+struct change {
+	struct partition *p;         /* whose pages */
+	uint64_t at, pages;
+	uint64_t source;             /* page of the caller; if content is 0 */
+	uint32_t rights;             /* X86_PAGE_* */
+	uint32_t content;            /* HV_MAP_GPA_CONTENT */
+};
+
+/* ---- flags ---- */
+
+/* Those that say nothing of a page here: caches are coherent, and all mappings are as adjustable as each other. */
+#define FLAGS_WITHOUT_EFFECT (HV_MAP_GPA_ADJUSTABLE | HV_MAP_GPA_NOT_CACHED | HV_MAP_GPA_RANGE_NOT_ACCESSED)
+#define FLAGS_KNOWN \
+	(HV_MAP_GPA_READABLE | HV_MAP_GPA_WRITABLE | HV_MAP_GPA_KERNEL_EXECUTABLE | HV_MAP_GPA_USER_EXECUTABLE | \
+	 HV_MAP_GPA_CONTENT | HV_MAP_GPA_LARGE_PAGE | FLAGS_WITHOUT_EFFECT)
+
+static bool flags_legal(uint32_t flags)
+{
+	bool read = flags & HV_MAP_GPA_READABLE, write = flags & HV_MAP_GPA_WRITABLE;
+	bool exec = flags & HV_MAP_GPA_KERNEL_EXECUTABLE, user = flags & HV_MAP_GPA_USER_EXECUTABLE;
+
+	if (flags & ~FLAGS_KNOWN)
+		return false;
+	/* There is one right to execute.  The 2009 text knows one bit of it. */
+	if ((write || exec) && !read)
+		return false;
+	if (user && !exec)
+		return false;
+	switch (flags & HV_MAP_GPA_CONTENT) {
+	case 0:
+		return true;
+	case HV_MAP_GPA_NO_ACCESS:
+		return !read;
+	default:
+		return read && !write;
+	}
+}
+
+static uint32_t flags_rights(uint32_t flags)
+{
+	return (flags & HV_MAP_GPA_READABLE ? X86_PAGE_READ : 0) | (flags & HV_MAP_GPA_WRITABLE ? X86_PAGE_WRITE : 0) |
+	       (flags & HV_MAP_GPA_KERNEL_EXECUTABLE ? X86_PAGE_EXEC : 0);
+}
+
+/* @n-th of a row of pages or large pages; wraps to what is no page number. */
+static uint64_t nth(uint64_t base, uint32_t n, uint64_t pages)
+{
+	return n * pages > UINT64_MAX - base ? UINT64_MAX : base + n * pages;
+}
+
+static bool in_space(const struct partition *p, uint64_t at, uint64_t pages)
+{
+	return at < p->map.pages && pages <= p->map.pages - at && at % pages == 0;
+}
+
+/* ---- frames and who has them.  Locks: the family's maps_lock held ---- */
+
+static bool has_frame(const struct gpa_target *t)
+{
+	return t->frame.v != SPN_NONE.v;
+}
+
+/* Frames that are the hypervisor's own are everybody's. */
+static bool is_shared(const struct hv *hv, const struct gpa_target *t)
+{
+	return has_frame(t) && t->frame.v != hv->zeros.v && t->frame.v != hv->ones.v;
+}
+
+static void frames_count(struct hv *hv, const struct gpa_target *t, uint64_t pages, uint32_t by)
+{
+	if (!is_shared(hv, t))
+		return;
+	for (uint64_t i = 0; i < pages; i++) {
+		struct frame *f = frames_descriptor(&hv->frames, (spn_t){ t->frame.v + i });
+
+		atomic_fetch_add(&f->maps, by);
+		if (t->rights)
+			atomic_fetch_add(&f->shares, by);
+	}
+}
+
+static bool any_pooled(struct hv *hv, spn_t first, uint64_t pages)
+{
+	for (uint64_t i = 0; i < pages; i++)
+		if (atomic_load(&frames_descriptor(&hv->frames, (spn_t){ first.v + i })->pooled))
+			return true;
+	return false;
+}
+
+/* The old mappings of a range are about to go.  Those below may have them: changed_end(). */
+static void forget(struct hv_ctx *c, const struct change *m)
+{
+	struct partition *p = m->p;
+	struct gpa_target t;
+	bool mapped;
+
+	for (uint64_t done = 0, n; done < m->pages; done += n) {
+		n = gpa_map_run(&p->map, (gpn_t){ m->at + done }, m->pages - done, &t, &mapped);
+		if (!mapped || !has_frame(&t))
+			continue;
+		c->changed += n;
+		frames_count(p->hv, &t, n, (uint32_t)-1);
+		if (!atomic_load(&p->has_children) || !is_shared(p->hv, &t))
+			continue;
+		if (!c->kept)
+			c->kept = g_array_new(FALSE, FALSE, sizeof t.frame.v);
+		for (uint64_t i = 0; i < n; i++, t.frame.v++)
+			g_array_append_val((GArray *)c->kept, t.frame.v);
+	}
+}
+
+/* Pays for the tables that a change needs.  Locks: p->lock held. */
+static bool pay(struct partition *p, uint64_t at, uint64_t pages)
+{
+	return pool_charge(&p->pool, gpa_map_cost(&p->map, (gpn_t){ at }, pages));
+}
+
+/* A page in a pool stays where it is. */
+static hv_status target_check(const struct change *m)
+{
+	struct gpa_target t;
+	bool mapped;
+
+	for (uint64_t done = 0, n; done < m->pages; done += n) {
+		n = gpa_map_run(&m->p->map, (gpn_t){ m->at + done }, m->pages - done, &t, &mapped);
+		if (mapped && has_frame(&t) && any_pooled(m->p->hv, t.frame, n))
+			return HV_STATUS_OBJECT_IN_USE;            /* T7.3.1.d, T8.3.1.e, T8.3.2.d */
+	}
+	return HV_STATUS_SUCCESS;
+}
+
+/* ---- map ---- */
+
+/* What the pages from @done on become, *n of them. */
+static hv_status source_run(struct partition *from, const struct change *m, uint64_t done, uint64_t *n,
+			    struct gpa_target *t)
+{
+	const uint32_t limit = X86_PAGE_READ | X86_PAGE_EXEC;
+	struct hv *hv = m->p->hv;
+	bool mapped;
+
+	if (m->content == HV_MAP_GPA_NO_ACCESS) {
+		*t = (struct gpa_target){ .frame = SPN_NONE };
+		*n = m->pages - done;
+		return HV_STATUS_SUCCESS;
+	}
+	if (m->content) {
+		*t = (struct gpa_target){ .rights = m->rights, .limit = limit,
+					  .frame = m->content == HV_MAP_GPA_ZERO_PAGE ? hv->zeros : hv->ones };
+		*n = 1;
+		return HV_STATUS_SUCCESS;
+	}
+	*n = gpa_map_run(&from->map, (gpn_t){ m->source + done }, m->pages - done, t, &mapped);
+	if (!mapped || !has_frame(t))
+		return HV_STATUS_OPERATION_DENIED;         /* T8.3.1.k */
+	if (any_pooled(hv, t->frame, *n) && !MUTANT(map_pooled))
+		return HV_STATUS_OPERATION_DENIED;         /* T8.3.1.d */
+	if (from->by_parent)
+		t->limit = t->rights;
+	if (m->rights & ~t->limit)
+		return HV_STATUS_ACCESS_DENIED;
+	t->rights = m->rights;
+	return HV_STATUS_SUCCESS;
+}
+
+static hv_status source_check(struct partition *from, const struct change *m)
+{
+	hv_status s = HV_STATUS_SUCCESS;
+	struct gpa_target t;
+
+	for (uint64_t done = 0, n; done < m->pages && s == HV_STATUS_SUCCESS; done += n)
+		s = source_run(from, m, done, &n, &t);
+	return s;
+}
+
+/* Locks: the family's maps_lock held, so what was checked stays so; p->lock held. */
+static void map_checked(struct hv_ctx *c, const struct change *m)
+{
+	struct gpa_target t;
+
+	forget(c, m);
+	for (uint64_t done = 0, n; done < m->pages; done += n) {
+		source_run(c->caller, m, done, &n, &t);
+		frames_count(m->p->hv, &t, n, 1);
+		gpa_map_put(&m->p->map, (gpn_t){ m->at + done }, n, &t);
+	}
+}
+
+static hv_status map_child(struct hv_ctx *c, const struct change *m)
+{
+	struct partition *p = m->p;
+	hv_status s = source_check(c->caller, m);
+
+	if (s == HV_STATUS_SUCCESS)
+		s = target_check(m);
+	if (s != HV_STATUS_SUCCESS)
+		return s;
+	lock_acquire(&p->lock);
+	if (pay(p, m->at, m->pages))
+		map_checked(c, m);
+	else
+		s = HV_STATUS_INSUFFICIENT_MEMORY;         /* T8.3.1.m */
+	lock_release(&p->lock);
+	return s;
+}
+
+/*
+ * A partition of a machine's making changes its rights; its memory stays where it is (T8.3.1.f, T8.3.1.g).
+ * Those below are not concerned: T8.1.1.f.
+ */
+static hv_status map_self(struct hv_ctx *c, const struct change *m)
+{
+	struct partition *p = m->p;
+	struct gpa_target t;
+	hv_status s;
+
+	if (m->content & ~HV_MAP_GPA_NO_ACCESS || (!m->content && m->source != m->at))
+		return HV_STATUS_ACCESS_DENIED;
+	s = source_check(p, &(struct change){ .p = p, .pages = m->pages, .source = m->at, .rights = m->rights });
+	if (s != HV_STATUS_SUCCESS)
+		return target_check(m) == HV_STATUS_OBJECT_IN_USE ? HV_STATUS_ACCESS_DENIED : s;
+	lock_acquire(&p->lock);
+	for (uint64_t done = 0, n; done < m->pages; done += n) {
+		bool mapped;
+
+		n = gpa_map_run(&p->map, (gpn_t){ m->at + done }, m->pages - done, &t, &mapped);
+		t.rights = m->rights;
+		gpa_map_put(&p->map, (gpn_t){ m->at + done }, n, &t);
+		c->changed += n;
+	}
+	lock_release(&p->lock);
+	return HV_STATUS_SUCCESS;
+}
+
+static hv_status map(struct hv_ctx *c, uint64_t at, uint64_t source, uint32_t flags)
+{
+	struct lock *maps = &c->caller->family->maps_lock;
+	struct change m = { .p = c->target, .at = at, .source = source, .pages = 1 };
+	hv_status s;
+
+	if (!flags_legal(flags) && !MUTANT(map_any_flags))
+		return HV_STATUS_INVALID_PARAMETER;        /* T8.3.1.i */
+	m.rights = flags_rights(flags);
+	m.content = flags & HV_MAP_GPA_CONTENT;
+	if (flags & HV_MAP_GPA_LARGE_PAGE)
+		m.pages = HV_GPA_LARGE_PAGES;
+	if (!in_space(c->target, at, m.pages) || (!m.content && !in_space(c->caller, source, m.pages)))
+		return HV_STATUS_INVALID_PARAMETER;        /* T8.3.1.j */
+	lock_acquire(maps);
+	s = c->target == c->caller ? map_self(c, &m) : map_child(c, &m);
+	lock_release(maps);
+	return s;
+}
+
+static uint64_t pages_of(uint32_t flags, uint32_t large)
+{
+	return flags & large ? HV_GPA_LARGE_PAGES : 1;
+}
+
+static hv_status map_gpa_pages(struct hv_ctx *c, const void *in, void *out)
+{
+	const struct hv_in_map_gpa_pages *call = c->in;
+	uint64_t at = nth(call->target_gpa_base, MUTANT(map_from_start) ? 0 : c->index,
+			  pages_of(call->map_flags, HV_MAP_GPA_LARGE_PAGE));
+
+	return map(c, at, *(const uint64_t *)in, call->map_flags);   /* T8.3.1.b */
+}
+
+static hv_status map_sparse_gpa_pages(struct hv_ctx *c, const void *in, void *out)
+{
+	const struct hv_in_sparse_gpa_pages *call = c->in;
+	const struct hv_gpa_mapping *element = in;
+
+	return map(c, element->target_gpa_page, element->source_gpa_page, call->map_flags);
+}
+
+/* ---- unmap ---- */
+
+static hv_status unmap(struct hv_ctx *c, const struct change *m)
+{
+	hv_status s = target_check(m);
+
+	if (s != HV_STATUS_SUCCESS)
+		return s;
+	lock_acquire(&m->p->lock);
+	if (pay(m->p, m->at, m->pages)) {
+		forget(c, m);
+		gpa_map_clear(&m->p->map, (gpn_t){ m->at }, m->pages);
+	} else {
+		s = HV_STATUS_INSUFFICIENT_MEMORY;
+	}
+	lock_release(&m->p->lock);
+	return s;
+}
+
+static hv_status unmap_gpa_pages(struct hv_ctx *c, const void *in, void *out)
+{
+	const struct hv_in_unmap_gpa_pages *call = c->in;
+	struct lock *maps = &c->caller->family->maps_lock;
+	struct change m = { .p = c->target, .pages = pages_of(call->flags, HV_UNMAP_GPA_LARGE_PAGE) };
+	hv_status s;
+
+	if (call->flags & ~HV_UNMAP_GPA_LARGE_PAGE)
+		return HV_STATUS_INVALID_PARAMETER;
+	m.at = nth(call->target_gpa_base, c->index, m.pages);
+	if (!in_space(m.p, m.at, m.pages))
+		return HV_STATUS_INVALID_PARAMETER;        /* T8.3.2.g */
+	lock_acquire(maps);
+	s = unmap(c, &m);
+	lock_release(maps);
+	return s;
+}
+
+/* ---- modify ---- */
+
+static hv_status modify_check(const struct change *m)
+{
+	struct gpa_target t;
+	bool mapped;
+
+	for (uint64_t done = 0, n; done < m->pages; done += n) {
+		n = gpa_map_run(&m->p->map, (gpn_t){ m->at + done }, m->pages - done, &t, &mapped);
+		if (!mapped || (!has_frame(&t) && m->rights))
+			return HV_STATUS_OPERATION_DENIED;
+		if (m->rights & ~t.limit)
+			return HV_STATUS_ACCESS_DENIED;
+	}
+	return target_check(m);
+}
+
+/* Locks: as map_checked(). */
+static void modify_checked(struct hv_ctx *c, const struct change *m)
+{
+	struct partition *p = m->p;
+	struct gpa_target t;
+	bool mapped;
+
+	forget(c, m);
+	for (uint64_t done = 0, n; done < m->pages; done += n) {
+		n = gpa_map_run(&p->map, (gpn_t){ m->at + done }, m->pages - done, &t, &mapped);
+		if (!has_frame(&t))
+			continue;
+		t.rights = m->rights;
+		frames_count(p->hv, &t, n, 1);
+		gpa_map_put(&p->map, (gpn_t){ m->at + done }, n, &t);
+	}
+}
+
+static hv_status modify(struct hv_ctx *c, const struct change *m)
+{
+	hv_status s = modify_check(m);
+
+	if (s != HV_STATUS_SUCCESS)
+		return s;
+	lock_acquire(&m->p->lock);
+	if (pay(m->p, m->at, m->pages))
+		modify_checked(c, m);
+	else
+		s = HV_STATUS_INSUFFICIENT_MEMORY;
+	lock_release(&m->p->lock);
+	return s;
+}
+
+static hv_status modify_sparse_gpa_pages(struct hv_ctx *c, const void *in, void *out)
+{
+	const struct hv_in_sparse_gpa_pages *call = c->in;
+	struct lock *maps = &c->caller->family->maps_lock;
+	struct change m = { .p = c->target, .at = *(const uint64_t *)in,
+			    .pages = pages_of(call->map_flags, HV_MAP_GPA_LARGE_PAGE) };
+	hv_status s;
+
+	/* Rights change, not what is there. */
+	if (!flags_legal(call->map_flags) || call->map_flags & HV_MAP_GPA_CONTENT & ~HV_MAP_GPA_NO_ACCESS)
+		return HV_STATUS_INVALID_PARAMETER;
+	m.rights = flags_rights(call->map_flags);
+	if (!in_space(m.p, m.at, m.pages))
+		return HV_STATUS_INVALID_PARAMETER;
+	lock_acquire(maps);
+	s = modify(c, &m);
+	lock_release(maps);
+	return s;
+}
+
+/* ---- those below ---- */
+
+/* Frames that a partition has lost, or has fewer rights on; and what its map still allows. */
+struct lost {
+	GArray *frames;              /* uint64_t, ascending */
+	uint8_t *allowed;            /* X86_PAGE_*; a frame that is mapped without rights: MAPPED */
+};
+enum { MAPPED = 1 << 7 };
+
+static gint by_number(gconstpointer a, gconstpointer b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Index of the first that is not below @frame. */
+static guint lost_find(const struct lost *l, uint64_t frame)
+{
+	guint low = 0, high = l->frames->len;
+
+	while (low < high) {
+		guint middle = (low + high) / 2;
+
+		if (g_array_index(l->frames, uint64_t, middle) < frame)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static uint64_t lost_frame(const struct lost *l, guint i)
+{
+	return i < l->frames->len ? g_array_index(l->frames, uint64_t, i) : UINT64_MAX;
+}
+
+static void tally(void *o, gpn_t at, uint64_t pages, const struct gpa_target *t)
+{
+	struct lost *l = o;
+
+	if (!has_frame(t))
+		return;
+	for (guint i = lost_find(l, t->frame.v); lost_frame(l, i) < t->frame.v + pages; i++)
+		l->allowed[i] |= (uint8_t)t->rights | MAPPED;
+}
+
+/* Pages of a partition below whose frame is in a struct lost. */
+struct loser {
+	const struct lost *lost;
+	GArray *pages;               /* struct lost_page */
+};
+struct lost_page {
+	uint64_t at, run_at, run_pages;
+	uint8_t allowed;
+};
+
+static void collect(void *o, gpn_t at, uint64_t pages, const struct gpa_target *t)
+{
+	struct loser *s = o;
+
+	if (!has_frame(t))
+		return;
+	for (guint i = lost_find(s->lost, t->frame.v); lost_frame(s->lost, i) < t->frame.v + pages; i++) {
+		uint8_t allowed = s->lost->allowed[i];
+		struct lost_page page = { .at = at.v + lost_frame(s->lost, i) - t->frame.v, .run_at = at.v, .run_pages = pages,
+					  .allowed = allowed };
+
+		if (!(allowed & MAPPED) || t->limit & ~allowed)
+			g_array_append_val(s->pages, page);
+	}
+}
+
+/* @t with no more rights than @allowed. */
+static struct gpa_target clipped(const struct gpa_target *t, uint8_t allowed)
+{
+	if (!(allowed & MAPPED))
+		return (struct gpa_target){ .frame = SPN_NONE };
+	return (struct gpa_target){ .frame = t->frame, .rights = t->rights & allowed, .limit = t->limit & allowed };
+}
+
+/* Locks: p->lock held. */
+static void clip(struct partition *p, uint64_t at, uint64_t pages, uint8_t allowed, GArray *frames)
+{
+	struct gpa_target t, now;
+	bool mapped;
+
+	for (uint64_t done = 0, n; done < pages; done += n) {
+		n = gpa_map_run(&p->map, (gpn_t){ at + done }, pages - done, &t, &mapped);
+		if (!mapped || !has_frame(&t))
+			continue;
+		now = clipped(&t, allowed);
+		frames_count(p->hv, &t, n, (uint32_t)-1);
+		frames_count(p->hv, &now, n, 1);
+		gpa_map_put(&p->map, (gpn_t){ at + done }, n, &now);
+		for (uint64_t i = 0; i < n; i++, t.frame.v++)
+			g_array_append_val(frames, t.frame.v);
+	}
+}
+
+/* Takes them; what it had to change goes to *frames. */
+static void take_from(struct partition *p, const struct loser *s, GArray *frames)
+{
+	lock_acquire(&p->lock);
+	for (guint i = 0; i < s->pages->len; i++) {
+		const struct lost_page *l = &g_array_index(s->pages, struct lost_page, i);
+
+		if (pay(p, l->at, 1))
+			clip(p, l->at, 1, l->allowed, frames);
+		else
+			/* A large page, and the pool has no table for its pages: it goes as a whole. */
+			clip(p, l->run_at, l->run_pages, 0, frames);
+	}
+	lock_release(&p->lock);
+}
+
+/*
+ * @frames, which is consumed, is what @p may have lost.  Partitions whose maps have changed are added to
+ * @changed, with a reference.  Locks: the family's maps_lock held.
+ */
+static void revoke_below(struct partition *p, GArray *frames, GPtrArray *changed)
+{
+	struct lost lost = { .frames = frames };
+	GPtrArray *children = partition_children(p);
+
+	g_array_sort(frames, by_number);
+	lost.allowed = g_new0(uint8_t, frames->len);
+	gpa_map_foreach(&p->map, tally, &lost);
+	for (guint i = 0; i < children->len; i++) {
+		struct partition *child = g_ptr_array_index(children, i);
+		struct loser s = { .lost = &lost, .pages = g_array_new(FALSE, FALSE, sizeof(struct lost_page)) };
+		GArray *below = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+
+		if (child->by_parent)
+			gpa_map_foreach(&child->map, collect, &s);
+		take_from(child, &s, below);
+		g_array_free(s.pages, TRUE);
+		if (below->len) {
+			g_ptr_array_add(changed, partition_ref(child));
+			revoke_below(child, below, changed);
+		} else {
+			g_array_free(below, TRUE);
+		}
+	}
+	g_ptr_array_free(children, TRUE);
+	g_free(lost.allowed);
+	g_array_free(frames, TRUE);
+}
+
+/* Of what @p has lost, only that may be mapped below which somebody still maps. */
+static GArray *still_mapped(struct hv *hv, const GArray *frames)
+{
+	GArray *some = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+
+	for (guint i = 0; i < frames->len; i++) {
+		spn_t frame = { g_array_index(frames, uint64_t, i) };
+
+		if (atomic_load(&frames_descriptor(&hv->frames, frame)->maps))
+			g_array_append_val(some, frame.v);
+	}
+	return some;
+}
+
+static void take_below(struct hv_ctx *c)
+{
+	struct lock *maps = &c->target->family->maps_lock;
+	GPtrArray *changed = g_ptr_array_new_with_free_func((GDestroyNotify)partition_unref);
+	GArray *frames;
+
+	lock_acquire(maps);
+	frames = still_mapped(c->target->hv, c->kept);
+	if (frames->len && !MUTANT(map_stays_below))
+		revoke_below(c->target, frames, changed);
+	else
+		g_array_free(frames, TRUE);
+	lock_release(maps);
+	for (guint i = 0; i < changed->len; i++)
+		partition_flush(g_ptr_array_index(changed, i), c->vp);
+	g_ptr_array_free(changed, TRUE);
+	g_array_free(c->kept, TRUE);
+}
+
+/* When the call returns, no VP has a translation to what the target, or one below it, has no more. */
+static void changed_end(struct hv_ctx *c)
+{
+	if (c->kept)
+		take_below(c);
+	if (c->changed && !MUTANT(map_no_flush))
+		partition_flush(c->target, c->vp);
+}
+
+/* ---- end of a partition ---- */
+
+static void uncount(void *o, gpn_t at, uint64_t pages, const struct gpa_target *t)
+{
+	frames_count(o, t, pages, (uint32_t)-1);
+}
+
+void gpa_space_clear(struct partition *p)
+{
+	lock_acquire(&p->family->maps_lock);
+	if (p->by_parent)
+		gpa_map_foreach(&p->map, uncount, p->hv);
+	gpa_map_clear(&p->map, (gpn_t){ 0 }, p->map.pages);
+	lock_release(&p->family->maps_lock);
+}
+
+const struct hv_call gpa_calls[] = {
+	{ HV_CALL_MAP_GPA_PAGES, "HvMapGpaPages", "8.3.1", .in = sizeof(struct hv_in_map_gpa_pages), .in_elem = 8,
+	  .flags = CALL_REP, .on = CALL_ON_CHILD | CALL_ON_ROOT_SELF, .element = map_gpa_pages, .end = changed_end },
+	{ HV_CALL_UNMAP_GPA_PAGES, "HvUnmapGpaPages", "8.3.2", .in = sizeof(struct hv_in_unmap_gpa_pages),
+	  .flags = CALL_REP, .on = CALL_ON_CHILD, .element = unmap_gpa_pages, .end = changed_end },
+	{ HV_CALL_MAP_SPARSE_GPA_PAGES, "HvMapSparseGpaPages", "8.3.3", .in = sizeof(struct hv_in_sparse_gpa_pages),
+	  .in_elem = sizeof(struct hv_gpa_mapping), .flags = CALL_REP, .on = CALL_ON_CHILD | CALL_ON_ROOT_SELF,
+	  .element = map_sparse_gpa_pages, .end = changed_end },
+	{ HV_CALL_MODIFY_SPARSE_GPA_PAGES, "HvModifySparseGpaPages", "later revisions",
+	  .in = sizeof(struct hv_in_sparse_gpa_pages), .in_elem = 8, .flags = CALL_REP, .on = CALL_ON_CHILD,
+	  .element = modify_sparse_gpa_pages, .end = changed_end },
+	{ .name = NULL },
+};

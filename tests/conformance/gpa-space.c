@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Chapter 8: what partitions map of their parents' memory.  That a page can be reached elsewhere is
+ * seen by HvDepositMemory, which then refuses it (T7.3.1.c).
+ */
+#include "host.h"
+
+#include "machine.h"
+
+/* Where children have pages. */
+enum { AT = 0x1000 };
+
+/* A page of the caller's own. */
+static void check_reachable_elsewhere(uint64_t page, bool reachable)
+{
+	struct reply r = deposit_list(HV_PARTITION_ID_SELF, &page, 1);
+
+	check_status(r, reachable ? HV_STATUS_OPERATION_DENIED : HV_STATUS_SUCCESS);
+}
+
+/* ---- 8.3.1 HvMapGpaPages ---- */
+
+RULE_HOST(T8_3_1_a, "a mapping replaces the one before it, with its rights")
+{
+	uint64_t id = make_active_partition(), a = give_pages(id, AT, 1), b = give_pages(id, AT, 1);
+
+	check_reachable_elsewhere(b, true);
+	check_reachable_elsewhere(a, false);
+}
+
+RULE_HOST(T8_3_1_b, "element i goes to the i-th page")
+{
+	enum { N = 400 };
+	uint64_t id = make_active_partition(), first = give_pages(id, AT, N);
+
+	/* The last goes away with the last page of the child's, the first with the first. */
+	check_reps(unmap_pages(id, AT + N - 1, 1), HV_STATUS_SUCCESS, 1);
+	check_reachable_elsewhere(first + N - 2, true);
+	check_reachable_elsewhere(first + N - 1, false);
+	check_reps(unmap_pages(id, AT, 1), HV_STATUS_SUCCESS, 1);
+	check_reachable_elsewhere(first + 1, true);
+	check_reachable_elsewhere(first, false);
+}
+
+RULE_HOST(T8_3_1_c, "a page may be mapped in several partitions, several times")
+{
+	uint64_t a = make_active_partition(), b = make_active_partition(), page = give_pages(a, AT, 1);
+
+	check_reps(map_pages(a, AT + 7, MAP_RWX, page, 1), HV_STATUS_SUCCESS, 1);
+	check_reps(map_pages(b, AT, MAP_RWX, page, 1), HV_STATUS_SUCCESS, 1);
+	check_reps(unmap_pages(a, AT, 8), HV_STATUS_SUCCESS, 8);
+	check_reachable_elsewhere(page, true);
+	check_reps(unmap_pages(b, AT, 1), HV_STATUS_SUCCESS, 1);
+	check_reachable_elsewhere(page, false);
+}
+
+RULE_HOST(T8_3_1_d, "a page in a pool cannot be given away; one without rights can")
+{
+	uint64_t id = make_active_partition(), own = own_id(), page = fresh_pages(1);
+
+	check_reps(map_pages(own, page, 0, page, 1), HV_STATUS_SUCCESS, 1);
+	check_reps(map_pages(id, AT, MAP_RWX, page, 1), HV_STATUS_SUCCESS, 1);
+	check_reps(unmap_pages(id, AT, 1), HV_STATUS_SUCCESS, 1);
+	check_reps(map_pages(own, page, MAP_RWX, page, 1), HV_STATUS_SUCCESS, 1);
+	check_reps(deposit_list(HV_PARTITION_ID_SELF, &page, 1), HV_STATUS_SUCCESS, 1);
+	check_reps(map_pages(id, AT, MAP_RWX, page, 1), HV_STATUS_OPERATION_DENIED, 0);
+	check_reps(map_pages(id, AT, 0, page, 1), HV_STATUS_OPERATION_DENIED, 0);
+}
+
+RULE_HOST(T8_3_1_h, "a page may be mapped without access")
+{
+	uint64_t id = make_active_partition(), page = fresh_pages(1);
+
+	check_reps(map_pages(id, AT, 0, page, 1), HV_STATUS_SUCCESS, 1);
+	check_reachable_elsewhere(page, false);
+}
+
+RULE_HOST(T8_3_1_i, "illegal rights and unknown flags are refused")
+{
+	static const uint32_t bad[] = { 2, 4, 6, 8, 0xa, 0xb, 0xe, 1u << 4, 1u << 14, 1u << 18, 1u << 20, 1u << 29, 1u << 30,
+					HV_MAP_GPA_NO_ACCESS | 1, HV_MAP_GPA_ZERO_PAGE | 3, HV_MAP_GPA_ONES_PAGE };
+	static const uint32_t good[] = { 0, 1, 3, 5, 7, 0xd, 0xf, HV_MAP_GPA_ADJUSTABLE | 0xf, HV_MAP_GPA_NOT_CACHED | 3,
+					 HV_MAP_GPA_NO_ACCESS, HV_MAP_GPA_ZERO_PAGE | 1, HV_MAP_GPA_ONES_PAGE | 0xd };
+	uint64_t id = make_active_partition(), page = fresh_pages(1);
+
+	for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++)
+		check_value(hv_result_status(map_pages(id, AT, bad[i], page, 1).value), HV_STATUS_INVALID_PARAMETER,
+			    "status with flags 0x%x", bad[i]);
+	for (unsigned i = 0; i < sizeof good / sizeof *good; i++)
+		check_value(map_pages(id, AT, good[i], page, 1).value, hv_call_result(HV_STATUS_SUCCESS, 1),
+			    "result with flags 0x%x", good[i]);
+}
+
+RULE_HOST(T8_3_1_j, "page numbers beyond a GPA space are refused")
+{
+	uint64_t id = make_active_partition(), page = fresh_pages(1), beyond = BEYOND_GPA_SPACE >> 12;
+
+	check_reps(map_pages(id, beyond, MAP_RWX, page, 1), HV_STATUS_INVALID_PARAMETER, 0);
+	check_reps(map_pages(id, UINT64_MAX, MAP_RWX, page, 2), HV_STATUS_INVALID_PARAMETER, 0);
+	check_reps(map_pages(id, AT, MAP_RWX, beyond, 1), HV_STATUS_INVALID_PARAMETER, 0);
+	check_reps(map_pages(id, AT + 1, MAP_RWX | HV_MAP_GPA_LARGE_PAGE, 0x4000, 1), HV_STATUS_INVALID_PARAMETER, 0);
+	check_reps(map_pages(id, 0x1000, MAP_RWX | HV_MAP_GPA_LARGE_PAGE, 0x4001, 1), HV_STATUS_INVALID_PARAMETER, 0);
+}
+
+RULE_HOST(T8_3_1_k, "a page that is not mapped cannot be given away; the page list of \"no access\" is not looked at")
+{
+	uint64_t id = make_active_partition(), nowhere = NO_MEMORY >> 12;
+
+	check_reps(map_pages(id, AT, MAP_RWX, nowhere, 2), HV_STATUS_OPERATION_DENIED, 0);
+	check_reps(map_pages(id, AT, HV_MAP_GPA_NO_ACCESS, nowhere, 2), HV_STATUS_SUCCESS, 2);
+	check_reps(map_pages(id, AT, HV_MAP_GPA_NO_ACCESS, UINT64_MAX - 1, 2), HV_STATUS_SUCCESS, 2);
+}
+
+RULE_HOST(T8_3_1_l, "only active partitions have a GPA space")
+{
+	uint64_t id = make_partition(), page = fresh_pages(1);
+
+	check_reps(map_pages(id, AT, MAP_RWX, page, 1), HV_STATUS_INVALID_PARTITION_STATE, 0);
+	deposit(id, ACTIVE_PAGES);
+	check_status(call_id(HV_CALL_INITIALIZE_PARTITION, id), HV_STATUS_SUCCESS);
+	check_reps(map_pages(id, AT, MAP_RWX, page, 1), HV_STATUS_SUCCESS, 1);
+	check_status(call_id(HV_CALL_FINALIZE_PARTITION, id), HV_STATUS_SUCCESS);
+	check_reps(unmap_pages(id, AT, 1), HV_STATUS_INVALID_PARTITION_STATE, 0);
+	check_reachable_elsewhere(page, false);
+}
+
+RULE_HOST(T8_3_1_m, "the pool of the partition pays for its map; what is short leaves what was done")
+{
+	uint64_t id = make_active_partition(), page = fresh_pages(1);
+	struct hv_gpa_mapping far[ACTIVE_PAGES];
+	struct hv_out_get_memory_balance b;
+	unsigned done, more;
+	struct reply r;
+
+	/* Each in a table of its own. */
+	for (unsigned i = 0; i < ACTIVE_PAGES; i++)
+		far[i] = (struct hv_gpa_mapping){ AT + i * 512ull, page };
+	r = map_sparse(id, MAP_RWX, far, ACTIVE_PAGES);
+	check_status(r, HV_STATUS_INSUFFICIENT_MEMORY);
+	done = hv_result_reps(r.value);
+	check_that(done > 0 && done < ACTIVE_PAGES, "%u pages are mapped", done);
+	check_status(balance(id, &b), HV_STATUS_SUCCESS);
+	check_value(b.pages_available, 0, "pages available");
+	check_reps(unmap_pages(id, far[done - 1].target_gpa_page, 1), HV_STATUS_SUCCESS, 1);
+	/* One page more, one table more. */
+	deposit(id, 1);
+	more = hv_result_reps(map_sparse(id, MAP_RWX, far + done, ACTIVE_PAGES - done).value);
+	check_value(more, 1, "pages that are mapped with a page more in the pool");
+}
+
+RULE_HOST(T8_3_1_n, "large pages are mapped like the small ones that they are made of")
+{
+	uint64_t id = make_active_partition(), page;
+	struct reply r;
+
+	for (page = fresh_pages(1); page % HV_GPA_LARGE_PAGES; page = fresh_pages(1))
+		;
+	fresh_pages(2 * HV_GPA_LARGE_PAGES - 1);
+	r = map_pages(id, 2 * HV_GPA_LARGE_PAGES, MAP_RWX | HV_MAP_GPA_LARGE_PAGE, page, 2);
+	check_reps(r, HV_STATUS_SUCCESS, 2);
+	check_reps(unmap_pages(id, 3 * HV_GPA_LARGE_PAGES + 5, 1), HV_STATUS_SUCCESS, 1);
+	check_reachable_elsewhere(page, true);
+	check_reachable_elsewhere(page + HV_GPA_LARGE_PAGES + 4, true);
+	check_reachable_elsewhere(page + HV_GPA_LARGE_PAGES + 5, false);
+	check_reachable_elsewhere(page + HV_GPA_LARGE_PAGES + 6, true);
+}
+
+RULE_HOST(T8_3_1_e, "a page of the target's that is in a pool stays")
+{
+	uint64_t own = own_id(), page = fresh_pages(1);
+
+	/* OP28: on its own page the caller is told the same by another status. */
+	check_reps(deposit_list(HV_PARTITION_ID_SELF, &page, 1), HV_STATUS_SUCCESS, 1);
+	check_reps(map_pages(own, page, MAP_RWX, page, 1), HV_STATUS_ACCESS_DENIED, 0);
+}
+
+RULE_HOST(T8_3_1_f, "on itself a partition without a parent changes rights only")
+{
+	uint64_t own = own_id(), page = fresh_pages(2);
+
+	check_reps(map_pages(own, page, MAP_RWX, page + 1, 1), HV_STATUS_ACCESS_DENIED, 0);
+	check_reps(map_pages(own, page, HV_MAP_GPA_ZERO_PAGE | HV_MAP_GPA_READABLE, page, 1), HV_STATUS_ACCESS_DENIED, 0);
+	check_reps(map_pages(own, page, HV_MAP_GPA_READABLE, page, 2), HV_STATUS_SUCCESS, 2);
+	/* T7.3.1.b */
+	check_reachable_elsewhere(page, true);
+	check_reps(map_pages(own, page, MAP_RWX, page, 2), HV_STATUS_SUCCESS, 2);
+	check_reachable_elsewhere(page, false);
+}
+
+RULE_HOST(T8_3_1_g, "on itself, a page in a pool is not its own any more")
+{
+	uint64_t page[2];
+
+	page[0] = fresh_pages(2);
+	page[1] = page[0] + 1;
+	check_reps(deposit_list(HV_PARTITION_ID_SELF, page + 1, 1), HV_STATUS_SUCCESS, 1);
+	check_reps(map_pages(own_id(), page[0], MAP_RWX, page[0], 2), HV_STATUS_ACCESS_DENIED, 1);
+}
+
+/* ---- 8.3.2 HvUnmapGpaPages ---- */
+
+RULE_HOST(T8_3_2_a, "the rep count is the number of pages; there is no list")
+{
+	enum { N = 4095 };
+	uint64_t id = make_active_partition(), page = give_pages(id, AT + N - 1, 1);
+
+	check_reps(unmap_pages(id, AT, N), HV_STATUS_SUCCESS, N);
+	check_reachable_elsewhere(page, false);
+}
+
+RULE_HOST(T8_3_2_c, "pages that are not mapped are passed over")
+{
+	uint64_t id = make_active_partition(), page = give_pages(id, AT + 3, 1);
+
+	check_reps(unmap_pages(id, AT, 8), HV_STATUS_SUCCESS, 8);
+	check_reachable_elsewhere(page, false);
+	check_reps(unmap_pages(id, AT, 8), HV_STATUS_SUCCESS, 8);
+}
+
+RULE_HOST(T8_3_2_f, "nobody unmaps pages of his own")
+{
+	uint64_t page = fresh_pages(1);
+
+	check_reps(unmap_pages(own_id(), page, 1), HV_STATUS_ACCESS_DENIED, 0);
+	check_reps(unmap_pages(HV_PARTITION_ID_SELF, page, 1), HV_STATUS_ACCESS_DENIED, 0);
+}
+
+RULE_HOST(T8_3_2_g, "a page beyond the GPA space ends the call; those before it are unmapped")
+{
+	uint64_t id = make_active_partition(), last = (1ull << ((read_leaf(0x80000008).a & 0xff) - 12)) - 1;
+	uint64_t page = give_pages(id, last, 1);
+
+	check_reps(unmap_pages(id, last - 1, 4), HV_STATUS_INVALID_PARAMETER, 2);
+	check_reachable_elsewhere(page, false);
+}
+
+RULE_HOST(T8_3_2_h, "no pages at all is an invalid input")
+{
+	uint64_t id = make_active_partition();
+
+	check_status(unmap_pages(id, AT, 0), HV_STATUS_INVALID_HYPERCALL_INPUT);
+}
+
+/* ---- 8.3.3 HvMapSparseGpaPages, and HvModifySparseGpaPages of later revisions ---- */
+
+RULE_HOST(T8_3_3_a, "each element has a source and a target of its own")
+{
+	uint64_t id = make_active_partition(), page = fresh_pages(3);
+	struct hv_gpa_mapping list[] = { { AT + 9, page + 2 }, { AT, page }, { AT + 4, page + 1 } };
+
+	check_reps(map_sparse(id, MAP_RWX, list, 3), HV_STATUS_SUCCESS, 3);
+	check_reps(unmap_pages(id, AT + 4, 1), HV_STATUS_SUCCESS, 1);
+	check_reachable_elsewhere(page, true);
+	check_reachable_elsewhere(page + 1, false);
+	check_reachable_elsewhere(page + 2, true);
+}
+
+RULE_HOST(T8_3_3_b, "of two elements for one page the later one wins")
+{
+	uint64_t id = make_active_partition(), page = fresh_pages(2);
+	struct hv_gpa_mapping list[] = { { AT, page }, { AT, page + 1 } };
+
+	check_reps(map_sparse(id, MAP_RWX, list, 2), HV_STATUS_SUCCESS, 2);
+	check_reachable_elsewhere(page + 1, true);
+	check_reachable_elsewhere(page, false);
+}
+
+RULE_HOST(T8_3_3_c, "sources, targets, flags and states are judged as by HvMapGpaPages")
+{
+	uint64_t id = make_active_partition(), page = fresh_pages(1);
+	struct hv_gpa_mapping list[] = { { AT, page }, { AT + 1, NO_MEMORY >> 12 } };
+
+	check_reps(map_sparse(id, 2, list, 1), HV_STATUS_INVALID_PARAMETER, 0);
+	check_reps(map_sparse(id, MAP_RWX, list, 2), HV_STATUS_OPERATION_DENIED, 1);
+	list[1].target_gpa_page = UINT64_MAX;
+	check_reps(map_sparse(id, MAP_RWX, list, 2), HV_STATUS_INVALID_PARAMETER, 1);
+	check_reps(map_sparse(make_partition(), MAP_RWX, list, 1), HV_STATUS_INVALID_PARTITION_STATE, 0);
+}
+
+RULE_HOST(T8_3_3_d, "on itself, source and target must be the same page")
+{
+	uint64_t own = own_id(), page = fresh_pages(2);
+	struct hv_gpa_mapping list[] = { { page + 1, page + 1 }, { page, page }, { page, page + 1 } };
+
+	check_reps(map_sparse(own, HV_MAP_GPA_READABLE, list, 3), HV_STATUS_ACCESS_DENIED, 2);
+	check_reps(map_sparse(own, MAP_RWX, list, 2), HV_STATUS_SUCCESS, 2);
+}
+
+RULE_HOST(T8_3_3_e, "a page of input holds 255 elements")
+{
+	uint64_t id = make_active_partition(), page = fresh_pages(255);
+	struct hv_gpa_mapping list[255];
+
+	for (unsigned i = 0; i < 255; i++)
+		list[i] = (struct hv_gpa_mapping){ AT + 254 - i, page + i };
+	check_reps(map_sparse(id, MAP_RWX, list, 255), HV_STATUS_SUCCESS, 255);
+	check_reps(CALL(.code = HV_CALL_MAP_SPARSE_GPA_PAGES, .reps = 256, .in = test_page(2)), HV_STATUS_INVALID_ALIGNMENT, 0);
+}
+
+RULE_HOST(T8_1_2_a, "rights of mapped pages can be changed, to legal ones; pages that are not mapped have none")
+{
+	uint64_t id = make_active_partition(), page = give_pages(id, AT, 2);
+
+	check_reps(modify_pages(id, HV_MAP_GPA_NO_ACCESS, AT, 1), HV_STATUS_SUCCESS, 1);
+	check_reachable_elsewhere(page + 1, true);
+	check_reps(modify_pages(id, HV_MAP_GPA_READABLE, AT, 1), HV_STATUS_SUCCESS, 1);
+	check_reachable_elsewhere(page, true);
+	check_reps(modify_pages(id, 0, AT, 1), HV_STATUS_SUCCESS, 1);
+	check_reachable_elsewhere(page, false);
+	check_reps(modify_pages(id, 2, AT, 1), HV_STATUS_INVALID_PARAMETER, 0);
+	check_reps(modify_pages(id, HV_MAP_GPA_ZERO_PAGE | 1, AT, 1), HV_STATUS_INVALID_PARAMETER, 0);
+	check_reps(modify_pages(id, MAP_RWX, AT + 1, 2), HV_STATUS_OPERATION_DENIED, 1);
+	/* In a pool by now: it does not come back. */
+	check_reps(modify_pages(id, MAP_RWX, AT, 1), HV_STATUS_OBJECT_IN_USE, 0);
+}
