@@ -38,6 +38,7 @@ static const struct hv_call *const core_lists[] = {
 	life_calls,
 	pool_calls,
 	gpa_calls,
+	vp_calls,
 	mmu_calls,
 	interrupt_calls,
 };

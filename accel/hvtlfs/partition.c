@@ -73,16 +73,14 @@ static void vp_publish(struct partition *p, struct vp *vp)
 	atomic_fetch_or(&p->vps_there[vp->index / 64], UINT64_C(1) << vp->index % 64);
 }
 
-/* Those from index @from on.  Nobody else uses them any more. */
+/* Those from index @from on, and those that have gone.  Nobody else uses them any more. */
 static void vps_free(struct partition *p, uint32_t from)
 {
 	for (uint32_t i = from; i < VP_MAX; i++) {
-		struct vp *vp = partition_vp(p, i);
-
-		if (!vp)
-			continue;
 		atomic_fetch_and(&p->vps_there[i / 64], ~(UINT64_C(1) << i % 64));
-		vp_free(vp);
+		if (p->vps[i])
+			vp_free(p->vps[i]);
+		p->vps[i] = NULL;
 	}
 }
 
@@ -490,8 +488,6 @@ void partition_dismantle(struct partition *p)
 	memory_close(p);
 	partition_tell_components(p, offsetof(struct vp_component, partition_fini));
 	msr_fini(p);
-	PARTITION_FOREACH_VP(vp, p)
-		msr_fini_vp(vp);
 	gpa_space_clear(p);
 	give_frames(p, 0);
 	lock_acquire(&p->lock);
@@ -615,10 +611,14 @@ bool partition_init_child(struct partition *p)
 	return true;
 }
 
-/* What a VP costs beside its pages: not the code that an engine keeps, which is as much as the host likes. */
+/*
+ * What a VP costs beside its pages: not what an engine keeps to be faster, code and translations, which is as much
+ * as the host likes.
+ */
 static uint64_t vp_bytes(const struct partition *p)
 {
-	uint64_t bytes = sizeof(struct vp);
+	const struct x86_cpu *c = NULL;
+	uint64_t bytes = sizeof(struct vp) - sizeof c->tlb - sizeof c->tlb_back - sizeof c->tlb2 - sizeof c->site;
 
 	for (unsigned i = 0; i < p->hv->component_count; i++)
 		bytes += p->hv->components[i]->size;
@@ -632,7 +632,22 @@ static void vp_uncharge(struct partition *p)
 	lock_release(&p->lock);
 }
 
-struct vp *partition_add_vp(struct partition *p, uint32_t index)
+/* The VP with its thread, not to be found yet. */
+static struct vp *raise_vp(struct partition *p, uint32_t index)
+{
+	struct vp *vp = p->vps[index];
+
+	if (vp ? !vp_revive(vp, NULL) : !(vp = vp_new(p, index, NULL)))
+		return NULL;
+	p->vps[index] = vp;
+	if (vp_start_thread(vp, NULL))
+		return vp;
+	msr_fini_vp(vp);
+	p->hv->engine->detach(&vp->cpu);
+	return NULL;
+}
+
+bool partition_add_vp(struct partition *p, uint32_t index)
 {
 	struct vp *vp;
 	bool ok;
@@ -642,20 +657,24 @@ struct vp *partition_add_vp(struct partition *p, uint32_t index)
 	ok = pool_charge(&p->pool, vp_bytes(p));
 	lock_release(&p->lock);
 	if (!ok)
-		return NULL;
-	vp = vp_new(p, index, NULL);
+		return false;
+	vp = raise_vp(p, index);
 	if (!vp) {
 		vp_uncharge(p);
-		return NULL;
-	}
-	if (!vp_start_thread(vp, NULL)) {
-		p->hv->engine->detach(&vp->cpu);
-		vp_free(vp);
-		vp_uncharge(p);
-		return NULL;
+		return false;
 	}
 	vp_publish(p, vp);
-	return vp;
+	return true;
+}
+
+void partition_drop_vp(struct partition *p, struct vp *self, struct vp *vp)
+{
+	bool inside = vp_outside_begin(self);
+
+	atomic_fetch_and(&p->vps_there[vp->index / 64], ~(UINT64_C(1) << vp->index % 64));
+	vp_join(vp);
+	vp_outside_end(self, inside);
+	vp_uncharge(p);
 }
 
 void partition_remove_child(struct partition *p)

@@ -30,6 +30,7 @@ enum {
 	SUSPEND_CREATED = 1 << 0,    /* not started yet */
 	SUSPEND_EXPLICIT = 1 << 1,   /* a parent's: HvRegisterExplicitSuspend */
 	SUSPEND_INTERCEPT = 1 << 2,  /* an exit that its stack has to act on */
+	SUSPEND_DISPATCH = 1 << 4,   /* a parent's: HvRegisterDispatchSuspend */
 	SUSPEND_MACHINE = 1 << 3,    /* the machine is stopped, and with it the partitions made from within */
 };
 
@@ -118,6 +119,7 @@ struct vp {
 	uint32_t suspend;            /* SUSPEND_* */
 	bool parked;                 /* the thread runs nothing but tasks, as suspended */
 	bool quit, ended;            /* thread shall end; has ended */
+	bool borrowed;               /* parked, and somebody else is at its state */
 	struct vp_task *tasks;
 
 	struct gate gate;            /* where it sleeps while halted */
@@ -145,6 +147,7 @@ struct vp {
 	struct msr_page *assist;     /* set once */
 	_Atomic uint64_t count[VP_COUNT_COUNT];   /* enum vp_count */
 	bool not_alone;              /* asked for; takes effect in the next slice */
+	bool unsettled;              /* registers came from outside that must fit together before it runs */
 };
 
 enum { SIPI_VALID = 0x100 };
@@ -177,10 +180,12 @@ void partition_return_pool(struct partition *p);
 /* Out of the tree, for good; drops the tree's reference.  Dismantled or never initialized. */
 void partition_remove_child(struct partition *p);
 /*
- * A VP more, suspended explicitly, ready to be used by anybody.  NULL: no memory (pool or host).
- * Locks: call_lock held.
+ * A VP more, suspended explicitly, ready to be used by anybody.  @index is free.  False: no memory
+ * (pool or host).  Locks: call_lock held.
  */
-struct vp *partition_add_vp(struct partition *p, uint32_t index);
+bool partition_add_vp(struct partition *p, uint32_t index);
+/* It goes.  call_lock held by @self, whose thread this is. */
+void partition_drop_vp(struct partition *p, struct vp *self, struct vp *vp);
 
 /* ---- deposit.c ---- */
 
@@ -200,13 +205,24 @@ void gpa_space_clear(struct partition *p);
 struct vp *vp_new(struct partition *p, uint32_t index, GError **error);
 /* Component state; after all VPs of the partition exist.  Then the thread, parked when this returns. */
 bool vp_start_thread(struct vp *vp, GError **error);
-/* Ends the thread and waits for it. */
+/*
+ * Ends the thread and waits for it; what it had is given back.  The struct stays, for those who
+ * still look at it, and vp_revive() makes a VP of it again.
+ */
 void vp_join(struct vp *vp);
+bool vp_revive(struct vp *vp, GError **error);
 void vp_free(struct vp *vp);
 void vp_suspend(struct vp *vp, uint32_t why);      /* does not wait */
 void vp_wait_parked(struct vp *vp);                /* at once on its own thread */
 void vp_continue(struct vp *vp, uint32_t why);     /* clears the bits of @why */
 bool vp_is_current(const struct vp *vp);
+/*
+ * vp_call() for VPs of other partitions: here and now if @vp is suspended, on its own thread at a
+ * boundary if it runs.  @self: whose thread this is; it is outside meanwhile.
+ */
+void vp_visit(struct vp *self, struct vp *vp, void (*f)(struct vp *vp, void *o), void *o);
+/* vp_wait_parked() with @self outside. */
+void vp_await_parked(struct vp *self, struct vp *vp);
 /* Something has been requested of the VP that a sleeping one shall look at, whatever EFLAGS.IF is.  Own thread. */
 bool vp_is_wanted(struct vp *vp);
 /* @vp does not go on until the stack has dealt with @reason.  Own thread, or with it stopped. */

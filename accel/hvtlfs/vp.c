@@ -233,6 +233,15 @@ static enum x86_run vp_run_engine(struct vp *vp)
 	return r;
 }
 
+/* T10.1.2.c: what came from outside is found wrong only now. */
+static bool settle(struct vp *vp)
+{
+	vp->unsettled = !x86_settle(&vp->cpu);
+	if (vp->unsettled)
+		vp_exit(vp, EXIT_INVALID);
+	return !vp->unsettled;
+}
+
 static void vp_slice(struct vp *vp)
 {
 	if (vp->not_alone) {
@@ -241,6 +250,8 @@ static void vp_slice(struct vp *vp)
 	}
 	vp_service(vp);
 	if (!schedule_enter(vp))
+		return;
+	if (vp->unsettled && !settle(vp))
 		return;
 	/* T10.1.4.b, T10.1.4.c: the engine takes the interrupt, or goes on behind the read if IF is clear. */
 	if (vp->cpu.activity == X86_IDLE && vp_is_wanted(vp))
@@ -312,12 +323,13 @@ static void park(struct vp *vp)
 {
 	schedule_leave(vp, true);
 	tell_components(vp, offsetof(struct vp_component, suspend));
-	while (vp->suspend && !vp->quit) {
+	while ((vp->suspend && !vp->quit) || vp->borrowed) {
 		/* In the loop: it may be continued and suspended again before it wakes. */
 		vp->parked = true;
 		pthread_cond_broadcast(&vp->changed);
-		run_tasks(vp);
-		if (vp->suspend && !vp->quit && !vp->tasks)
+		if (!vp->borrowed)
+			run_tasks(vp);
+		if (vp->borrowed || (vp->suspend && !vp->quit && !vp->tasks))
 			pthread_cond_wait(&vp->changed, &vp->lock.mutex);
 	}
 	vp->parked = false;
@@ -492,6 +504,49 @@ void vp_call(struct vp *vp, void (*f)(struct vp *vp, void *o), void *o)
 		vp_enter(self);
 }
 
+void vp_await_parked(struct vp *self, struct vp *vp)
+{
+	bool inside = vp_outside_begin(self);
+
+	vp_wait_parked(vp);
+	vp_outside_end(self, inside);
+}
+
+/* Locks: vp->lock held; released while it waits. */
+static bool borrow(struct vp *vp)
+{
+	while (vp->suspend && !vp->parked && !vp->ended)
+		pthread_cond_wait(&vp->changed, &vp->lock.mutex);
+	if (!vp->suspend || !vp->parked || vp->ended || vp->borrowed || vp->tasks)
+		return false;
+	vp->borrowed = true;
+	return true;
+}
+
+void vp_visit(struct vp *self, struct vp *vp, void (*f)(struct vp *vp, void *o), void *o)
+{
+	bool inside, mine;
+
+	if (self == vp) {
+		f(vp, o);
+		return;
+	}
+	inside = vp_outside_begin(self);
+	lock_acquire(&vp->lock);
+	mine = borrow(vp);
+	lock_release(&vp->lock);
+	if (mine) {
+		f(vp, o);
+		lock_acquire(&vp->lock);
+		vp->borrowed = false;
+		pthread_cond_broadcast(&vp->changed);
+		lock_release(&vp->lock);
+	} else {
+		vp_call(vp, f, o);
+	}
+	vp_outside_end(self, inside);
+}
+
 /* ---- life ---- */
 
 void vp_reset_state(struct vp *vp, enum x86_reset how)
@@ -515,26 +570,18 @@ static void lock_and_condition_init(struct vp *vp)
 	pthread_condattr_destroy(&attr);
 }
 
-struct vp *vp_new(struct partition *p, uint32_t index, GError **error)
+/* All but what lives as long as the struct; it is as if zeroed. */
+static bool vp_set_up(struct vp *vp, GError **error)
 {
-	struct vp *vp = engine_place(sizeof *vp);
+	struct partition *p = vp->partition;
+	uint32_t index = vp->index;
 
-	if (!vp)
-		g_error("no memory for a virtual processor");
-	vp->partition = p;
-	vp->index = index;
 	vp->suspend = p->by_parent ? SUSPEND_EXPLICIT : SUSPEND_CREATED;
 	if (atomic_load(&p->stopped))
 		vp->suspend |= SUSPEND_MACHINE;
 	vp->next_deadline = INT64_MAX;
 	vp->armed = INT64_MAX;
-	atomic_init(&vp->turn.until, INT64_MAX);
-	lock_and_condition_init(vp);
-	flush_init(vp);
-	gate_init(&vp->gate);
-	vp->component = g_new0(void *, p->hv->component_count + 1);
-	for (unsigned i = 0; i < p->hv->component_count; i++)
-		vp->component[i] = g_malloc0(MAX(p->hv->components[i]->size, 1));
+	atomic_store(&vp->turn.until, INT64_MAX);
 	x86_init(&vp->cpu, &vp_ops, vp, p->model, index, &p->topology);
 	if (p->hv->tsc_native) {
 		vp->cpu.tsc_offset = &p->tsc_offset;
@@ -543,22 +590,63 @@ struct vp *vp_new(struct partition *p, uint32_t index, GError **error)
 	if (!p->hv->engine->attach(&vp->cpu, &p->hv->engine_options)) {
 		g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NOMEM, "no memory for the engine of VP %u of partition '%s'",
 			    index, p->name);
-		vp_free(vp);
-		return NULL;
+		return false;
 	}
 	if (!msr_init_vp(vp)) {
 		g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NOMEM,
 			    "no frame is left for the pages of VP %u of partition '%s': use fewer processors", index, p->name);
+		msr_fini_vp(vp);
 		p->hv->engine->detach(&vp->cpu);
-		vp_free(vp);
-		return NULL;
+		return false;
 	}
 	x86_reset(&vp->cpu, X86_RESET_POWER_ON);
 	if (index)
 		vp->cpu.activity = X86_WAIT_SIPI;
+	return true;
+}
+
+struct vp *vp_new(struct partition *p, uint32_t index, GError **error)
+{
+	struct vp *vp = engine_place(sizeof *vp);
+
+	if (!vp)
+		g_error("no memory for a virtual processor");
+	vp->partition = p;
+	vp->index = index;
+	lock_and_condition_init(vp);
+	flush_init(vp);
+	gate_init(&vp->gate);
+	vp->component = g_new0(void *, p->hv->component_count + 1);
+	for (unsigned i = 0; i < p->hv->component_count; i++)
+		vp->component[i] = g_malloc0(MAX(p->hv->components[i]->size, 1));
+	if (!vp_set_up(vp, error)) {
+		vp_free(vp);
+		return NULL;
+	}
 	if (p->object)
 		vp->object = vp_object_new(vp);
 	return vp;
+}
+
+/*
+ * In place: others may have found the VP before it went and still be about to pend something.  What
+ * that is goes to the new one, which finds nothing to do.
+ */
+bool vp_revive(struct vp *vp, GError **error)
+{
+	struct hv *hv = vp->partition->hv;
+
+	memset(&vp->cpu, 0, sizeof vp->cpu);
+	for (unsigned i = 0; i < hv->component_count; i++)
+		memset(vp->component[i], 0, hv->components[i]->size);
+	memset(&vp->turn, 0, sizeof vp->turn);
+	memset(vp->count, 0, sizeof vp->count);
+	atomic_store(&vp->sipi, 0);
+	atomic_store(&vp->run_time, 0);
+	lock_acquire(&vp->lock);
+	vp->quit = vp->ended = vp->parked = vp->unsettled = vp->not_alone = false;
+	lock_release(&vp->lock);
+	return vp_set_up(vp, error);
 }
 
 static bool components_init(struct vp *vp, GError **error)
@@ -616,6 +704,7 @@ void vp_join(struct vp *vp)
 		if (hv->components[i]->fini)
 			hv->components[i]->fini(vp, vp->component[i]);
 	hv->engine->detach(&vp->cpu);
+	msr_fini_vp(vp);
 }
 
 void vp_free(struct vp *vp)

@@ -54,7 +54,7 @@ static void pdptes_load(struct x86_cpu *c, uint64_t cr3)
 
 /* ---- CR0 -------------------------------------------------------------------- */
 
-static uint64_t cr0_known(void)
+uint64_t x86_cr0_known(void)
 {
 	return CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG;
 }
@@ -75,7 +75,7 @@ void x86_write_cr0(struct x86_cpu *c, uint64_t v)
 
 	if (v >> 32 || ((v & CR0_PG) && !(v & CR0_PE)) || ((v & CR0_NW) && !(v & CR0_CD)))
 		gp(c);
-	v = (v & cr0_known()) | CR0_ET;
+	v = (v & x86_cr0_known()) | CR0_ET;
 	if ((v & CR0_PG) && !(old & CR0_PG) && (efer & EFER_LME)) {
 		enter_long(c);
 		efer |= EFER_LMA;
@@ -141,7 +141,7 @@ bool x86_try_cr3(struct x86_cpu *c, uint64_t v)
 
 /* ---- CR4 -------------------------------------------------------------------- */
 
-static uint64_t cr4_known(const struct x86_cpu *c)
+uint64_t x86_cr4_known(const struct x86_cpu *c)
 {
 	static const struct { uint16_t feature; uint32_t bits; } row[] = {
 		{ F_VME, CR4_VME | CR4_PVI }, { F_TSC, CR4_TSD }, { F_DE, CR4_DE }, { F_PSE, CR4_PSE },
@@ -163,7 +163,7 @@ void x86_write_cr4(struct x86_cpu *c, uint64_t v)
 	const uint64_t paging = CR4_PSE | CR4_PAE | CR4_PGE | CR4_LA57 | CR4_PCIDE | CR4_SMEP | CR4_SMAP;
 	uint64_t old = c->cr4;
 
-	if (v & ~cr4_known(c))
+	if (v & ~x86_cr4_known(c))
 		gp(c);
 	if ((c->efer & EFER_LMA) && (!(v & CR4_PAE) || ((old ^ v) & CR4_LA57)))
 		gp(c);
@@ -179,15 +179,17 @@ void x86_write_cr4(struct x86_cpu *c, uint64_t v)
 
 /* ---- EFER, XCR0 ---------------------------------------------------------------- */
 
+uint64_t x86_efer_known(const struct x86_cpu *c)
+{
+	return (x86_has(c, F_SYSCALL) ? EFER_SCE : 0) | (x86_has(c, F_LM) ? EFER_LME | EFER_LMA : 0) |
+	       (x86_has(c, F_NX) ? EFER_NXE : 0) | (x86_has(c, F_FXSR_OPT) ? EFER_FFXSR : 0);
+}
+
 void x86_write_efer(struct x86_cpu *c, uint64_t v)
 {
-	uint64_t known = 0, old = c->efer;
+	uint64_t old = c->efer;
 
-	known |= x86_has(c, F_SYSCALL) ? EFER_SCE : 0;
-	known |= x86_has(c, F_LM) ? EFER_LME | EFER_LMA : 0;
-	known |= x86_has(c, F_NX) ? EFER_NXE : 0;
-	known |= x86_has(c, F_FXSR_OPT) ? EFER_FFXSR : 0;
-	if (v & ~known)
+	if (v & ~x86_efer_known(c))
 		gp(c);
 	if ((c->cr0 & CR0_PG) && ((old ^ v) & EFER_LME))
 		gp(c);

@@ -114,6 +114,30 @@ struct reply modify_pages(uint64_t id, uint32_t flags, uint64_t at, unsigned n)
 	return CALL(.code = HV_CALL_MODIFY_SPARSE_GPA_PAGES, .reps = (uint16_t)n, .data = &in, .size = sizeof in.fixed + 8 * n);
 }
 
+struct got get_register(uint64_t id, uint32_t vp, uint32_t name)
+{
+	struct { struct hv_in_vp vp; uint32_t name; } in = { { .partition_id = id, .vp_index = vp }, name };
+	struct got got = { .value = { 0 } };
+
+	got.reply = CALL(.code = HV_CALL_GET_VP_REGISTERS, .reps = 1, .data = &in, .size = sizeof in, .out = test_page(OUT_PAGE));
+	if (!got.reply.fault && hv_result_status(got.reply.value) == HV_STATUS_SUCCESS)
+		get_bytes(test_page(OUT_PAGE), &got.value, sizeof got.value);
+	return got;
+}
+
+struct reply set_register128(uint64_t id, uint32_t vp, uint32_t name, struct hv_register_value value)
+{
+	struct { struct hv_in_vp vp; struct hv_register_assoc list[1]; } in = {
+		{ .partition_id = id, .vp_index = vp }, { { name, .value = value } } };
+
+	return CALL(.code = HV_CALL_SET_VP_REGISTERS, .reps = 1, .data = &in, .size = sizeof in);
+}
+
+struct reply set_register(uint64_t id, uint32_t vp, uint32_t name, uint64_t value)
+{
+	return set_register128(id, vp, name, (struct hv_register_value){ value });
+}
+
 /* ---- what rules want to be done ---- */
 
 uint64_t fresh_pages(unsigned n)
@@ -168,6 +192,26 @@ uint64_t make_active_partition(void)
 	deposit(id, ACTIVE_PAGES);
 	check_status(call_id(HV_CALL_INITIALIZE_PARTITION, id), HV_STATUS_SUCCESS);
 	return id;
+}
+
+void make_vp(uint64_t id, uint32_t index)
+{
+	struct hv_in_create_vp in = { .partition_id = id, .vp_index = index };
+	struct reply r = CALL(.code = HV_CALL_CREATE_VP, .data = &in, .size = sizeof in);
+
+	if (hv_result_status(r.value) == HV_STATUS_INSUFFICIENT_MEMORY) {
+		deposit(id, ACTIVE_PAGES);
+		r = CALL(.code = HV_CALL_CREATE_VP, .data = &in, .size = sizeof in);
+	}
+	check_status(r, HV_STATUS_SUCCESS);
+}
+
+void check_register(uint64_t id, uint32_t vp, uint32_t name, uint64_t want)
+{
+	struct got got = get_register(id, vp, name);
+
+	check_status(got.reply, HV_STATUS_SUCCESS);
+	check_value(got.value.low, want, "register 0x%x of VP %u", name, vp);
 }
 
 void check_balance(uint64_t id, uint64_t available, uint64_t in_use)

@@ -5,6 +5,7 @@
 
 #include "hv/gpa.h"
 #include "hv/partition.h"
+#include "hv/vp.h"
 #include "rule.h"
 
 /* Where calls of this header leave their output; call_run() uses 14. */
@@ -23,6 +24,13 @@ struct reply next_child(uint64_t parent, uint64_t previous);
 struct reply deposit_list(uint64_t id, const uint64_t *pages, unsigned n);
 /* The pages are in the list at OUT_PAGE. */
 struct reply withdraw(uint64_t id, unsigned n);
+struct got {
+	struct reply reply;
+	struct hv_register_value value;
+};
+struct got get_register(uint64_t id, uint32_t vp, uint32_t name);
+struct reply set_register(uint64_t id, uint32_t vp, uint32_t name, uint64_t value);
+struct reply set_register128(uint64_t id, uint32_t vp, uint32_t name, struct hv_register_value value);
 struct reply balance(uint64_t id, struct hv_out_get_memory_balance *out);
 /* Pages of the caller from @from on, @n of them, to @id's from @at on.  With large pages @n counts those. */
 struct reply map_pages(uint64_t id, uint64_t at, uint32_t flags, uint64_t from, unsigned n);
@@ -44,6 +52,10 @@ uint64_t make_partition(void);
 uint64_t make_active_partition(void);
 /* @n fresh pages to @id's from @at on, with all rights; the first of them. */
 uint64_t give_pages(uint64_t id, uint64_t at, unsigned n);
+/* A VP of an active child; its pool gets what it takes. */
+void make_vp(uint64_t id, uint32_t index);
+/* Its low half is @want. */
+void check_register(uint64_t id, uint32_t vp, uint32_t name, uint64_t want);
 void check_balance(uint64_t id, uint64_t available, uint64_t in_use);
 
 #endif

@@ -81,8 +81,9 @@ static void make_child(struct world *w, uint64_t flags)
 	atomic_store(&w->child->life, LIFE_ACTIVE);
 	share(w);
 	lock_acquire(&w->child->call_lock);
-	w->vp = partition_add_vp(w->child, 0);
+	g_assert_true(partition_add_vp(w->child, 0));
 	lock_release(&w->child->call_lock);
+	w->vp = partition_vp(w->child, 0);
 	g_assert_nonnull(w->vp);
 }
 

@@ -617,6 +617,24 @@ bool x86_try_cr3(struct x86_cpu *c, uint64_t v);
 void x86_write_cr4(struct x86_cpu *c, uint64_t v);
 void x86_write_efer(struct x86_cpu *c, uint64_t v);
 void x86_write_xcr0(struct x86_cpu *c, uint64_t v);
+/* Bits that this processor has. */
+uint64_t x86_cr0_known(void);
+uint64_t x86_cr4_known(const struct x86_cpu *c);
+uint64_t x86_efer_known(const struct x86_cpu *c);
+/*
+ * The same from outside, each for itself; false: it has bits that cannot be, and nothing is changed.  The
+ * processor must not run before x86_settle() has found that it can: false, it cannot be in this state.
+ */
+bool x86_put_cr0(struct x86_cpu *c, uint64_t v);
+bool x86_put_cr3(struct x86_cpu *c, uint64_t v);
+bool x86_put_cr4(struct x86_cpu *c, uint64_t v);
+bool x86_put_efer(struct x86_cpu *c, uint64_t v);
+bool x86_put_xcr0(struct x86_cpu *c, uint64_t v);
+bool x86_put_flags(struct x86_cpu *c, uint64_t v);
+bool x86_put_table(struct x86_cpu *c, struct x86_table *to, struct x86_table v);
+/* @v.attr without SEG_UNUSABLE: a segment that is not present cannot be used. */
+bool x86_put_segment(struct x86_cpu *c, struct x86_seg *to, struct x86_seg v);
+bool x86_settle(struct x86_cpu *c);
 /* DR0..DR3, DR6, DR7. */
 void x86_write_dr(struct x86_cpu *c, unsigned n, uint64_t v);
 
