@@ -4,6 +4,7 @@
  * the hypervisor's own (map, components, synthetic MSRs and leaves, hypercalls) or
  * the stack's.
  */
+#include "accel/hvtlfs/mutant.h"
 #include "call.h"
 #include "partition.h"
 
@@ -39,15 +40,19 @@ static enum x86_result stack_answer(struct vp *vp, enum x86_result r)
 }
 
 /*
- * An access to an overlay that its rights forbid.  4.12 says #GP for the hypercall
- * page (T4.12.l), 11.8 says #MC for the others (T11.8.c, OP-15); a machine check would
- * be the end of any guest, so all get #GP.
+ * An access to an overlay that its rights forbid, or to memory that a partition which no other made has put
+ * into a pool or taken the right from itself: nobody above could be told (T8.1.2.e, OP29).  4.12 says #GP for
+ * the hypercall page (T4.12.l), 11.8 says #MC for the others (T11.8.c, OP-15); a machine check would
+ * be the end of any guest, so all get #GP.  What its machine has not given (ROM) is the machine's to answer.
  */
-static bool overlay_forbids(struct vp *vp, uint64_t gpa)
+static bool forbidden(struct vp *vp, uint64_t gpa, uint32_t right)
 {
+	const struct partition *p = vp->partition;
 	struct gpa_target t;
 
-	return gpa_map_lookup(&vp->partition->map, gpa_page((gpa_t){ gpa }), &t) && t.overlay;
+	if (!gpa_map_lookup(&p->map, gpa_page((gpa_t){ gpa }), &t))
+		return false;
+	return t.overlay || (!p->by_parent && !(t.rights & right) && t.limit & right && !MUTANT(pool_page_is_device));
 }
 
 enum x86_result vp_mmio_read(void *o, uint64_t gpa, unsigned size, uint64_t *value)
@@ -57,7 +62,7 @@ enum x86_result vp_mmio_read(void *o, uint64_t gpa, unsigned size, uint64_t *val
 
 	vp_count(vp, COUNT_MMIO);
 	*value = UINT64_MAX;
-	if (overlay_forbids(vp, gpa))
+	if (forbidden(vp, gpa, X86_PAGE_READ))
 		return X86_FAULT_GP;
 	for (unsigned i = 0; i < p->hv->component_count; i++) {
 		const struct vp_component *k = p->hv->components[i];
@@ -78,7 +83,7 @@ enum x86_result vp_mmio_write(void *o, uint64_t gpa, unsigned size, uint64_t val
 	struct partition *p = vp->partition;
 
 	vp_count(vp, COUNT_MMIO);
-	if (overlay_forbids(vp, gpa))
+	if (forbidden(vp, gpa, X86_PAGE_WRITE))
 		return X86_FAULT_GP;
 	for (unsigned i = 0; i < p->hv->component_count; i++) {
 		const struct vp_component *k = p->hv->components[i];
@@ -99,7 +104,7 @@ static enum x86_result probe(void *o, uint64_t gpa, enum x86_access a)
 	struct vp *vp = o;
 	struct partition *p = vp->partition;
 
-	if (overlay_forbids(vp, gpa))
+	if (forbidden(vp, gpa, 1u << a))
 		return X86_FAULT_GP;
 	if (!p->stack || !p->stack->probe)
 		return X86_OK;
@@ -117,7 +122,7 @@ static enum x86_result bad_fetch(void *o, uint64_t gpa)
 	struct vp *vp = o;
 	struct partition *p = vp->partition;
 
-	if (overlay_forbids(vp, gpa))
+	if (forbidden(vp, gpa, X86_PAGE_EXEC))
 		return X86_FAULT_GP;
 	if (p->by_parent)
 		return p->stack->bad_fetch(p->stack_opaque, vp, (gpa_t){ gpa });

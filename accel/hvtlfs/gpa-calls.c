@@ -573,7 +573,7 @@ static void take_below(struct hv_ctx *c)
 
 	lock_acquire(maps);
 	frames = still_mapped(c->target->hv, c->kept);
-	if (frames->len && !MUTANT(map_stays_below))
+	if (frames->len)
 		revoke_below(c->target, frames, changed);
 	else
 		g_array_free(frames, TRUE);

@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What partitions map of each other's memory, over several generations (chapter 8): VPs that stand still make
+ * the hypercalls.
+ */
+#include <string.h>
+
+#include "hv/gpa.h"
+#include "hv/hypercall.h"
+#include "hv/partition.h"
+#include "hv/status.h"
+#include "partition.h"
+#include "target/i386/mem.h"
+
+#define MIB (UINT64_C(1) << 20)
+#define RWX (HV_MAP_GPA_READABLE | HV_MAP_GPA_WRITABLE | HV_MAP_GPA_EXECUTABLE)
+#define R HV_MAP_GPA_READABLE
+enum {
+	RAM = 64,                    /* MiB of the first */
+	IN = 0x10, OUT = 0x11,       /* pages for parameters, in each */
+	FIRST = 0x100,               /* page of the first that nothing uses */
+	CHILD_FIRST = 0x20,          /* the same in the others */
+	POOL = 420,                  /* the most of it is a VP's */
+	LARGE = HV_GPA_LARGE_PAGES,
+	GENERATIONS = 4,
+};
+
+/* What each has from 0 on, in small pages. */
+static const unsigned pages_of[GENERATIONS] = { 0, 2048, 1280, 256 };
+
+/* A line of partitions, each made by the one before. */
+struct one {
+	struct partition *p;
+	struct vp *vp;
+	uint64_t fresh;              /* page that nobody has used */
+};
+struct world {
+	struct x86_model *model;
+	struct hv *hv;
+	struct one line[GENERATIONS];
+};
+
+static gpa_t page_gpa(uint64_t page) { return (gpa_t){ page << HV_PAGE_SHIFT }; }
+
+/* ---- calls ---- */
+
+static uint64_t call(const struct one *by, uint16_t code, unsigned reps, const void *in, size_t size)
+{
+	g_assert_true(partition_write(by->p, page_gpa(IN), in, size));
+	return vp_hypercall(by->vp, code | (uint64_t)reps << HV_CALL_REPS_SHIFT, page_gpa(IN).v, page_gpa(OUT).v);
+}
+
+static void check(uint64_t result, hv_status s, unsigned reps)
+{
+	g_assert_cmphex(result, ==, hv_call_result(s, reps));
+}
+
+static uint64_t map(const struct one *by, const struct partition *to, uint64_t at, uint32_t flags, uint64_t from,
+		    unsigned n)
+{
+	uint64_t in[3 + 509] = { to->id, at, flags };
+
+	for (unsigned i = 0; i < n; i++)
+		in[3 + i] = from + (flags & HV_MAP_GPA_LARGE_PAGE ? i * LARGE : i);
+	return call(by, HV_CALL_MAP_GPA_PAGES, n, in, (3 + n) * 8);
+}
+
+static uint64_t unmap(const struct one *by, const struct partition *to, uint64_t at, unsigned n)
+{
+	return call(by, HV_CALL_UNMAP_GPA_PAGES, n, (const uint64_t []){ to->id, at, 0 }, 24);
+}
+
+static uint64_t modify(const struct one *by, const struct partition *to, uint64_t at, uint32_t flags)
+{
+	return call(by, HV_CALL_MODIFY_SPARSE_GPA_PAGES, 1, (const uint64_t []){ to->id, flags, at }, 24);
+}
+
+static uint64_t deposit(const struct one *by, const struct partition *to, uint64_t first, unsigned n)
+{
+	uint64_t in[1 + 511] = { to->id };
+
+	for (unsigned i = 0; i < n; i++)
+		in[1 + i] = first + i;
+	return call(by, HV_CALL_DEPOSIT_MEMORY, n, in, (1 + n) * 8);
+}
+
+static uint64_t act(const struct one *by, uint16_t code, const struct partition *on)
+{
+	return call(by, code, 0, &on->id, sizeof on->id);
+}
+
+static uint64_t withdraw(const struct one *by, const struct partition *from, unsigned n)
+{
+	return call(by, HV_CALL_WITHDRAW_MEMORY, n, (const uint64_t []){ from->id, 0 }, 16);
+}
+
+static uint64_t fresh(struct one *o, unsigned n)
+{
+	uint64_t first = o->fresh;
+
+	o->fresh += n;
+	return first;
+}
+
+/* ---- the world ---- */
+
+static void make_next(struct world *w, unsigned i)
+{
+	struct one *parent = &w->line[i - 1], *child = &w->line[i];
+	struct hv_in_create_partition in = { 0 };
+	uint64_t id, first;
+
+	if (i == 1)
+		check(deposit(parent, parent->p, fresh(parent, 8), 8), HV_STATUS_SUCCESS, 8);
+	check(call(parent, HV_CALL_CREATE_PARTITION, 0, &in, sizeof in), HV_STATUS_SUCCESS, 0);
+	g_assert_true(partition_read(parent->p, page_gpa(OUT), &id, sizeof id));
+	child->p = hv_partition_by_id(w->hv, id);
+	child->p->features = parent->p->features;
+	check(deposit(parent, child->p, fresh(parent, POOL), POOL), HV_STATUS_SUCCESS, POOL);
+	check(act(parent, HV_CALL_INITIALIZE_PARTITION, child->p), HV_STATUS_SUCCESS, 0);
+	first = fresh(parent, pages_of[i]);
+	for (unsigned n = 0; n < pages_of[i]; n += 256)
+		check(map(parent, child->p, n, RWX, first + n, 256), HV_STATUS_SUCCESS, 256);
+	lock_acquire(&child->p->call_lock);
+	g_assert_true(partition_add_vp(child->p, 0));
+	lock_release(&child->p->call_lock);
+	child->vp = partition_vp(child->p, 0);
+	child->fresh = CHILD_FIRST;
+}
+
+static void world_open(struct world *w, unsigned generations)
+{
+	struct hv_features features;
+	GError *error = NULL;
+
+	memset(w, 0, sizeof *w);
+	w->model = x86_model_parse("qemu64", NULL, NULL, &error);
+	g_assert_no_error(error);
+	w->hv = hv_new_with(&(struct hv_config){ .memory = RAM * MIB, .engine = "interp" }, NULL, &error);
+	g_assert_no_error(error);
+	hv_features_init(&features);
+	hv_features_role(&features, HV_ROLE_HOST);
+	w->line[0].p = partition_new(w->hv, &(struct partition_config){ .name = "first", .vps = 1, .model = w->model,
+				     .features = &features }, &error);
+	g_assert_no_error(error);
+	g_assert_true(partition_add_ram(w->line[0].p, (gpa_t){ 0 }, RAM * MIB, &error));
+	w->line[0].vp = partition_vp(w->line[0].p, 0);
+	w->line[0].fresh = FIRST;
+	for (unsigned i = 1; i < generations; i++)
+		make_next(w, i);
+}
+
+/* Nothing counts a mapping that there is not. */
+static void check_no_shares(struct world *w)
+{
+	for (uint64_t i = 0; i < RAM * MIB >> HV_PAGE_SHIFT; i++) {
+		const struct frame *f = frames_descriptor(&w->hv->frames, (spn_t){ i });
+
+		if (atomic_load(&f->shares) || atomic_load(&f->maps) || atomic_load(&f->pooled))
+			g_error("frame %#" PRIx64 ": %u shares, %u maps, pooled %d", i, atomic_load(&f->shares),
+				atomic_load(&f->maps), (int)atomic_load(&f->pooled));
+	}
+}
+
+static void world_close(struct world *w)
+{
+	partition_reset(w->line[0].p);
+	check_no_shares(w);
+	for (unsigned i = 0; i < GENERATIONS; i++)
+		if (i && w->line[i].p)
+			partition_unref(w->line[i].p);
+	hv_free(w->hv);
+	partition_unref(w->line[0].p);
+	x86_model_free(w->model);
+}
+
+/* ---- what is seen ---- */
+
+static void check_page(const struct partition *p, uint64_t at, enum gpa_access write, enum gpa_access read)
+{
+	g_assert_cmpint(gpa_map_access(&p->map, (gpn_t){ at }, X86_PAGE_WRITE), ==, write);
+	g_assert_cmpint(gpa_map_access(&p->map, (gpn_t){ at }, X86_PAGE_READ), ==, read);
+}
+
+static void check_free(const struct partition *p, uint64_t at) { check_page(p, at, GPA_ALLOWED, GPA_ALLOWED); }
+static void check_lost(const struct partition *p, uint64_t at) { check_page(p, at, GPA_DENIED, GPA_DENIED); }
+
+/* The same memory at both places. */
+static void check_same(struct partition *a, uint64_t at_a, struct partition *b, uint64_t at_b)
+{
+	uint64_t v = ((uint64_t)g_test_rand_int() << 32) + at_a, seen;
+
+	g_assert_true(partition_write(a, page_gpa(at_a), &v, sizeof v));
+	g_assert_true(partition_read(b, page_gpa(at_b), &seen, sizeof seen));
+	g_assert_cmphex(seen, ==, v);
+}
+
+/* ---- tests ---- */
+
+enum { AT = 0x2000 };   /* where nobody has anything */
+
+static void test_two_generations(void)
+{
+	struct world w;
+	struct one *r = &w.line[0], *c = &w.line[1];
+	struct partition *g;
+	uint64_t page;
+
+	world_open(&w, 3);
+	g = w.line[2].p;
+	page = fresh(r, 4);
+	check(map(r, c->p, AT, RWX, page, 4), HV_STATUS_SUCCESS, 4);
+	check(map(c, g, AT, RWX, AT, 4), HV_STATUS_SUCCESS, 4);
+	check_same(r->p, page + 3, g, AT + 3);             /* T8.3.1.c */
+	check(unmap(r, c->p, AT + 1, 2), HV_STATUS_SUCCESS, 2);
+	check_free(g, AT);
+	check_lost(g, AT + 1);
+	check_lost(g, AT + 2);
+	check_free(g, AT + 3);
+	/* T7.3.1.c: nobody else has it now. */
+	check(deposit(r, c->p, page + 1, 2), HV_STATUS_SUCCESS, 2);
+	check(deposit(r, c->p, page, 1), HV_STATUS_OPERATION_DENIED, 0);
+	/* T8.3.1.d */
+	check(map(r, c->p, AT + 1, RWX, page + 1, 1), HV_STATUS_OPERATION_DENIED, 0);
+	/* A page that is lost cannot be given away. */
+	check(map(c, g, AT + 9, RWX, AT + 1, 1), HV_STATUS_OPERATION_DENIED, 0);
+	/* Replaced (T8.3.1.a): it does not come to those below by itself. */
+	check(map(r, c->p, AT, RWX, fresh(r, 1), 1), HV_STATUS_SUCCESS, 1);
+	check_lost(g, AT);
+	check(map(c, g, AT, RWX, AT, 1), HV_STATUS_SUCCESS, 1);
+	check_free(g, AT);
+	/* T8.3.1.o: neither the first nor the last may. */
+	check(unmap(r, g, AT, 1), HV_STATUS_ACCESS_DENIED, 0);
+	check(map(r, g, AT, RWX, page, 1), HV_STATUS_ACCESS_DENIED, 0);
+	check(map(&w.line[2], c->p, AT, RWX, AT, 1), HV_STATUS_ACCESS_DENIED, 0);
+	check(map(&w.line[2], r->p, AT, RWX, AT, 1), HV_STATUS_ACCESS_DENIED, 0);
+	check(map(&w.line[2], g, AT, R, AT, 1), HV_STATUS_ACCESS_DENIED, 0);
+	world_close(&w);
+}
+
+/* A frame that a partition has at two places is still its own when one of them goes. */
+static void test_alias(void)
+{
+	struct world w;
+	struct one *r = &w.line[0], *c = &w.line[1];
+	struct partition *g;
+	uint64_t page;
+
+	world_open(&w, 3);
+	g = w.line[2].p;
+	page = fresh(r, 1);
+	check(map(r, c->p, AT, RWX, page, 1), HV_STATUS_SUCCESS, 1);
+	check(map(r, c->p, AT + 7, R, page, 1), HV_STATUS_SUCCESS, 1);
+	check(map(c, g, AT, RWX, AT, 1), HV_STATUS_SUCCESS, 1);
+	check(unmap(r, c->p, AT, 1), HV_STATUS_SUCCESS, 1);
+	check_page(g, AT, GPA_DENIED, GPA_ALLOWED);
+	check(unmap(r, c->p, AT + 7, 1), HV_STATUS_SUCCESS, 1);
+	check_lost(g, AT);
+	world_close(&w);
+}
+
+static void test_rights(void)
+{
+	struct world w;
+	struct one *r = &w.line[0], *c = &w.line[1];
+	struct partition *g;
+	uint64_t page;
+
+	world_open(&w, 3);
+	g = w.line[2].p;
+	page = fresh(r, 2);
+	check(map(r, c->p, AT, RWX, page, 2), HV_STATUS_SUCCESS, 2);
+	check(map(c, g, AT, RWX, AT, 2), HV_STATUS_SUCCESS, 2);
+	/* What a partition may not do itself, it cannot let others do. */
+	check(modify(r, c->p, AT, R), HV_STATUS_SUCCESS, 1);
+	check_page(c->p, AT, GPA_DENIED, GPA_ALLOWED);
+	check_page(g, AT, GPA_DENIED, GPA_ALLOWED);
+	check(modify(c, g, AT, RWX), HV_STATUS_ACCESS_DENIED, 0);
+	check(map(c, g, AT, RWX, AT, 1), HV_STATUS_ACCESS_DENIED, 0);
+	check(map(c, g, AT, R, AT, 1), HV_STATUS_SUCCESS, 1);
+	check(modify(r, c->p, AT, RWX), HV_STATUS_SUCCESS, 1);
+	check(map(c, g, AT, RWX, AT, 1), HV_STATUS_SUCCESS, 1);
+	/* Less, and more again. */
+	check(modify(c, g, AT, R), HV_STATUS_SUCCESS, 1);
+	check_page(g, AT, GPA_DENIED, GPA_ALLOWED);
+	check(modify(c, g, AT, RWX), HV_STATUS_SUCCESS, 1);
+	check_free(g, AT);
+	/* Without rights the frame is remembered; who lost it does not get it back by a change of rights. */
+	check(modify(c, g, AT, HV_MAP_GPA_NO_ACCESS), HV_STATUS_SUCCESS, 1);
+	check_lost(g, AT);
+	check(modify(c, g, AT, RWX), HV_STATUS_SUCCESS, 1);
+	check_same(r->p, page, g, AT);
+	check(modify(c, g, AT, 0), HV_STATUS_SUCCESS, 1);
+	check(unmap(r, c->p, AT, 1), HV_STATUS_SUCCESS, 1);
+	check(modify(c, g, AT, RWX), HV_STATUS_OPERATION_DENIED, 0);
+	world_close(&w);
+}
+
+static void test_four_generations(void)
+{
+	struct world w;
+	struct one *r = &w.line[0];
+	uint64_t page;
+
+	world_open(&w, 4);
+	page = fresh(r, 2);
+	for (unsigned i = 1; i < 4; i++)
+		check(map(&w.line[i - 1], w.line[i].p, AT, RWX, i == 1 ? page : AT, 2), HV_STATUS_SUCCESS, 2);
+	check_same(r->p, page, w.line[3].p, AT);
+	/* Only the last can deposit it, had it a child. */
+	check(deposit(r, r->p, page, 1), HV_STATUS_OPERATION_DENIED, 0);
+	check(deposit(&w.line[1], w.line[2].p, AT, 1), HV_STATUS_OPERATION_DENIED, 0);
+	check(deposit(&w.line[2], w.line[3].p, AT, 1), HV_STATUS_OPERATION_DENIED, 0);
+	check(unmap(&w.line[2], w.line[3].p, AT + 1, 1), HV_STATUS_SUCCESS, 1);
+	check(deposit(&w.line[1], w.line[2].p, AT + 1, 1), HV_STATUS_OPERATION_DENIED, 0);
+	check(deposit(&w.line[2], w.line[3].p, AT + 1, 1), HV_STATUS_SUCCESS, 1);
+	/* T7.3.1.d, T8.3.2.d: until it is withdrawn nobody above can take or give it. */
+	check(unmap(&w.line[1], w.line[2].p, AT + 1, 1), HV_STATUS_OBJECT_IN_USE, 0);
+	check(unmap(r, w.line[1].p, AT, 2), HV_STATUS_OBJECT_IN_USE, 1);
+	check(map(r, w.line[1].p, AT + 1, RWX, page, 1), HV_STATUS_OBJECT_IN_USE, 0);
+	check(modify(r, w.line[1].p, AT + 1, R), HV_STATUS_OBJECT_IN_USE, 0);
+	check(deposit(r, r->p, page + 1, 1), HV_STATUS_OPERATION_DENIED, 0);
+	check(map(r, w.line[1].p, AT + 2, RWX, page + 1, 1), HV_STATUS_OPERATION_DENIED, 0);
+	/* The other went from all of them. */
+	for (unsigned i = 2; i < 4; i++)
+		check_lost(w.line[i].p, AT);
+	check(deposit(r, r->p, page, 1), HV_STATUS_SUCCESS, 1);
+	check(withdraw(&w.line[2], w.line[3].p, 1), HV_STATUS_SUCCESS, 1);
+	check(unmap(r, w.line[1].p, AT, 2), HV_STATUS_SUCCESS, 2);
+	check_lost(w.line[2].p, AT + 1);
+	world_close(&w);
+}
+
+static uint64_t large_fresh(struct one *o)
+{
+	o->fresh = (o->fresh + LARGE - 1) / LARGE * LARGE;
+	return fresh(o, LARGE);
+}
+
+/* A page of a large page goes, and below it as well, if the pool there can pay for the small ones that are left. */
+static void test_large(void)
+{
+	struct world w;
+	struct one *r = &w.line[0], *c = &w.line[1];
+	struct partition *g;
+	uint64_t page;
+
+	for (unsigned poor = 0; poor < 2; poor++) {
+		world_open(&w, 3);
+		g = w.line[2].p;
+		page = large_fresh(r);
+		check(map(r, c->p, AT, RWX | HV_MAP_GPA_LARGE_PAGE, page, 1), HV_STATUS_SUCCESS, 1);
+		check(map(c, g, AT, RWX | HV_MAP_GPA_LARGE_PAGE, AT, 1), HV_STATUS_SUCCESS, 1);
+		check_same(r->p, page + LARGE - 1, g, AT + LARGE - 1);
+		if (poor)
+			withdraw(c, g, POOL);
+		check(unmap(r, c->p, AT + 5, 1), HV_STATUS_SUCCESS, 1);
+		check_lost(g, AT + 5);
+		(poor ? check_lost : check_free)(g, AT + 4);
+		(poor ? check_lost : check_free)(g, AT + LARGE - 1);
+		check_free(c->p, AT + 4);
+		check(deposit(r, c->p, page + 5, 1), HV_STATUS_SUCCESS, 1);
+		world_close(&w);
+	}
+}
+
+static void test_content(void)
+{
+	struct world w;
+	struct one *r = &w.line[0], *c = &w.line[1];
+	struct partition *g;
+	uint64_t v;
+
+	world_open(&w, 3);
+	g = w.line[2].p;
+	check(map(r, c->p, AT, R | HV_MAP_GPA_ZERO_PAGE, UINT64_MAX, 1), HV_STATUS_SUCCESS, 1);
+	check(map(r, c->p, AT + 1, R | HV_MAP_GPA_ONES_PAGE, UINT64_MAX, 1), HV_STATUS_SUCCESS, 1);
+	check_page(c->p, AT, GPA_DENIED, GPA_ALLOWED);
+	g_assert_true(partition_read(c->p, page_gpa(AT), &v, sizeof v));
+	g_assert_cmphex(v, ==, 0);
+	g_assert_true(partition_read(c->p, (gpa_t){ page_gpa(AT + 2).v - 8 }, &v, sizeof v));
+	g_assert_cmphex(v, ==, UINT64_MAX);
+	/* They go on, never with more rights; and are not taken, as they are nobody's. */
+	check(map(c, g, AT, RWX, AT, 1), HV_STATUS_ACCESS_DENIED, 0);
+	check(map(c, g, AT, R, AT, 1), HV_STATUS_SUCCESS, 1);
+	check(modify(r, c->p, AT, RWX), HV_STATUS_ACCESS_DENIED, 0);
+	check(unmap(r, c->p, AT, 2), HV_STATUS_SUCCESS, 2);
+	check_page(g, AT, GPA_DENIED, GPA_ALLOWED);
+	/* No access: mapped, but nothing there. */
+	check(map(r, c->p, AT, HV_MAP_GPA_NO_ACCESS | HV_MAP_GPA_LARGE_PAGE, UINT64_MAX, 1), HV_STATUS_SUCCESS, 1);
+	check_lost(c->p, AT);
+	check_lost(c->p, AT + LARGE - 1);
+	check_page(c->p, AT + LARGE, GPA_UNMAPPED, GPA_UNMAPPED);
+	check(map(c, g, AT + 1, R, AT, 1), HV_STATUS_OPERATION_DENIED, 0);
+	world_close(&w);
+}
+
+/* What ends leaves no counts behind; the pages can be used again. */
+static void test_ends(void)
+{
+	struct world w;
+	struct one *c = &w.line[1];
+	struct partition *g;
+
+	world_open(&w, 3);
+	g = w.line[2].p;
+	check(map(c, g, AT, RWX, c->fresh, 8), HV_STATUS_SUCCESS, 8);
+	check(deposit(c, g, c->fresh, 1), HV_STATUS_OPERATION_DENIED, 0);
+	check(act(c, HV_CALL_FINALIZE_PARTITION, g), HV_STATUS_SUCCESS, 0);
+	check(unmap(c, g, AT, 8), HV_STATUS_INVALID_PARTITION_STATE, 0);
+	check(withdraw(c, g, POOL), HV_STATUS_SUCCESS, POOL);
+	check(act(c, HV_CALL_DELETE_PARTITION, g), HV_STATUS_SUCCESS, 0);
+	partition_unref(g);
+	/* The same pages again. */
+	c->fresh = CHILD_FIRST;
+	make_next(&w, 2);
+	check(deposit(c, w.line[2].p, c->fresh, 8), HV_STATUS_SUCCESS, 8);
+	world_close(&w);
+}
+
+/* ---- at the same time ---- */
+
+enum { ROUNDS = 3000, PAGES = 16 };
+
+struct race {
+	struct world *w;
+	uint64_t page;
+	_Atomic bool over;
+};
+
+/* The first gives and takes; what it has taken nobody below may have. */
+static void *give_and_take(void *o)
+{
+	struct race *race = o;
+	struct one *r = &race->w->line[0], *c = &race->w->line[1];
+	struct partition *g = race->w->line[2].p;
+	struct gpa_target t;
+
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		check(map(r, c->p, AT, RWX, race->page, PAGES), HV_STATUS_SUCCESS, PAGES);
+		check(unmap(r, c->p, AT, PAGES), HV_STATUS_SUCCESS, PAGES);
+		for (unsigned k = 0; k < PAGES; k++)
+			if (gpa_map_lookup(&g->map, (gpn_t){ AT + k }, &t))
+				g_assert_cmphex(t.frame.v, ==, SPN_NONE.v);
+	}
+	atomic_store(&race->over, true);
+	return NULL;
+}
+
+static void test_race(void)
+{
+	struct world w;
+	struct race race = { .w = &w };
+	struct one *c = &w.line[1];
+	GThread *thread;
+
+	world_open(&w, 3);
+	race.page = fresh(&w.line[0], PAGES);
+	thread = g_thread_new("first", give_and_take, &race);
+	while (!atomic_load(&race.over)) {
+		uint64_t result = map(c, w.line[2].p, AT, RWX, AT, PAGES);
+
+		g_assert_true(hv_result_status(result) == HV_STATUS_SUCCESS ||
+			      hv_result_status(result) == HV_STATUS_OPERATION_DENIED);
+	}
+	g_thread_join(thread);
+	world_close(&w);
+}
+
+int main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/space/two-generations", test_two_generations);
+	g_test_add_func("/space/alias", test_alias);
+	g_test_add_func("/space/rights", test_rights);
+	g_test_add_func("/space/four-generations", test_four_generations);
+	g_test_add_func("/space/large", test_large);
+	g_test_add_func("/space/content", test_content);
+	g_test_add_func("/space/ends", test_ends);
+	g_test_add_func("/space/race", test_race);
+	return g_test_run();
+}
