@@ -39,6 +39,7 @@ static const struct hv_call *const core_lists[] = {
 	pool_calls,
 	gpa_calls,
 	vp_calls,
+	intercept_calls,
 	mmu_calls,
 	interrupt_calls,
 };

@@ -425,6 +425,17 @@ static void store_result(struct call *c)
 		set_pair(cpu, X86_RDX, X86_RAX, c->result);
 }
 
+/* The stack may have an answer where the hypervisor has none. */
+static enum x86_result ask_stack(const struct call *c)
+{
+	const struct partition *p = c->vp->partition;
+	hv_status s = hv_result_status(c->result);
+
+	if (c->again || s == HV_STATUS_SUCCESS || !p->stack || !p->stack->hypercall)
+		return X86_OK;
+	return p->stack->hypercall(p->stack_opaque, c->vp, s);
+}
+
 enum x86_result call_instruction(struct vp *vp)
 {
 	struct call c;
@@ -435,6 +446,8 @@ enum x86_result call_instruction(struct vp *vp)
 	c.vp = vp;
 	load_registers(&c);
 	r = call_execute(&c);
+	if (r == X86_OK)
+		r = ask_stack(&c);
 	if (r != X86_OK)
 		return r;
 	if (!c.again) {

@@ -156,21 +156,55 @@ static enum x86_result io_write(void *o, uint16_t port, unsigned size, uint32_t 
 	return stack_answer(vp, p->stack->io_write(p->stack_opaque, vp, port, size, value));
 }
 
+/* T11.10.a, T11.10.b: the hypervisor's own before the stack's. */
+static bool stack_has_msr(struct vp *vp, uint32_t msr)
+{
+	const struct stack_ops *stack = vp->partition->stack;
+
+	return stack && stack->msr && !msr_is_virtual(vp, msr);
+}
+
 static enum x86_result op_msr_read(void *o, uint32_t msr, uint64_t *value)
 {
-	return msr_read(o, msr, value);
+	struct vp *vp = o;
+
+	if (stack_has_msr(vp, msr))
+		return vp->partition->stack->msr(vp->partition->stack_opaque, vp, msr, false, value);
+	return msr_read(vp, msr, value);
 }
 
 static enum x86_result op_msr_write(void *o, uint32_t msr, uint64_t value)
 {
-	return msr_write(o, msr, value);
+	struct vp *vp = o;
+
+	if (stack_has_msr(vp, msr))
+		return vp->partition->stack->msr(vp->partition->stack_opaque, vp, msr, true, &value);
+	return msr_write(vp, msr, value);
 }
 
 static enum x86_result op_cpuid(void *o, uint32_t leaf, uint32_t subleaf, uint32_t regs[4])
 {
-	(void)subleaf;   /* no synthetic leaf has any */
-	leaves_answer(o, leaf, regs);
-	return X86_OK;
+	struct vp *vp = o;
+	const struct partition *p = vp->partition;
+
+	leaves_answer(vp, leaf, regs);   /* no synthetic leaf has a subleaf */
+	return p->stack && p->stack->cpuid ? p->stack->cpuid(p->stack_opaque, vp, leaf, subleaf, regs) : X86_OK;
+}
+
+static enum x86_result op_exception(void *o, const struct x86_event *e)
+{
+	struct vp *vp = o;
+	const struct partition *p = vp->partition;
+
+	return p->stack && p->stack->exception ? p->stack->exception(p->stack_opaque, vp, e) : X86_OK;
+}
+
+static enum x86_result op_halt(void *o)
+{
+	struct vp *vp = o;
+	const struct partition *p = vp->partition;
+
+	return p->stack && p->stack->halt ? p->stack->halt(p->stack_opaque, vp) : X86_OK;
 }
 
 static enum x86_result op_hypercall(void *o)
@@ -286,6 +320,8 @@ const struct x86_ops vp_ops = {
 	.msr_read = op_msr_read,
 	.msr_write = op_msr_write,
 	.cpuid = op_cpuid,
+	.exception = op_exception,
+	.halt = op_halt,
 	.hypercall = op_hypercall,
 	.interrupt = op_interrupt,
 	.tpr_read = op_tpr_read,

@@ -17,6 +17,14 @@ bool intercept_is_due(const struct vp *vp)
 	return vp->intercept.type != 0;
 }
 
+static bool eoi_is_due(const struct vp *vp)
+{
+	for (unsigned i = 0; i < G_N_ELEMENTS(vp->eoi_due); i++)
+		if (vp->eoi_due[i])
+			return true;
+	return false;
+}
+
 /* ---- the processor's state ---- */
 
 static bool exo(const struct vp *vp)
@@ -127,9 +135,84 @@ static uint8_t fill_io(struct vp *vp, struct hv_io_message *m)
 	return sizeof *m;
 }
 
-static uint8_t fill_unrecoverable(struct vp *vp, struct hv_intercept_header *m)
+static uint8_t fill_bare(struct vp *vp, struct hv_intercept_header *m, uint8_t length)
 {
-	fill_header(vp, m, 0);
+	fill_header(vp, m, length);
+	return sizeof *m;
+}
+
+static uint8_t fill_msr(struct vp *vp, struct hv_msr_message *m)
+{
+	fill_header(vp, &m->header, vp->cpu.stopped.length);
+	m->msr = vp->intercept.msr;
+	m->rdx = vp->cpu.gpr[X86_RDX];                     /* T16.5.2.c */
+	m->rax = vp->cpu.gpr[X86_RAX];
+	return sizeof *m;
+}
+
+static uint8_t fill_cpuid(struct vp *vp, struct hv_cpuid_message *m)
+{
+	const uint64_t *gpr = vp->cpu.gpr;
+	const uint32_t *answer = vp->intercept.cpuid;
+
+	fill_header(vp, &m->header, vp->cpu.stopped.length);
+	m->rax = gpr[X86_RAX];                             /* T16.5.1.b */
+	m->rcx = gpr[X86_RCX];
+	m->rdx = gpr[X86_RDX];
+	m->rbx = gpr[X86_RBX];
+	m->default_rax = answer[0];                        /* T16.5.1.c */
+	m->default_rbx = answer[1];
+	m->default_rcx = answer[2];
+	m->default_rdx = answer[3];
+	return sizeof *m;
+}
+
+static uint64_t exception_parameter(const struct x86_cpu *c, const struct x86_event *e)
+{
+	switch (e->vector) {
+	case X86_PFAULT: return e->cr2;                    /* T16.5.4.d */
+	case X86_DB: return c->dr[6] | e->dr6;             /* T16.5.4.e */
+	default: return 0;
+	}
+}
+
+static uint8_t fill_exception(struct vp *vp, struct hv_exception_message *m)
+{
+	const struct x86_event *e = &vp->intercept.exception;
+	const struct x86_cpu *c = &vp->cpu;
+
+	fill_header(vp, &m->header, 0);                    /* T16.5.4.b */
+	m->vector = e->vector;
+	m->info = e->has_error ? HV_EXCEPTION_ERROR_VALID : 0;   /* T16.2.5.a */
+	m->error = e->has_error ? e->error : 0;
+	m->parameter = exception_parameter(c, e);
+	m->byte_count = fetch_bytes(vp, m->bytes);
+	m->ds = segment(&c->seg[X86_DS]);
+	m->ss = segment(&c->seg[X86_SS]);
+	memcpy(m->gpr, c->gpr, sizeof m->gpr);             /* T16.5.4.h */
+	return sizeof *m;
+}
+
+static uint8_t fill_hypercall(struct vp *vp, struct hv_hypercall_message *m)
+{
+	const struct x86_cpu *c = &vp->cpu;
+
+	fill_header(vp, &m->header, c->stopped.length);
+	m->rax = c->gpr[X86_RAX];
+	m->rbx = c->gpr[X86_RBX];
+	m->rcx = c->gpr[X86_RCX];
+	m->rdx = c->gpr[X86_RDX];
+	m->r8 = c->gpr[X86_R8];
+	m->rsi = c->gpr[X86_RSI];
+	m->rdi = c->gpr[X86_RDI];
+	for (unsigned i = 0; i < G_N_ELEMENTS(m->xmm); i++)
+		memcpy(m->xmm[i], c->ymm[i].b, sizeof m->xmm[i]);
+	return offsetof(struct hv_hypercall_message, padding);
+}
+
+static uint8_t fill_plain(struct vp *vp, struct hv_vp_message *m)
+{
+	m->vp = vp->index;
 	return sizeof *m;
 }
 
@@ -141,8 +224,20 @@ static uint8_t fill_payload(struct vp *vp, void *payload)
 		return fill_memory(vp, payload);
 	case HV_MESSAGE_IO_INTERCEPT:
 		return fill_io(vp, payload);
+	case HV_MESSAGE_MSR_INTERCEPT:
+		return fill_msr(vp, payload);
+	case HV_MESSAGE_CPUID_INTERCEPT:
+		return fill_cpuid(vp, payload);
+	case HV_MESSAGE_EXCEPTION_INTERCEPT:
+		return fill_exception(vp, payload);
+	case HV_MESSAGE_HYPERCALL_INTERCEPT:
+		return fill_hypercall(vp, payload);
+	case HV_MESSAGE_INVALID_REGISTER:
+		return fill_plain(vp, payload);
+	case HV_MESSAGE_HALT_INTERCEPT:
+		return fill_bare(vp, payload, vp->cpu.stopped.length);
 	default:
-		return fill_unrecoverable(vp, payload);
+		return fill_bare(vp, payload, 0);          /* T16.5.8.a */
 	}
 }
 
@@ -178,6 +273,22 @@ static void log_intercept(const struct vp *vp, const struct hv_message *m)
 		g_snprintf(what, sizeof what, " %s port %#x size %u rax %#" PRIx64, access_name(i->access), i->io.port,
 			   i->io.size, vp->cpu.gpr[X86_RAX]);
 		break;
+	case HV_MESSAGE_MSR_INTERCEPT:
+		g_snprintf(what, sizeof what, " %s msr %#x rdx:rax %#" PRIx64 ":%#" PRIx64, access_name(i->access), i->msr,
+			   vp->cpu.gpr[X86_RDX], vp->cpu.gpr[X86_RAX]);
+		break;
+	case HV_MESSAGE_CPUID_INTERCEPT:
+		g_snprintf(what, sizeof what, " leaf %#x subleaf %#x", (uint32_t)vp->cpu.gpr[X86_RAX],
+			   (uint32_t)vp->cpu.gpr[X86_RCX]);
+		break;
+	case HV_MESSAGE_EXCEPTION_INTERCEPT:
+		g_snprintf(what, sizeof what, " vector %u error %#x parameter %#" PRIx64, i->exception.vector,
+			   i->exception.error, exception_parameter(&vp->cpu, &i->exception));
+		break;
+	case HV_MESSAGE_HYPERCALL_INTERCEPT:
+		g_snprintf(what, sizeof what, " rcx %#" PRIx64 " rdx %#" PRIx64 " r8 %#" PRIx64, vp->cpu.gpr[X86_RCX],
+			   vp->cpu.gpr[X86_RDX], vp->cpu.gpr[X86_R8]);
+		break;
 	}
 	log_print(LOG_INTERCEPT, "%s/%u: %s at %#x:%#" PRIx64 "%s\n", vp->partition->name, vp->index, type_name(m->type),
 		  vp->cpu.seg[X86_CS].sel, vp->cpu.rip, what);
@@ -192,7 +303,7 @@ static void send(struct vp *vp, const struct hv_message *m)
 			hv->components[i]->tell_parent(vp, vp->component[i], vp->partition->parent, m);
 }
 
-void intercept_tell(struct vp *vp)
+static void tell(struct vp *vp)
 {
 	struct hv_message m = { .type = vp->intercept.type, .sender = vp->partition->id };   /* T14.8.4.c */
 
@@ -203,4 +314,33 @@ void intercept_tell(struct vp *vp)
 	/* Before the message: who reads it finds the VP suspended (T9.1.b). */
 	vp_suspend(vp, SUSPEND_INTERCEPT);
 	send(vp, &m);
+}
+
+/*
+ * T13.3.4.a, T13.3.4.c: one message a vector.  Who made the partition exo takes it for a message among others and goes on
+ * at once; the VP of another waits, as behind each intercept.
+ */
+static void tell_eois(struct vp *vp)
+{
+	struct hv_message m = { .type = (uint32_t)HV_MESSAGE_APIC_EOI, .payload_size = sizeof(struct hv_vp_message),
+				.sender = vp->partition->id };
+
+	if (!exo(vp))
+		vp_suspend(vp, SUSPEND_INTERCEPT);
+	for (unsigned vector = 0; vector < 256; vector++) {
+		if (!(vp->eoi_due[vector / 32] >> vector % 32 & 1))
+			continue;
+		*(struct hv_vp_message *)m.payload = (struct hv_vp_message){ vp->index, vector };
+		log_print(LOG_INTERCEPT, "%s/%u: %s vector %#x\n", vp->partition->name, vp->index, type_name(m.type), vector);
+		send(vp, &m);
+	}
+	memset(vp->eoi_due, 0, sizeof vp->eoi_due);
+}
+
+void intercept_tell(struct vp *vp)
+{
+	if (eoi_is_due(vp))
+		tell_eois(vp);
+	if (intercept_is_due(vp))
+		tell(vp);
 }

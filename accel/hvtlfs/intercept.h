@@ -9,6 +9,8 @@
 #define HVTLFS_INTERCEPT_H
 
 #include "accel/hvtlfs/hv.h"
+#include "hv/intercept.h"
+#include "target/i386/cpu.h"
 
 /* What a message needs that the processor's state does not tell.  The VP's own thread. */
 struct intercept {
@@ -22,12 +24,51 @@ struct intercept {
 		struct {
 			uint64_t gpa, gva;   /* gva: X86_NO_LINEAR if there is none */
 		} memory;
+		uint32_t msr;
+		uint32_t cpuid[4];           /* what it would answer: EAX, EBX, ECX, EDX */
+		struct x86_event exception;
 	};
 };
 
-/* Is the parent to be told something? */
+/* ---- what a parent has installed: install.c ---- */
+
+/* A registered result (0x0091); a later one with the same key replaces it. */
+struct intercept_result {
+	uint32_t vp;                 /* or HV_ANY_VP */
+	uint32_t type;               /* HV_INTERCEPT_CPUID, HV_INTERCEPT_MSR */
+	uint32_t number;             /* leaf or MSR */
+	uint32_t subleaf;
+	bool subleaf_specific, always;
+	struct {
+		uint32_t value, mask;
+	} cpuid[4];
+	uint32_t msr_access, msr_action;
+};
+
+/* Of one partition.  VPs look without a lock at what is atomic; the rest is under the partition's lock. */
+struct intercepts {
+	_Atomic uint64_t port[0x10000 / 64];
+	_Atomic uint32_t vectors;
+	_Atomic bool msr, hypercall, connection;
+	_Atomic uint32_t listed;     /* leaves and results: 0, so nobody need look */
+	GArray *leaf;                /* uint32_t */
+	GArray *result;              /* struct intercept_result */
+};
+
+uint64_t intercepts_bytes(void);     /* what an empty one costs */
+struct intercepts *intercepts_new(void);
+void intercepts_free(struct intercepts *i);   /* may be NULL */
+/* Would an access of @size bytes be told to the parent?  T11.9.a. */
+bool intercepts_has_port(const struct intercepts *i, uint16_t port, unsigned size);
+bool intercepts_has_leaf(struct partition *p, uint32_t leaf);
+/* Changes the answer of a leaf as the parent has registered it.  Takes the partition's lock. */
+void intercepts_cpuid_result(struct partition *p, uint32_t vp, uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);
+/* enum hv_msr_action for an access of @vp to @msr, -1 if nothing is registered.  Takes the partition's lock. */
+int intercepts_msr_action(struct partition *p, uint32_t vp, uint32_t msr, bool write);
+
+/* Is the parent to be told of something that the VP stands in? */
 bool intercept_is_due(const struct vp *vp);
-/* Suspends the VP and sends the message that is due.  Own thread, out of the engine. */
+/* Sends what is due, and suspends the VP for it.  Own thread, out of the engine. */
 void intercept_tell(struct vp *vp);
 
 #endif

@@ -371,6 +371,11 @@ static const struct msr_row *row_of(struct vp *vp, uint32_t msr)
 	return row;
 }
 
+bool msr_is_virtual(struct vp *vp, uint32_t msr)
+{
+	return row_of(vp, msr) != NULL;
+}
+
 enum x86_result msr_read(struct vp *vp, uint32_t msr, uint64_t *value)
 {
 	const struct msr_row *row = row_of(vp, msr);

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "parent.h"
 
+#include <string.h>
+
 #include "hv/intercept.h"
+#include "hv/status.h"
 #include "hv/synic.h"
 #include "partition.h"
 
@@ -43,9 +46,19 @@ static enum x86_result bad_fetch(void *o, struct vp *vp, gpa_t gpa)
 
 /* ---- ports ---- */
 
+static bool exo(const struct partition *p)
+{
+	return p->create_flags & HV_CREATE_EXO;
+}
+
+bool parent_has_port(const struct partition *p, uint16_t port, unsigned size)
+{
+	return exo(p) || intercepts_has_port(p->intercepts, port, size);
+}
+
 static enum x86_result io(struct vp *vp, uint16_t port, unsigned size, uint8_t access)
 {
-	if (!(vp->partition->create_flags & HV_CREATE_EXO))
+	if (!parent_has_port(vp->partition, port, size))
 		return X86_OK;                             /* T11.9.c */
 	vp->intercept.type = (uint32_t)HV_MESSAGE_IO_INTERCEPT;
 	vp->intercept.access = access;
@@ -64,17 +77,89 @@ static enum x86_result io_write(void *o, struct vp *vp, uint16_t port, unsigned 
 	return io(vp, port, size, HV_INTERCEPT_WRITE);
 }
 
+/* ---- MSRs, leaves, exceptions, HLT, hypercalls ---- */
+
+static enum x86_result stop(struct vp *vp, int32_t type, uint8_t access)
+{
+	vp->intercept.type = (uint32_t)type;
+	vp->intercept.access = access;
+	return X86_STOP;
+}
+
+static enum x86_result msr(void *o, struct vp *vp, uint32_t number, bool write, uint64_t *value)
+{
+	struct partition *p = vp->partition;
+	int action = intercepts_msr_action(p, vp->index, number, write);
+
+	if (action < 0 && atomic_load(&p->intercepts->msr)) {
+		vp->intercept.msr = number;
+		return stop(vp, HV_MESSAGE_MSR_INTERCEPT, write ? HV_INTERCEPT_WRITE : HV_INTERCEPT_READ);
+	}
+	if (action < 0)
+		action = (int)atomic_load(&p->msr_action);
+	if (action != HV_MSR_IGNORE)
+		return X86_FAULT_GP;                       /* T11.10.d */
+	if (!write)
+		*value = 0;
+	return X86_OK;
+}
+
+static enum x86_result cpuid(void *o, struct vp *vp, uint32_t leaf, uint32_t subleaf, uint32_t regs[4])
+{
+	intercepts_cpuid_result(vp->partition, vp->index, leaf, subleaf, regs);
+	if (!intercepts_has_leaf(vp->partition, leaf))
+		return X86_OK;
+	memcpy(vp->intercept.cpuid, regs, sizeof vp->intercept.cpuid);
+	return stop(vp, HV_MESSAGE_CPUID_INTERCEPT, HV_INTERCEPT_EXECUTE);
+}
+
+static enum x86_result exception(void *o, struct vp *vp, const struct x86_event *e)
+{
+	if (!(atomic_load_explicit(&vp->partition->intercepts->vectors, memory_order_relaxed) >> e->vector & 1))
+		return X86_OK;
+	vp->intercept.exception = *e;
+	return stop(vp, HV_MESSAGE_EXCEPTION_INTERCEPT, HV_INTERCEPT_EXECUTE);
+}
+
+/* With a local APIC of the hypervisor's it waits for an interrupt; without one nobody but the parent knows for what. */
+static enum x86_result halt(void *o, struct vp *vp)
+{
+	if (!exo(vp->partition) || vp->partition->create_flags & HV_CREATE_LAPIC)
+		return X86_OK;
+	return stop(vp, HV_MESSAGE_HALT_INTERCEPT, HV_INTERCEPT_EXECUTE);
+}
+
+static enum x86_result hypercall(void *o, struct vp *vp, uint16_t status)
+{
+	const struct intercepts *i = vp->partition->intercepts;
+
+	if ((status == HV_STATUS_INVALID_HYPERCALL_CODE && atomic_load(&i->hypercall)) ||
+	    (status == HV_STATUS_INVALID_CONNECTION_ID && atomic_load(&i->connection)))
+		return stop(vp, HV_MESSAGE_HYPERCALL_INTERCEPT, HV_INTERCEPT_EXECUTE);
+	return X86_OK;
+}
+
 /* ---- what is no access ---- */
+
+/* T13.3.4.b: told behind the instruction, which others may follow in its block if nobody ends it. */
+static void eoi(void *o, struct vp *vp, uint8_t vector)
+{
+	vp->eoi_due[vector / 32] |= 1u << vector % 32;
+	vp_pend(vp, X86_PEND_STOP | X86_PEND_CODE);
+}
 
 static void exits(void *o, struct vp *vp, enum exit_reason reason)
 {
-	vp->intercept.type = (uint32_t)HV_MESSAGE_UNRECOVERABLE_EXCEPTION;   /* T16.5.8.a */
-	vp->intercept.access = HV_INTERCEPT_EXECUTE;
+	if (reason == EXIT_INVALID)
+		stop(vp, HV_MESSAGE_INVALID_REGISTER, HV_INTERCEPT_EXECUTE);           /* T16.5.7.a */
+	else
+		stop(vp, HV_MESSAGE_UNRECOVERABLE_EXCEPTION, HV_INTERCEPT_EXECUTE);    /* T16.5.8.a */
 	/* It happens again, unless the parent changes what led to it (T9.1.e). */
 	vp->cpu.activity = X86_ACTIVE;
 }
 
 const struct stack_ops parent_stack = {
 	.io_read = io_read, .io_write = io_write, .mmio_read = mmio_read, .mmio_write = mmio_write, .probe = probe,
-	.bad_fetch = bad_fetch, .exit = exits,
+	.bad_fetch = bad_fetch, .msr = msr, .cpuid = cpuid, .exception = exception, .halt = halt, .hypercall = hypercall,
+	.eoi = eoi, .exit = exits,
 };

@@ -10,5 +10,7 @@
 
 /* Its opaque is the child's struct partition. */
 extern const struct stack_ops parent_stack;
+/* Does an access of @size bytes at @port by a VP of @p go to its parent? */
+bool parent_has_port(const struct partition *p, uint16_t port, unsigned size);
 
 #endif

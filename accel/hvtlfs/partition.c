@@ -112,6 +112,7 @@ void partition_unref(struct partition *p)
 	vps_free(p, 0);
 	gpa_map_fini(&p->map);
 	g_clear_object(&p->object);
+	intercepts_free(p->intercepts);
 	pool_fini(&p->pool);
 	lock_destroy(&p->lock);
 	lock_destroy(&p->call_lock);
@@ -580,7 +581,7 @@ struct partition *partition_new_child(struct partition *parent, const struct x86
 /* What an active partition costs beside its pages. */
 static uint64_t child_bytes(const struct partition *p)
 {
-	uint64_t bytes = HV_PAGE_SIZE;   /* the root of its GPA map */
+	uint64_t bytes = HV_PAGE_SIZE + intercepts_bytes();   /* the root of its GPA map */
 
 	for (unsigned i = 0; i < p->hv->component_count; i++)
 		bytes += p->hv->components[i]->partition_size;
@@ -603,6 +604,7 @@ bool partition_init_child(struct partition *p)
 		lock_release(&p->lock);
 		return false;
 	}
+	p->intercepts = intercepts_new();
 	partition_tell_components(p, offsetof(struct vp_component, partition_init));
 	lock_acquire(&p->lock);
 	if (!atomic_load(&p->stopped))
@@ -712,8 +714,10 @@ int partition_pic_acknowledge(struct partition *p)
 	return p->stack && p->stack->pic_acknowledge ? p->stack->pic_acknowledge(p->stack_opaque) : -1;
 }
 
-void partition_eoi(struct partition *p, uint8_t vector)
+void vp_level_ended(struct vp *vp, uint8_t vector)
 {
+	const struct partition *p = vp->partition;
+
 	if (p->stack && p->stack->eoi)
-		p->stack->eoi(p->stack_opaque, vector);
+		p->stack->eoi(p->stack_opaque, vp, vector);
 }

@@ -67,6 +67,8 @@ struct partition {
 	struct share share;
 	struct lock maps_lock;      /* LOCK_MAPS; the family's is used: gpa-calls.c */
 	_Atomic uint64_t ram_frames; /* written under lock */
+	_Atomic uint32_t msr_action; /* enum hv_msr_action of MSRs that are not virtualized: property 0x00050017 */
+	struct intercepts *intercepts;   /* set once, before it is active; NULL unless by_parent */
 
 	struct lock lock;            /* LOCK_PARTITION; covers what says so */
 	GArray *extents;             /* struct extent: all frames it owns; lock.  None if by_parent */
@@ -144,6 +146,7 @@ struct vp {
 	int64_t next_deadline;
 	int stop_exit;               /* enum exit_reason of a STOP answer, EXIT_NONE or EXIT_AGAIN */
 	struct intercept intercept;  /* what its parent has to be told at the boundary */
+	uint32_t eoi_due[8];         /* bit per vector: also that it ended, level-triggered */
 	struct msr_page *assist;     /* set once */
 	_Atomic uint64_t count[VP_COUNT_COUNT];   /* enum vp_count */
 	bool not_alone;              /* asked for; takes effect in the next slice */
@@ -290,6 +293,8 @@ void partition_time_go(struct partition *p);
 
 enum x86_result msr_read(struct vp *vp, uint32_t msr, uint64_t *value);
 enum x86_result msr_write(struct vp *vp, uint32_t msr, uint64_t value);
+/* Is it one that the partition has and may use? */
+bool msr_is_virtual(struct vp *vp, uint32_t msr);
 /* False: no frame left for its pages. */
 bool msr_init(struct partition *p);
 bool msr_init_vp(struct vp *vp);

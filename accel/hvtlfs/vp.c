@@ -276,7 +276,7 @@ static void vp_slice(struct vp *vp)
 		vp_exit(vp, EXIT_DEBUG);
 		break;
 	}
-	if (intercept_is_due(vp))
+	if (vp->partition->by_parent)
 		intercept_tell(vp);
 }
 

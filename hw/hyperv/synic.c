@@ -30,6 +30,9 @@
 #define RETRY_NS INT64_C(1000000)
 #define RETRY_LAST_NS INT64_C(64000000)
 
+/* Level-triggered interrupts of a VP whose ends its parent has not seen: as many as an I/O APIC has pins. */
+enum { EOI_BUFFERS = 24 };
+
 struct queue {
 	struct synic_buffer *first, *last;
 };
@@ -49,6 +52,7 @@ struct synic {
 	struct synic_buffer timer[HV_TIMER_COUNT];
 
 	struct synic_buffer intercept;        /* T14.2.1.e: in a queue of the parent's */
+	struct synic_buffer eoi[EOI_BUFFERS]; /* likewise; one a vector */
 	struct partition *parent;             /* who has been told something; the VP's thread */
 };
 
@@ -470,12 +474,26 @@ static void told_follow(struct synic *s)
 		told_leave(s);
 }
 
+/* The one that an end of the same vector waits in, a free one, or the first. */
+static struct synic_buffer *eoi_buffer(struct synic *s, const struct hv_message *m)
+{
+	struct synic_buffer *b = NULL;
+
+	for (unsigned i = 0; i < EOI_BUFFERS; i++) {
+		if (!atomic_load(&s->eoi[i].taken))
+			b = b ? b : &s->eoi[i];
+		else if (s->eoi[i].message.payload[0] == m->payload[0])
+			return &s->eoi[i];
+	}
+	return b ? b : &s->eoi[0];
+}
+
 static void synic_tell_parent(struct vp *vp, void *state, struct partition *parent, const struct hv_message *m)
 {
 	struct synic *s = state;
 
 	s->parent = parent;
-	synic_tell(parent, &s->intercept, m);
+	synic_tell(parent, m->type == (uint32_t)HV_MESSAGE_APIC_EOI ? eoi_buffer(s, m) : &s->intercept, m);
 }
 
 /* ---- event flags ---- */
@@ -699,8 +717,11 @@ static void synic_fini(struct vp *vp, void *state)
 	struct synic *s = state;
 	struct msr_page *messages = s->messages, *flags = s->flags;
 
-	if (s->parent)
+	if (s->parent) {
 		synic_untell(s->parent, &s->intercept);
+		for (unsigned i = 0; i < EOI_BUFFERS; i++)
+			synic_untell(s->parent, &s->eoi[i]);
+	}
 	atomic_store(&s->control, 0);
 	told_leave(s);
 	/* The struct stays, and with it its lock, for devices that still signal. */

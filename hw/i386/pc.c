@@ -131,7 +131,7 @@ static int stack_pic_acknowledge(void *o)
 	return i8259_acknowledge(pc->pic);
 }
 
-static void stack_eoi(void *o, uint8_t vector)
+static void stack_eoi(void *o, struct vp *vp, uint8_t vector)
 {
 	struct pc *pc = o;
 

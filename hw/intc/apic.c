@@ -197,7 +197,7 @@ static void in_service_end(struct apic *a, uint8_t vector)
 {
 	bit_clear(a->isr, vector);
 	if (bit_test(a->tmr, vector))
-		partition_eoi(vp_partition(a->vp), vector);
+		vp_level_ended(a->vp, vector);
 	vp_interrupt_ended(a->vp, vector);
 }
 

@@ -9,6 +9,90 @@
 
 #include "hv/segment.h"
 
+/* What can be installed (9.1.1, 9.2.2); from 8 on of later revisions. */
+enum hv_intercept_type {
+	HV_INTERCEPT_IO_PORT = 0,          /* parameter: the port */
+	HV_INTERCEPT_MSR = 1,              /* all that are not virtualized; no parameter */
+	HV_INTERCEPT_CPUID = 2,            /* the leaf */
+	HV_INTERCEPT_EXCEPTION = 3,        /* the vector */
+	HV_INTERCEPT_HYPERCALL = 8,        /* calls that the hypervisor does not know; no parameter */
+	HV_INTERCEPT_CONNECTION = 0xd,     /* messages and events to connections that it does not know; no parameter */
+	HV_INTERCEPT_IO_PORT_RANGE = 0x11, /* 15:0 first, 31:16 last */
+};
+
+/* The access that is to be intercepted (9.2.3). */
+enum { HV_INTERCEPT_MASK_NONE = 0, HV_INTERCEPT_MASK_READ = 1, HV_INTERCEPT_MASK_WRITE = 2, HV_INTERCEPT_MASK_EXECUTE = 4 };
+
+/* 0x004d (9.3.1): input */
+struct hv_in_install_intercept {
+	uint64_t partition_id;
+	uint32_t access;           /* HV_INTERCEPT_MASK_*; NONE removes */
+	uint32_t type;             /* enum hv_intercept_type */
+	uint64_t parameter;
+};
+static_assert(sizeof(struct hv_in_install_intercept) == 24, "9.3.1");
+
+/* 0x00ad, of later revisions: input, output */
+struct hv_in_check_for_io_intercept {
+	uint64_t partition_id;
+	uint32_t vp;
+	uint8_t vtl;
+	uint8_t padding;
+	uint16_t port;
+	uint8_t size;
+	uint8_t write;
+	uint8_t padding_2[6];
+};
+static_assert(sizeof(struct hv_in_check_for_io_intercept) == 24 &&
+	      offsetof(struct hv_in_check_for_io_intercept, port) == 14, "later revisions");
+
+struct hv_out_check_for_io_intercept {
+	uint8_t intercept;
+	uint8_t padding[7];
+};
+static_assert(sizeof(struct hv_out_check_for_io_intercept) == 8, "later revisions");
+
+/* How an MSR that is not virtualized answers without its parent (0x0091; property 0x00050017). */
+enum hv_msr_action { HV_MSR_FAULT = 0, HV_MSR_IGNORE = 1 /* reads as zero */ };
+
+/* 0x0091, of later revisions: input */
+struct hv_in_register_intercept_result {
+	uint64_t partition_id;
+	uint32_t vp;               /* or HV_ANY_VP */
+	uint32_t type;             /* HV_INTERCEPT_CPUID or HV_INTERCEPT_MSR */
+	union {
+		struct {
+			uint32_t leaf, subleaf;
+			uint8_t subleaf_specific;
+			uint8_t always;    /* also where there is nothing to tell */
+			uint16_t padding;
+			struct {
+				uint32_t value, mask;
+			} result[4];       /* EAX, EBX, ECX, EDX */
+			uint32_t padding_2;
+		} cpuid;
+		struct {
+			uint32_t msr;
+			uint32_t access;   /* HV_INTERCEPT_MASK_* */
+			uint32_t action;   /* enum hv_msr_action */
+		} msr;
+	};
+};
+static_assert(sizeof(struct hv_in_register_intercept_result) == 64 &&
+	      offsetof(struct hv_in_register_intercept_result, cpuid.result) == 28, "later revisions");
+
+/* 0x0092, of later revisions: input */
+struct hv_in_unregister_intercept_result {
+	uint64_t partition_id;
+	uint32_t vp;
+	uint32_t type;
+	uint32_t number;           /* leaf or MSR */
+	uint32_t subleaf;          /* or access of an MSR */
+	uint8_t subleaf_specific;
+	uint8_t padding[7];
+};
+static_assert(sizeof(struct hv_in_unregister_intercept_result) == 32, "later revisions");
+
 /* How a message tells the access; a plain number in shipping software, while the text has the mask below. */
 enum { HV_INTERCEPT_READ, HV_INTERCEPT_WRITE, HV_INTERCEPT_EXECUTE };
 
@@ -130,6 +214,17 @@ struct hv_unsupported_message {
 	uint64_t parameter;
 };
 static_assert(sizeof(struct hv_unsupported_message) == 16, "16.5.9");
+
+/* Of later revisions: a call that the hypervisor does not know. */
+struct hv_hypercall_message {
+	struct hv_intercept_header header;
+	uint64_t rax, rbx, rcx, rdx, r8, rsi, rdi;
+	uint8_t xmm[6][16];
+	uint32_t isolated;
+	uint32_t padding;          /* not of the payload */
+};
+static_assert(offsetof(struct hv_hypercall_message, isolated) == 192 &&
+	      offsetof(struct hv_hypercall_message, padding) == 196, "later revisions");
 
 /* Of later revisions: the message itself is in the VP's intercept message page. */
 struct hv_opaque_message {

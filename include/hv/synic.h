@@ -34,6 +34,7 @@ enum { HV_SINT_FIRST_VECTOR = 16 };
 	X(UNSUPPORTED_FEATURE, 0x80000022, "UnsupportedFeature") \
 	X(OPAQUE_INTERCEPT, 0x8000003f, "OpaqueIntercept") \
 	X(EVENT_LOG_COMPLETE, 0x80000040, "EventLogBuffersComplete") \
+	X(HYPERCALL_INTERCEPT, 0x80000050, "HypercallIntercept") \
 	X(IO_INTERCEPT, 0x80010000, "X64IoPortIntercept") \
 	X(MSR_INTERCEPT, 0x80010001, "X64MsrIntercept") \
 	X(CPUID_INTERCEPT, 0x80010002, "X64CpuidIntercept") \

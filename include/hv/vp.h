@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "hv/partition.h"
+#include "hv/segment.h"
 
 #define HV_VP_INDEX_SELF 0xfffffffeu
 
@@ -142,15 +143,6 @@ enum { HV_INTERRUPTION_INTERRUPT = 0, HV_INTERRUPTION_NMI = 2, HV_INTERRUPTION_E
 #define HV_ACTIVITY_STARTUP_SUSPEND (1ull << 0)
 #define HV_ACTIVITY_HALT_SUSPEND (1ull << 1)
 #define HV_ACTIVITY_IDLE_SUSPEND (1ull << 2)
-
-/* 10.3.6: the selector comes first in all other sources (OP-9). */
-struct hv_segment_register {
-	uint64_t base;
-	uint32_t limit;
-	uint16_t selector;
-	uint16_t attributes;
-};
-static_assert(sizeof(struct hv_segment_register) == 16, "10.3.6");
 
 /* 10.3.7 */
 struct hv_table_register {

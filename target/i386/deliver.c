@@ -319,6 +319,10 @@ static void deliver_once(struct x86_cpu *c)
 			  (unsigned long long)e->cr2);
 	if (e->kind == X86_EV_FAULT && e->vector == X86_PFAULT)
 		c->cr2 = e->cr2;
+	if (e->kind == X86_EV_FAULT && e->vector == X86_DB) {
+		c->dr[6] |= e->dr6;
+		c->dr[7] &= ~(uint64_t)DR7_GD;
+	}
 	if (c->mode & X86_MODE_PE)
 		deliver_gate(c, e);
 	else
@@ -347,34 +351,62 @@ static void step_back(struct x86_cpu *c)
 		c->rip = (uint32_t)c->rip;
 }
 
-bool x86_deliver(struct x86_cpu *c)
+static bool reported(struct x86_cpu *c, const struct x86_event *e)
+{
+	return e->kind == X86_EV_FAULT && c->ops->exception && c->ops->exception(c->opaque, e) != X86_OK;
+}
+
+/*
+ * Leaves the engine with @first to be delivered later.  But INT n happens again, as its instruction does, and so does an
+ * exception of which nothing has happened yet (@first NULL).
+ */
+static bool leave(struct x86_cpu *c, sigjmp_buf *outer, const struct x86_event *first)
+{
+	c->on_raise = outer;
+	if (first && first->kind != X86_EV_SOFT && first->kind != X86_EV_ICEBP)
+		c->held = *first;
+	c->delivering.kind = X86_EV_NONE;
+	if (outer)
+		siglongjmp(*outer, 2);
+	return true;
+}
+
+static bool deliver(struct x86_cpu *c, bool report)
 {
 	sigjmp_buf *outer = c->on_raise;
 	int how;
 
 	c->delivering = c->event;
-	while ((how = attempt(c)) == 1) {
+	if (report && reported(c, &c->delivering))
+		return leave(c, outer, NULL);
+	while ((how = attempt(c)) != 0) {
+		struct x86_event first = c->delivering;
+
 		step_back(c);
-		if (classify(&c->delivering, &c->event))
-			continue;
-		c->on_raise = outer;
-		c->delivering.kind = X86_EV_NONE;
-		return false;
+		if (how == 2 || reported(c, &c->event))
+			return leave(c, outer, &first);
+		if (!classify(&c->delivering, &c->event)) {
+			c->on_raise = outer;
+			c->delivering.kind = X86_EV_NONE;
+			return false;
+		}
+		if (c->delivering.vector == X86_DF_FAULT && reported(c, &c->delivering))
+			return leave(c, outer, &first);
 	}
 	c->on_raise = outer;
-	if (how == 2) {
-		/* INT n happens again, as its instruction does. */
-		if (c->delivering.kind != X86_EV_SOFT && c->delivering.kind != X86_EV_ICEBP)
-			c->held = c->delivering;
-		step_back(c);
-		c->delivering.kind = X86_EV_NONE;
-		if (outer)
-			siglongjmp(*outer, 2);
-		return true;
-	}
 	if (c->delivering.kind == X86_EV_NMI)
 		c->nmi_blocked = 1;
 	c->interrupt_shadow = 0;
 	c->delivering.kind = X86_EV_NONE;
 	return true;
+}
+
+bool x86_deliver(struct x86_cpu *c)
+{
+	return deliver(c, true);
+}
+
+bool x86_deliver_anyway(struct x86_cpu *c)
+{
+	return deliver(c, false);
 }

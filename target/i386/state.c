@@ -229,6 +229,11 @@ void x86_raise_pf(struct x86_cpu *c, uint64_t lin, uint32_t error)
 					    .has_error = true, .error = error, .cr2 = lin });
 }
 
+void x86_raise_debug(struct x86_cpu *c, uint64_t dr6)
+{
+	raise_event(c, &(struct x86_event){ .kind = X86_EV_FAULT, .vector = X86_DB, .dr6 = dr6 });
+}
+
 void x86_raise_noncanonical(struct x86_cpu *c, uint64_t lin)
 {
 	raise_event(c, &(struct x86_event){ .kind = X86_EV_FAULT, .vector = X86_GP,

@@ -248,8 +248,6 @@ void task_switch(struct x86_cpu *c, struct x86_desc *d, enum task_how how, uint6
 		busy_set(c, d->at, true);
 	commit(c, d, &t, how);
 	load_segments(c, &t);
-	if (t.trap) {
-		c->dr[6] |= 1 << 15;
-		x86_raise(c, X86_DB);
-	}
+	if (t.trap)
+		x86_raise_debug(c, DR6_BT);
 }

@@ -44,7 +44,7 @@ struct hv *partition_hv(struct partition *p) { return NULL; }
 uint64_t hv_tsc_hz(struct hv *hv) { return UINT64_C(2000000000); }
 uint64_t partition_tsc(struct partition *p) { return p->tsc; }
 int partition_pic_acknowledge(struct partition *p) { return p->pic_vector; }
-void partition_eoi(struct partition *p, uint8_t vector) { p->eoi_vector = vector; p->eois++; }
+void vp_level_ended(struct vp *vp, uint8_t vector) { vp->p->eoi_vector = vector; vp->p->eois++; }
 
 uint32_t *vp_eoi_assist(struct vp *vp) { return vp->assists ? &vp->assist : NULL; }
 void vp_count(struct vp *vp, enum vp_count n) { vp->counted[n]++; }

@@ -5,9 +5,12 @@
  */
 #include <string.h>
 
+#include "hv/hypercall.h"
 #include "hv/intercept.h"
 #include "hv/msr.h"
 #include "hv/partition.h"
+#include "hv/port.h"
+#include "hv/status.h"
 #include "hv/synic.h"
 #include "accel/hvtlfs/component.h"
 #include "partition.h"
@@ -15,7 +18,7 @@
 
 #define MIB (UINT64_C(1) << 20)
 enum {
-	VPS = 2, SIMP = 0x10000, VECTOR = 0x60,
+	VPS = 2, SIMP = 0x10000, VECTOR = 0x60, IN = 0x20000, OUT = 0x21000,
 	POOL = 0x100, POOL_PAGES = 1024,     /* parent's pages for the child's pool */
 	OWN = 0x80, OWN_PAGES = 16,
 	SHARED = 0x600,                     /* and those that the child sees from 0 on: */
@@ -89,14 +92,19 @@ static void make_child(struct world *w, uint64_t flags)
 
 static void open_flags(struct world *w, uint64_t flags)
 {
+	struct hv_features features;
 	GError *error = NULL;
+
+	hv_features_init(&features);
+	hv_features_role(&features, HV_ROLE_HOST);
 
 	memset(w, 0, sizeof *w);
 	w->model = x86_model_parse("qemu64", NULL, NULL, &error);
 	g_assert_no_error(error);
 	w->hv = hv_new_with(&(struct hv_config){ .memory = 16 * MIB, .engine = g_getenv("TEST_ENGINE") }, components, &error);
 	g_assert_no_error(error);
-	w->p = partition_new(w->hv, &(struct partition_config){ .name = "parent", .vps = VPS, .model = w->model }, &error);
+	w->p = partition_new(w->hv, &(struct partition_config){ .name = "parent", .vps = VPS, .model = w->model,
+		.features = &features }, &error);
 	g_assert_no_error(error);
 	g_assert_true(partition_add_ram(w->p, gpa(0), 8 * MIB, &error));
 	make_child(w, flags);
@@ -220,6 +228,21 @@ static void check_header(struct world *w, const struct hv_message *m, uint32_t t
 	g_assert_cmphex(vp_cpu(w->vp)->rip, ==, rip);
 }
 
+/* ---- the parent's calls ---- */
+
+static hv_status call(struct world *w, uint16_t code, const void *in, size_t n)
+{
+	g_assert_true(partition_write(w->p, gpa(IN), in, n));
+	return hv_result_status(vp_hypercall(partition_vp(w->p, 0), code, IN, OUT));
+}
+
+static hv_status install(struct world *w, uint32_t type, uint32_t access, uint64_t parameter)
+{
+	struct hv_in_install_intercept in = { partition_id(w->child), access, type, parameter };
+
+	return call(w, HV_CALL_INSTALL_INTERCEPT, &in, sizeof in);
+}
+
 /* ---- ports ---- */
 
 static void port_message(void)
@@ -291,6 +314,301 @@ static void port_ignored(void)
 	check_header(&w, &m, 0x80000000, 240, HV_INTERCEPT_READ, CODE + 7);
 	g_assert_cmphex(child_read64(&w, DATA), ==, 0xff);
 	close_world(&w);
+}
+
+static bool told_of(struct world *w, uint16_t port, uint8_t size)
+{
+	struct hv_in_check_for_io_intercept in = { .partition_id = partition_id(w->child), .port = port, .size = size };
+	uint8_t told;
+
+	g_assert_cmpuint(call(w, HV_CALL_CHECK_FOR_IO_INTERCEPT, &in, sizeof in), ==, HV_STATUS_SUCCESS);
+	g_assert_true(partition_read(w->p, gpa(OUT), &told, 1));
+	return told;
+}
+
+static void port_installed(void)
+{
+	struct hv_io_message io;
+	struct hv_message m;
+	struct world w;
+
+	open_flags(&w, 0);
+	synic_on(partition_vp(w.p, 0));
+	g_assert_cmpuint(install(&w, HV_INTERCEPT_IO_PORT, 3, 0x62), ==, HV_STATUS_SUCCESS);
+	g_assert_false(told_of(&w, 0x60, 2));
+	g_assert_true(told_of(&w, 0x60, 4));
+	g_assert_true(told_of(&w, 0x62, 1));
+	/* in ax, 0x60; in eax, 0x60 */
+	m = RUN(&w, 0xe5, 0x60, 0x66, 0xe5, 0x60);
+	check_header(&w, &m, 0x80010000, 128, HV_INTERCEPT_READ, CODE + 2);
+	memcpy(&io, m.payload, sizeof io);
+	g_assert_cmphex(io.port, ==, 0x60);
+	g_assert_cmpuint(io.access, ==, 4);
+	g_assert_cmpuint(io.header.length_cr8, ==, 3);
+	g_assert_cmpuint(install(&w, HV_INTERCEPT_IO_PORT, 0, 0x62), ==, HV_STATUS_SUCCESS);
+	g_assert_false(told_of(&w, 0x60, 4));
+	g_assert_cmpuint(install(&w, HV_INTERCEPT_IO_PORT_RANGE, 3, 0x70 | 0x72 << 16), ==, HV_STATUS_SUCCESS);
+	g_assert_false(told_of(&w, 0x6f, 1));
+	g_assert_true(told_of(&w, 0x6f, 2));
+	g_assert_true(told_of(&w, 0x72, 1));
+	g_assert_false(told_of(&w, 0x73, 1));
+	close_world(&w);
+}
+
+/* ---- MSRs, leaves ---- */
+
+static void msr_message(void)
+{
+	struct hv_msr_message f;
+	struct hv_message m;
+	struct world w;
+
+	open_world(&w);
+	g_assert_cmpuint(install(&w, HV_INTERCEPT_MSR, 3, 0), ==, HV_STATUS_SUCCESS);
+	/* mov ecx, 0x12345; mov eax, 7; mov edx, 9; wrmsr; rdmsr */
+	m = RUN(&w, 0x66, 0xb9, 0x45, 0x23, 1, 0, 0x66, 0xb8, 7, 0, 0, 0, 0x66, 0xba, 9, 0, 0, 0, 0x0f, 0x30, 0x0f, 0x32);
+	check_header(&w, &m, 0x80010001, 64, HV_INTERCEPT_WRITE, CODE + 18);
+	memcpy(&f, m.payload, sizeof f);
+	g_assert_cmphex(f.msr, ==, 0x12345);
+	g_assert_cmphex(f.rax, ==, 7);
+	g_assert_cmphex(f.rdx, ==, 9);
+	g_assert_cmpuint(f.header.length_cr8, ==, 2);
+	vp_cpu(w.vp)->rip += 2;
+	resume(&w);
+	m = receive(&w);
+	check_header(&w, &m, 0x80010001, 64, HV_INTERCEPT_READ, CODE + 20);
+	close_world(&w);
+}
+
+static hv_status register_msr(struct world *w, uint32_t msr, uint32_t access, uint32_t action)
+{
+	struct hv_in_register_intercept_result in = { .partition_id = partition_id(w->child), .vp = HV_ANY_VP,
+		.type = HV_INTERCEPT_MSR, .msr = { msr, access, action } };
+
+	return call(w, HV_CALL_REGISTER_INTERCEPT_RESULT, &in, sizeof in);
+}
+
+/* What is registered comes before what is installed. */
+static void msr_registered(void)
+{
+	struct hv_message m;
+	struct world w;
+
+	open_world(&w);
+	g_assert_cmpuint(install(&w, HV_INTERCEPT_MSR, 3, 0), ==, HV_STATUS_SUCCESS);
+	g_assert_cmpuint(register_msr(&w, 0x12345, HV_INTERCEPT_MASK_READ, HV_MSR_IGNORE), ==, HV_STATUS_SUCCESS);
+	g_assert_cmpuint(register_msr(&w, 0x12345, 0, HV_MSR_IGNORE), ==, HV_STATUS_INVALID_PARAMETER);
+	g_assert_cmpuint(register_msr(&w, 0x12345, 3, 2), ==, HV_STATUS_INVALID_PARAMETER);
+	/* mov ecx, 0x12345; rdmsr; wrmsr */
+	m = RUN(&w, 0x66, 0xb9, 0x45, 0x23, 1, 0, 0x0f, 0x32, 0x0f, 0x30);
+	check_header(&w, &m, 0x80010001, 64, HV_INTERCEPT_WRITE, CODE + 8);
+	g_assert_cmphex(vp_cpu(w.vp)->gpr[X86_RAX], ==, 0);
+	close_world(&w);
+}
+
+static hv_status register_leaf(struct world *w, uint32_t vp, uint32_t leaf, uint32_t value, uint32_t mask)
+{
+	struct hv_in_register_intercept_result in = { .partition_id = partition_id(w->child), .vp = vp,
+		.type = HV_INTERCEPT_CPUID, .cpuid = { .leaf = leaf, .always = 1, .result = { { value, mask } } } };
+
+	return call(w, HV_CALL_REGISTER_INTERCEPT_RESULT, &in, sizeof in);
+}
+
+static void cpuid_message(void)
+{
+	struct hv_cpuid_message f;
+	struct hv_message m;
+	struct world w;
+	uint32_t regs[4];
+
+	open_world(&w);
+	g_assert_cmpuint(install(&w, HV_INTERCEPT_CPUID, 4, 0x40000000), ==, HV_STATUS_SUCCESS);
+	g_assert_cmpuint(register_leaf(&w, 0, 0x40000000, 0x55, 0xff), ==, HV_STATUS_SUCCESS);
+	g_assert_cmpuint(register_leaf(&w, 1, 0x40000000, 0x55, 0xff), ==, HV_STATUS_INVALID_VP_INDEX);
+	g_assert_cmpuint(register_leaf(&w, HV_ANY_VP, 0x40000000, 0x66, 0xff), ==, HV_STATUS_SUCCESS);
+	/* xor eax, eax; cpuid; mov eax, 0x40000000; mov ecx, 3; cpuid */
+	m = RUN(&w, 0x66, 0x31, 0xc0, 0x0f, 0xa2, 0x66, 0xb8, 0, 0, 0, 0x40, 0x66, 0xb9, 3, 0, 0, 0, 0x0f, 0xa2);
+	check_header(&w, &m, 0x80010002, 104, HV_INTERCEPT_EXECUTE, CODE + 17);
+	memcpy(&f, m.payload, sizeof f);
+	g_assert_cmphex(f.rax, ==, 0x40000000);
+	g_assert_cmphex(f.rcx, ==, 3);
+	g_assert_cmpuint(f.header.length_cr8, ==, 2);
+	vp_cpuid(w.vp, 0x40000000, 3, regs);
+	g_assert_cmphex(f.default_rax, ==, (regs[0] & ~0xffu) | 0x55);
+	g_assert_cmphex(f.default_rbx, ==, regs[1]);
+	g_assert_cmphex(f.default_rcx, ==, regs[2]);
+	g_assert_cmphex(f.default_rdx, ==, regs[3]);
+	close_world(&w);
+}
+
+/* ---- exceptions ---- */
+
+static void check_exception(struct world *w, const struct hv_message *m, uint16_t vector, int64_t error, uint64_t parameter)
+{
+	struct hv_exception_message f;
+
+	memcpy(&f, m->payload, sizeof f);
+	g_assert_cmphex(m->type, ==, 0x80010003);
+	g_assert_cmpuint(m->payload_size, ==, 240);
+	g_assert_cmpuint(f.vector, ==, vector);
+	g_assert_cmpuint(f.header.length_cr8, ==, 0);
+	g_assert_cmpuint(f.info, ==, error >= 0);
+	g_assert_cmphex(f.error, ==, error >= 0 ? error : 0);
+	g_assert_cmphex(f.parameter, ==, parameter);
+	g_assert_cmphex(f.gpr[X86_RSP], ==, STACK);
+}
+
+static void exception_message(void)
+{
+	struct hv_message m;
+	struct world w;
+
+	open_world(&w);
+	g_assert_cmpuint(install(&w, HV_INTERCEPT_EXCEPTION, 4, X86_UD), ==, HV_STATUS_SUCCESS);
+	for (int again = 0; again < 2; again++) {
+		m = RUN(&w, 0x90, 0x0f, 0x0b);
+		check_header(&w, &m, 0x80010003, 240, HV_INTERCEPT_EXECUTE, CODE + 1);
+		check_exception(&w, &m, X86_UD, -1, 0);
+	}
+	/* int 6 is none: its handler at 0:0x4000 does out 0x77, al. */
+	child_write(&w, 6 * 4, &(uint32_t){ DATA }, 4);
+	child_write(&w, DATA, "\xe6\x77", 2);
+	m = RUN(&w, 0xcd, 6);
+	check_header(&w, &m, 0x80010000, 128, HV_INTERCEPT_WRITE, DATA);
+	g_assert_cmpuint(install(&w, HV_INTERCEPT_EXCEPTION, 0, X86_UD), ==, HV_STATUS_SUCCESS);
+	m = RUN(&w, 0x0f, 0x0b);
+	check_header(&w, &m, 0x80010000, 128, HV_INTERCEPT_WRITE, DATA);
+	close_world(&w);
+}
+
+/* A trap: DR6 is what it was, the message has what it would be. */
+static void exception_debug(void)
+{
+	struct hv_message m;
+	struct world w;
+	uint64_t dr6;
+
+	open_world(&w);
+	g_assert_cmpuint(install(&w, HV_INTERCEPT_EXCEPTION, 4, X86_DB), ==, HV_STATUS_SUCCESS);
+	dr6 = vp_cpu(w.vp)->dr[6];
+	/* pushf; pop ax; or ah, 1; push ax; popf; nop */
+	m = RUN(&w, 0x9c, 0x58, 0x80, 0xcc, 1, 0x50, 0x9d, 0x90);
+	check_header(&w, &m, 0x80010003, 240, HV_INTERCEPT_EXECUTE, CODE + 8);
+	check_exception(&w, &m, X86_DB, -1, dr6 | DR6_BS);
+	g_assert_cmphex(vp_cpu(w.vp)->dr[6], ==, dr6);
+	close_world(&w);
+}
+
+/* T11.12.d to T11.12.f: what comes up in the delivery of another is told before the two make a double fault. */
+static void exception_nested(void)
+{
+	static const struct {
+		uint8_t vector;
+		uint32_t type;
+	} cases[] = { { X86_GP, 0x80010003 }, { X86_DF_FAULT, 0x80010003 }, { X86_MC, 0x80000021 } };
+
+	for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
+		struct hv_message m;
+		struct world w;
+
+		open_world(&w);
+		g_assert_cmpuint(install(&w, HV_INTERCEPT_EXCEPTION, 4, cases[i].vector), ==, HV_STATUS_SUCCESS);
+		/* lidt [0x4000], all zeros; div by zero: no vector is within the table */
+		m = RUN(&w, 0x0f, 0x01, 0x1e, 0, 0x40, 0x31, 0xc9, 0xf7, 0xf1);
+		g_assert_cmphex(m.type, ==, cases[i].type);
+		if (cases[i].type == 0x80010003) {
+			check_exception(&w, &m, cases[i].vector, 0, 0);
+			g_assert_cmphex(((struct hv_exception_message *)m.payload)->header.state, ==,
+					HV_EXECUTION_INTERRUPTION_PENDING);
+			g_assert_cmpuint(((struct hv_exception_message *)m.payload)->byte_count, ==, 0);
+		}
+		close_world(&w);
+	}
+}
+
+/* ---- HLT, hypercalls, EOI ---- */
+
+static void halt_message(void)
+{
+	struct hv_message m;
+	struct world w;
+
+	open_world(&w);
+	m = RUN(&w, 0x90, 0xf4);
+	check_header(&w, &m, 0x80010007, 40, HV_INTERCEPT_EXECUTE, CODE + 1);
+	g_assert_cmpuint(((struct hv_intercept_header *)m.payload)->length_cr8, ==, 1);
+	close_world(&w);
+
+	/* Its own local APIC ends the wait. */
+	open_flags(&w, HV_CREATE_EXO | HV_CREATE_LAPIC);
+	synic_on(partition_vp(w.p, 0));
+	place(&w, "\xf4", 1);
+	resume(&w);
+	while (!vp_halted(w.vp))
+		g_usleep(100);
+	none(&w, 0);
+	g_assert_false(suspended(&w));
+	close_world(&w);
+}
+
+static void wrong_installs(void)
+{
+	static const struct {
+		uint32_t type, access;
+		uint64_t parameter;
+	} wrong[] = {
+		{ HV_INTERCEPT_IO_PORT, 1, 0 }, { HV_INTERCEPT_IO_PORT, 2, 0 }, { HV_INTERCEPT_IO_PORT, 7, 0 },
+		{ HV_INTERCEPT_IO_PORT, 3, 0x10000 }, { HV_INTERCEPT_MSR, 4, 0 }, { HV_INTERCEPT_MSR, 3, 1 },
+		{ HV_INTERCEPT_CPUID, 3, 0 }, { HV_INTERCEPT_CPUID, 4, UINT64_C(1) << 32 }, { HV_INTERCEPT_EXCEPTION, 1, 6 },
+		{ HV_INTERCEPT_EXCEPTION, 4, 32 }, { 4, 4, 0 }, { 0x14, 4, 0 }, { HV_INTERCEPT_IO_PORT_RANGE, 3, 0x12 },
+	};
+	struct world w;
+
+	open_world(&w);
+	for (unsigned i = 0; i < G_N_ELEMENTS(wrong); i++)
+		g_assert_cmpuint(install(&w, wrong[i].type, wrong[i].access, wrong[i].parameter), ==,
+				 HV_STATUS_INVALID_PARAMETER);
+	close_world(&w);
+}
+
+/* A level-triggered interrupt's end, told behind the instruction: @exo or not. */
+static void level_end(bool exo_child)
+{
+	/* The handler: mov byte [0xfee000b0], 0 as a dword; nop; out 0x77, al.  Above: sti; hlt. */
+	static const uint8_t handler[] = { 0x66, 0x67, 0xc7, 0x05, 0xb0, 0, 0xe0, 0xfe, 0, 0, 0, 0, 0x90, 0xe6, 0x77 };
+	struct hv_message m;
+	struct world w;
+
+	open_flags(&w, exo_child ? HV_CREATE_EXO | HV_CREATE_LAPIC : 0);
+	synic_on(partition_vp(w.p, 0));
+	wr(w.vp, 0x1b, 0xfee00900);
+	child_write(&w, 0x40 * 4, &(uint32_t){ DATA }, 4);
+	child_write(&w, DATA, handler, sizeof handler);
+	/* mov [0xfee000f0], 0x1ff as a dword; sti; hlt */
+	place(&w, (const uint8_t[]){ 0x66, 0x67, 0xc7, 0x05, 0xf0, 0, 0xe0, 0xfe, 0xff, 1, 0, 0, 0xfb, 0xf4 }, 14);
+	resume(&w);
+	while (!vp_halted(w.vp))
+		g_usleep(100);
+	partition_msi(w.child, 0xfee00000, 0xc040);
+	m = receive(&w);
+	g_assert_cmphex(m.type, ==, 0x80010004);
+	g_assert_cmpuint(m.payload_size, ==, 8);
+	g_assert_cmphex(m.payload[0], ==, UINT64_C(0x40) << 32);
+	if (exo_child) {
+		m = receive(&w);
+		check_header(&w, &m, 0x80010000, 128, HV_INTERCEPT_WRITE, DATA + 13);
+	} else {
+		g_assert_true(suspended(&w));
+		vp_wait_parked(w.vp);
+		g_assert_cmphex(vp_cpu(w.vp)->rip, ==, DATA + 12);
+	}
+	close_world(&w);
+}
+
+static void level_ends(void)
+{
+	level_end(true);
+	level_end(false);
 }
 
 /* ---- memory ---- */
@@ -518,6 +836,16 @@ int main(int argc, char **argv)
 	g_test_add_func("/intercept/port", port_message);
 	g_test_add_func("/intercept/port/string", port_string);
 	g_test_add_func("/intercept/port/ignored", port_ignored);
+	g_test_add_func("/intercept/port/installed", port_installed);
+	g_test_add_func("/intercept/msr", msr_message);
+	g_test_add_func("/intercept/msr/registered", msr_registered);
+	g_test_add_func("/intercept/cpuid", cpuid_message);
+	g_test_add_func("/intercept/exception", exception_message);
+	g_test_add_func("/intercept/exception/debug", exception_debug);
+	g_test_add_func("/intercept/exception/nested", exception_nested);
+	g_test_add_func("/intercept/halt", halt_message);
+	g_test_add_func("/intercept/wrong", wrong_installs);
+	g_test_add_func("/intercept/eoi", level_ends);
 	g_test_add_func("/intercept/memory", memory_message);
 	g_test_add_func("/intercept/memory/fetch", memory_fetch);
 	g_test_add_func("/intercept/memory/crossing", memory_crossing);

@@ -127,18 +127,13 @@ OP(xsetbv)
 
 /* ---- debug registers ----------------------------------------------------------- */
 
-enum { DR6_BD = 1 << 13, DR7_GD = 1 << 13 };
-
 /* DR4 and DR5 name DR6 and DR7 unless CR4.DE. */
 static unsigned debug_register(struct x86_cpu *c, unsigned n)
 {
 	if (n > 7 || ((n == 4 || n == 5) && (c->cr4 & CR4_DE)))
 		x86_raise(c, X86_UD);
-	if (c->dr[7] & DR7_GD) {
-		c->dr[7] &= ~(uint64_t)DR7_GD;
-		c->dr[6] |= DR6_BD;
-		x86_raise(c, X86_DB);
-	}
+	if (c->dr[7] & DR7_GD)
+		x86_raise_debug(c, DR6_BD);
 	return n == 4 || n == 5 ? n + 2 : n;
 }
 
@@ -455,6 +450,8 @@ OP(rdseed) { return random_value(c, u); }
 
 OP(hlt)
 {
+	if (c->ops->halt)
+		answer(c, c->ops->halt(c->opaque));
 	c->activity = X86_HALTED;
 	return done(c, u);
 }

@@ -15,8 +15,6 @@
 #include "block.h"
 #include "trace/log.h"
 
-enum { DR6_BS = 1 << 14 };
-
 static void unpend(struct x86_cpu *c, uint32_t bits)
 {
 	atomic_fetch_and(&c->pending, ~bits);
@@ -160,9 +158,9 @@ void exclusive_end(struct x86_cpu *c)
 
 /* ---- between blocks ------------------------------------------------------------------ */
 
-static bool take(struct x86_cpu *c, enum x86_event_kind kind, unsigned vector)
+static bool take(struct x86_cpu *c, struct x86_event e)
 {
-	c->event = (struct x86_event){ .kind = kind, .vector = (uint8_t)vector };
+	c->event = e;
 	c->activity = X86_ACTIVE;
 	if (log_on(LOG_INT))
 		log_event(c, &c->event);
@@ -171,8 +169,7 @@ static bool take(struct x86_cpu *c, enum x86_event_kind kind, unsigned vector)
 
 static bool take_debug(struct x86_cpu *c, uint64_t dr6)
 {
-	c->dr[6] |= dr6;
-	return take(c, X86_EV_FAULT, X86_DB);
+	return take(c, (struct x86_event){ .kind = X86_EV_FAULT, .vector = X86_DB, .dr6 = dr6 });
 }
 
 static void flush_pending(struct x86_cpu *c)
@@ -222,7 +219,7 @@ static bool take_interrupt(struct x86_cpu *c)
 	/* There may be more: asked again when IF is set again. */
 	in->intr_waiting = vector >= 0;
 	c->count.interrupts += vector >= 0;
-	return vector < 0 || take(c, X86_EV_EXTERNAL, (unsigned)vector);
+	return vector < 0 || take(c, (struct x86_event){ .kind = X86_EV_EXTERNAL, .vector = (uint8_t)vector });
 }
 
 /* All that waits for an instruction boundary.  True: leave with *why. */
@@ -246,7 +243,7 @@ static bool boundary(struct x86_cpu *c, enum x86_run *why)
 	if (c->activity != X86_WAIT_SIPI) {
 		if ((p & X86_PEND_NMI) && !c->nmi_blocked && !c->interrupt_shadow) {
 			unpend(c, X86_PEND_NMI);
-			if (!take(c, X86_EV_NMI, X86_NMI))
+			if (!take(c, (struct x86_event){ .kind = X86_EV_NMI, .vector = X86_NMI }))
 				return true;
 			c->nmi_blocked = 1;
 		}
@@ -367,7 +364,7 @@ static bool deliver_held(struct x86_cpu *c)
 {
 	c->event = c->held;
 	c->held.kind = X86_EV_NONE;
-	return x86_deliver(c);
+	return x86_deliver_anyway(c);
 }
 
 static void run_block(struct x86_cpu *c)

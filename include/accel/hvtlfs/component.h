@@ -147,9 +147,9 @@ void vp_deadline_changed(struct vp *vp);
 uint64_t partition_tsc(struct partition *p);
 uint64_t hv_tsc_hz(struct hv *hv);
 uint64_t partition_reference_time(struct partition *p);
-/* The partition's stack: acknowledge of the 8259 (-1 spurious or no 8259), end of level-triggered @vector. */
+/* The partition's stack: acknowledge of the 8259 (-1 spurious or no 8259); end of level-triggered @vector at @vp, on its thread. */
 int partition_pic_acknowledge(struct partition *p);
-void partition_eoi(struct partition *p, uint8_t vector);
+void vp_level_ended(struct vp *vp, uint8_t vector);
 /*
  * A start-up IPI arrived.  Any thread, any lock below LOCK_FRAMES.  It is looked at after an INIT that is still
  * pending (guests send both without a pause), starts the VP if it then waits for

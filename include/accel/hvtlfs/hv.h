@@ -71,12 +71,22 @@ struct stack_ops {
 	enum x86_result (*probe)(void *o, struct vp *vp, gpa_t gpa, enum x86_access access);
 	/* Execution where there is no memory: X86_FAULT_UD or _GP.  NULL: EXIT_BAD_FETCH. */
 	enum x86_result (*bad_fetch)(void *o, struct vp *vp, gpa_t gpa);
+	/*
+	 * What the hypervisor has an answer for that the stack may want to give instead; X86_STOP as above, X86_OK:
+	 * no.  NULL: never.  An MSR that is not virtualized, a leaf with the answer in regs[] (EAX, EBX, ECX, EDX), which
+	 * may be changed, an exception, HLT, a hypercall that will end with @status.
+	 */
+	enum x86_result (*msr)(void *o, struct vp *vp, uint32_t msr, bool write, uint64_t *value);
+	enum x86_result (*cpuid)(void *o, struct vp *vp, uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);
+	enum x86_result (*exception)(void *o, struct vp *vp, const struct x86_event *e);
+	enum x86_result (*halt)(void *o, struct vp *vp);
+	enum x86_result (*hypercall)(void *o, struct vp *vp, uint16_t status);
 	/* The VP stopped for a reason that is no access; it stays suspended until the stack acts. */
 	void (*exit)(void *o, struct vp *vp, enum exit_reason reason);
 	/* 8259: an ExtINT pin is active; acknowledge and give the vector, -1 spurious. */
 	int (*pic_acknowledge)(void *o);
-	/* The local APIC ended interrupt @vector, level triggered: tell the I/O APIC. */
-	void (*eoi)(void *o, uint8_t vector);
+	/* @vp's local APIC ended interrupt @vector, level triggered: tell the I/O APIC.  Its own thread. */
+	void (*eoi)(void *o, struct vp *vp, uint8_t vector);
 	/* State of a partition changed (started, suspended, ...).  Any thread; must not call back. */
 	void (*state_changed)(void *o, struct partition *p);
 };

@@ -123,6 +123,10 @@
 	X(timer_drops_others, "a timer that expires stops those that are due with it") \
 	X(timer_keeps_sint, "bits of a timer's SINT that were set stay set") \
 	X(message_expiration, "a timer's message has the time of its delivery as that of its expiration") \
+	X(intercept_first_port, "an access of several ports is intercepted at the first only") \
+	X(intercept_any_access, "an intercept can be installed for any access") \
+	X(intercept_any_parameter, "an intercept's parameter is cut") \
+	X(intercept_no_remove, "an intercept cannot be removed") \
 	X(tsc_not_concealed, "hv-invtsc=on conceals nothing") \
 	X(message_number, "the message of a timer has another timer's number")
 

@@ -62,6 +62,7 @@ enum {
 	CR4_FSGSBASE = 1 << 16, CR4_PCIDE = 1 << 17, CR4_OSXSAVE = 1 << 18, CR4_SMEP = 1 << 20,
 	CR4_SMAP = 1 << 21,
 };
+enum { DR6_BD = 1 << 13, DR6_BS = 1 << 14, DR6_BT = 1 << 15, DR7_GD = 1 << 13 };
 enum { EFER_SCE = 1 << 0, EFER_LME = 1 << 8, EFER_LMA = 1 << 10, EFER_NXE = 1 << 11,
        EFER_FFXSR = 1 << 14 };
 
@@ -246,6 +247,7 @@ enum x86_result {
 };
 
 struct x86_cpu;
+struct x86_event;
 
 /*
  * Callbacks run on the thread that runs the processor, with no lock held.
@@ -281,6 +283,13 @@ struct x86_ops {
 	 * and may be changed; leaves 0x4000xxxx come in as zeros.
 	 */
 	enum x86_result (*cpuid)(void *o, uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);
+	/*
+	 * An exception, no INT n or interrupt, before it is delivered or makes a double fault; nothing of it is
+	 * to be seen yet.  X86_STOP: it does not happen.  NULL: X86_OK.
+	 */
+	enum x86_result (*exception)(void *o, const struct x86_event *e);
+	/* HLT, before it halts; NULL: X86_OK. */
+	enum x86_result (*halt)(void *o);
 	/* VMCALL or VMMCALL.  RIP is moved past it when this answers X86_OK. */
 	enum x86_result (*hypercall)(void *o);
 	/* Takes the highest external interrupt.  Its vector, or -1 if none is left. */
@@ -377,6 +386,7 @@ struct x86_event {
 	bool has_error;
 	uint32_t error;
 	uint64_t cr2;      /* with vector 14, or noncanonical: the address */
+	uint64_t dr6;      /* with vector 1: bits that it sets in DR6 */
 	/* #GP for a non-canonical address: the engine makes it #SS if the operand's segment is SS. */
 	bool noncanonical;
 	/* SOFT and ICEBP: instruction bytes, so that a fault while delivering points at the instruction. */
@@ -642,6 +652,8 @@ void x86_write_dr(struct x86_cpu *c, unsigned n, uint64_t v);
 
 noreturn void x86_raise(struct x86_cpu *c, unsigned vector);                    /* no error code */
 noreturn void x86_raise_error(struct x86_cpu *c, unsigned vector, uint32_t error);
+/* #DB that sets @dr6 in DR6. */
+noreturn void x86_raise_debug(struct x86_cpu *c, uint64_t dr6);
 noreturn void x86_raise_pf(struct x86_cpu *c, uint64_t lin, uint32_t error);
 /* #GP(0) with event.noncanonical, for @lin. */
 noreturn void x86_raise_noncanonical(struct x86_cpu *c, uint64_t lin);

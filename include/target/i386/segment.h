@@ -54,6 +54,8 @@ void x86_sysexit(struct x86_cpu *c, unsigned opsize);
  * are handled here (double fault).  False: triple fault.
  */
 bool x86_deliver(struct x86_cpu *c);
+/* The same for what ops->exception need not be asked about: it has been, or somebody wants just this. */
+bool x86_deliver_anyway(struct x86_cpu *c);
 
 /*
  * INT n in virtual-8086 mode with CR4.VME: true if the TSS sends @vector to the
