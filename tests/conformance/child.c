@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "child.h"
+
+#include "hv/vp.h"
+
+enum { POOL_PAGES = 64, LONG_WHILE_MS = 30000, SLICE_MS = 5, SILENCE_MS = 30 };
+
+/* ---- memory, registers ---- */
+
+void child_put(const struct child *c, uint64_t at, const void *from, size_t n)
+{
+	put_bytes(c->first * 0x1000 + at, from, n);
+}
+
+uint64_t child_get64(const struct child *c, uint64_t at)
+{
+	return get64(c->first * 0x1000 + at);
+}
+
+uint64_t child_register(const struct child *c, uint32_t name)
+{
+	struct got got = get_register(c->id, 0, name);
+
+	check_status(got.reply, HV_STATUS_SUCCESS);
+	return got.value.low;
+}
+
+static void set(const struct child *c, uint32_t vp, uint32_t name, uint64_t value)
+{
+	check_status(set_register(c->id, vp, name, value), HV_STATUS_SUCCESS);
+}
+
+void child_set(const struct child *c, uint32_t name, uint64_t value)
+{
+	set(c, 0, name, value);
+}
+
+void child_start_at(const struct child *c, uint32_t vp, uint64_t rip)
+{
+	static const uint32_t names[] = { HV_REGISTER_ES, HV_REGISTER_CS, HV_REGISTER_SS, HV_REGISTER_DS };
+
+	for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
+		struct hv_segment_register s = { .limit = UINT32_MAX, .attributes = names[i] == HV_REGISTER_CS ? 0x809b : 0x8093 };
+		union {
+			struct hv_segment_register segment;
+			struct hv_register_value value;
+		} v = { .segment = s };
+
+		check_status(set_register128(c->id, vp, names[i], v.value), HV_STATUS_SUCCESS);
+	}
+	set(c, vp, HV_REGISTER_RIP, rip);
+	set(c, vp, HV_REGISTER_RSP, CHILD_STACK);
+	set(c, vp, HV_REGISTER_RFLAGS, 2);
+}
+
+void child_vp(const struct child *c, uint32_t vp)
+{
+	make_vp(c->id, vp);
+	/* Those behind the first wait for a start-up IPI. */
+	set(c, vp, HV_REGISTER_INTERNAL_ACTIVITY_STATE, 0);
+	child_start_at(c, vp, CHILD_CODE);
+}
+
+static void listen(void)
+{
+	synic_on(0);
+	set_msr(HV_X64_MSR_SINT0, VECTOR);
+}
+
+struct child make_child(uint64_t flags)
+{
+	struct child c = { .id = 0 };
+	struct reply r = create_partition(flags);
+
+	if (hv_result_status(r.value) == HV_STATUS_INSUFFICIENT_MEMORY) {
+		deposit(HV_PARTITION_ID_SELF, 8);
+		r = create_partition(flags);
+	}
+	check_status(r, HV_STATUS_SUCCESS);
+	c.id = out64(r);
+	deposit(c.id, POOL_PAGES);
+	check_status(call_id(HV_CALL_INITIALIZE_PARTITION, c.id), HV_STATUS_SUCCESS);
+	c.first = give_pages(c.id, 0, CHILD_PAGES);
+	for (unsigned i = 0; i < CHILD_PAGES; i++)
+		put64((c.first + i) * 0x1000, 0);
+	check_reps(modify_pages(c.id, HV_MAP_GPA_READABLE, CHILD_READ_ONLY / 0x1000, 1), HV_STATUS_SUCCESS, 1);
+	check_reps(modify_pages(c.id, 0, CHILD_UNTOUCHABLE / 0x1000, 1), HV_STATUS_SUCCESS, 1);
+	child_vp(&c, 0);
+	listen();
+	return c;
+}
+
+/* ---- running ---- */
+
+struct reply install(uint64_t id, uint32_t type, uint32_t access, uint64_t parameter)
+{
+	struct hv_in_install_intercept in = { id, access, type, parameter };
+
+	return CALL(.code = HV_CALL_INSTALL_INTERCEPT, .data = &in, .size = sizeof in);
+}
+
+void must_install(const struct child *c, uint32_t type, uint64_t parameter)
+{
+	bool access = type == HV_INTERCEPT_IO_PORT || type == HV_INTERCEPT_MSR;
+
+	check_status(install(c->id, type, access ? HV_INTERCEPT_MASK_READ | HV_INTERCEPT_MASK_WRITE : HV_INTERCEPT_MASK_EXECUTE,
+			     parameter), HV_STATUS_SUCCESS);
+}
+
+void child_go(const struct child *c, uint32_t vp)
+{
+	set(c, vp, HV_REGISTER_INTERCEPT_SUSPEND, 0);
+	set(c, vp, HV_REGISTER_EXPLICIT_SUSPEND, 0);
+}
+
+/* A slice of time, in which children run. */
+static void pass(void)
+{
+	if (rule_way() == BY_QTEST) {
+		let_run(SLICE_MS);
+		return;
+	}
+	for (uint64_t from = msr_of(HV_X64_MSR_TIME_REF_COUNT); msr_of(HV_X64_MSR_TIME_REF_COUNT) - from < SLICE_MS * 10000;)
+		if (slot(0).type != HV_MESSAGE_NONE)
+			return;
+}
+
+void await_intercept(const struct child *c, uint32_t vp)
+{
+	unsigned ms = 0;
+
+	while (!(get_register(c->id, vp, HV_REGISTER_INTERCEPT_SUSPEND).value.low & HV_SUSPENDED) && ms < LONG_WHILE_MS) {
+		pass();
+		ms += SLICE_MS;
+	}
+	check_that(ms < LONG_WHILE_MS, "VP %u does not come to an intercept", vp);
+}
+
+void occupy_slot(void)
+{
+	uint32_t type = 1;
+
+	put_bytes(message_page(0), &type, sizeof type);
+}
+
+void free_slot(void)
+{
+	empty_slot(0);
+	eom();
+}
+
+struct hv_message next_message(void)
+{
+	struct hv_message m = slot(0);
+
+	for (unsigned ms = 0; m.type == HV_MESSAGE_NONE && ms < LONG_WHILE_MS; ms += SLICE_MS) {
+		pass();
+		m = slot(0);
+	}
+	check_that(m.type != HV_MESSAGE_NONE, "no message comes");
+	/* The whole of it, which was there before its type. */
+	m = slot(0);
+	free_slot();
+	return m;
+}
+
+void check_silence(void)
+{
+	for (unsigned ms = 0; ms < SILENCE_MS; ms += SLICE_MS)
+		pass();
+	check_slot_empty(0);
+}
+
+struct hv_message run_code(const struct child *c, const void *code, size_t n)
+{
+	child_put(c, CHILD_CODE, code, n);
+	child_start_at(c, 0, CHILD_CODE);
+	return go_on(c);
+}
+
+struct hv_message go_on(const struct child *c)
+{
+	child_go(c, 0);
+	return next_message();
+}
+
+struct hv_message step_over(const struct child *c, const struct hv_message *m)
+{
+	child_set(c, HV_REGISTER_RIP, header(m)->rip + (header(m)->length_cr8 & 0xf));
+	return go_on(c);
+}
+
+/* ---- messages ---- */
+
+const struct hv_intercept_header *header(const struct hv_message *m)
+{
+	return MESSAGE_AS(hv_intercept_header, m);
+}
+
+bool check_type(const struct hv_message *m, int32_t type)
+{
+	check_value(m->type, (uint32_t)type, "type of the message");
+	return m->type == (uint32_t)type;
+}

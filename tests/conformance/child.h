@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A child that runs a few bytes of code, and the messages that come of it (chapters 9, 11, 16). */
+#ifndef CONFORMANCE_CHILD_H
+#define CONFORMANCE_CHILD_H
+
+#include "host.h"
+#include "hv/intercept.h"
+#include "hv/synic.h"
+#include "ipc.h"
+
+/*
+ * What the child sees: CHILD_PAGES pages from 0 on, of which one cannot be written to and one not be touched; nothing
+ * behind them.  Its code runs in real mode from CHILD_CODE on, with segments from 0 without limits.
+ */
+enum {
+	CHILD_PAGES = 16, CHILD_CODE = 0x1000, CHILD_STACK = 0x3000, CHILD_DATA = 0x4000,
+	CHILD_READ_ONLY = 0xe000, CHILD_UNTOUCHABLE = 0xd000, CHILD_NOTHING = 0x10000,
+};
+/* Exo, as today's software makes them: all that nobody answers is told; and what the text of 2009 knows. */
+enum { EXO = HV_CREATE_EXO, OF_2009 = 0 };
+
+struct child {
+	uint64_t id;
+	uint64_t first;        /* the caller's page that is the child's page 0 */
+};
+
+/* Active, with memory and VP 0; the caller's VP 0 listens at SINT0 with VECTOR. */
+struct child make_child(uint64_t flags);
+/* One more VP, as VP 0 is, at CHILD_CODE. */
+void child_vp(const struct child *c, uint32_t vp);
+void child_put(const struct child *c, uint64_t at, const void *from, size_t n);
+uint64_t child_get64(const struct child *c, uint64_t at);
+/* Real mode at CHILD_CODE, with the first registers as the reset left them; VP @vp stands. */
+void child_start_at(const struct child *c, uint32_t vp, uint64_t rip);
+uint64_t child_register(const struct child *c, uint32_t name);
+void child_set(const struct child *c, uint32_t name, uint64_t value);
+
+/* HvInstallIntercept. */
+struct reply install(uint64_t id, uint32_t type, uint32_t access, uint64_t parameter);
+void must_install(const struct child *c, uint32_t type, uint64_t parameter);
+
+/* Whatever it stands for: it goes on. */
+void child_go(const struct child *c, uint32_t vp);
+/* Until VP @vp stands in an intercept, whether or not its message has arrived. */
+void await_intercept(const struct child *c, uint32_t vp);
+/* The slot of SINT0 has something that nobody takes out; it is taken out. */
+void occupy_slot(void);
+void free_slot(void);
+/* The next message of SINT0, taken out of its slot.  None in a long while: fails the rule, type 0. */
+struct hv_message next_message(void);
+/* None comes for a short while. */
+void check_silence(void);
+/* Puts @n bytes of code at CHILD_CODE, goes there and takes the message. */
+struct hv_message run_code(const struct child *c, const void *code, size_t n);
+#define RUN_CODE(c, ...) run_code(c, (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
+/* Behind the instruction of @m, and the next message. */
+struct hv_message step_over(const struct child *c, const struct hv_message *m);
+/* Goes on where it stands, and the next message. */
+struct hv_message go_on(const struct child *c);
+
+/* Of the common header of @m. */
+const struct hv_intercept_header *header(const struct hv_message *m);
+#define MESSAGE_AS(type, m) ((const struct type *)(const void *)(m)->payload)
+/* It is of this type; false, and the rule failed, if not. */
+bool check_type(const struct hv_message *m, int32_t type);
+
+#endif
