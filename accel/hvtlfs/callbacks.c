@@ -262,17 +262,16 @@ static void op_code_marked(void *o, struct x86_code_page *code)
 	int64_t from = monotonic_ns();
 
 	/* All entries of all sharers: finding those of one frame would take longer. */
-	(void)code;
-	family_rendezvous(vp->partition, vp, X86_PEND_TLB_WRITE);
+	code_rendezvous(vp->partition, vp, code, X86_PEND_TLB_WRITE);
 	vp->cpu.count.marked++;
 	vp->cpu.count.marked_ns += (uint64_t)(monotonic_ns() - from);
 }
 
-static void op_code_changed(void *o)
+static void op_code_changed(void *o, struct x86_code_page *code)
 {
 	struct vp *vp = o;
 
-	partition_code_changed(vp->partition, vp);
+	partition_code_changed(vp->partition, vp, code);
 }
 
 static void op_exclusive_begin(void *o)

@@ -80,7 +80,7 @@ static void frame_written(struct partition *p, spn_t frame, unsigned offset, siz
 	if (!atomic_fetch_or(&code->granules, 0))
 		return;
 	if (x86_code_written(code, offset, n)) {
-		partition_code_changed(p, NULL);
+		partition_code_changed(p, NULL, code);
 		x86_code_told(code);
 	}
 }

@@ -94,7 +94,7 @@ struct partition {
 	struct hv_crash crash;          /* the last report; lock */
 	_Atomic uint64_t reference_last;   /* what HV_X64_MSR_TIME_REF_COUNT last said */
 
-	/* Held by the VP that is between exclusive_begin and exclusive_end: rendezvous.c. */
+	/* Held by the VP that is between exclusive_begin and exclusive_end; the family's is used: rendezvous.c. */
 	_Atomic uint32_t exclusive;
 };
 
@@ -254,10 +254,10 @@ void partition_rendezvous(struct partition *p, struct vp *self, uint32_t bits);
 struct vp_set;
 /* The same for those VPs of @who only; the others are neither asked nor waited for. */
 void vps_rendezvous(struct partition *p, struct vp *self, const struct vp_set *who, uint32_t bits);
-/* The same for all partitions whose frames @p may share. */
-void family_rendezvous(struct partition *p, struct vp *self, uint32_t bits);
-/* Decoded code of a frame of @p has changed: tells all VPs of its family but @self (may be NULL).  Any lock below LOCK_LIST. */
-void partition_code_changed(struct partition *p, struct vp *self);
+/* The same for all partitions that may reach the frame of @code, which @p can. */
+void code_rendezvous(struct partition *p, struct vp *self, const struct x86_code_page *code, uint32_t bits);
+/* Decoded code of that frame has changed: tells all VPs of the same but @self (may be NULL).  Any lock below LOCK_LIST. */
+void partition_code_changed(struct partition *p, struct vp *self, const struct x86_code_page *code);
 /* The GPA map changed: flushes all TLBs of @p.  Like partition_rendezvous(); @self may be another partition's. */
 void partition_flush(struct partition *p, struct vp *self);
 void vp_exclusive_begin(struct vp *vp);

@@ -15,9 +15,9 @@
  * On the way back in it acts on its own TLB bits at once: it may be in the middle of
  * an instruction and must not go on with translations that others believe gone.
  *
- * Sharing.  A partition that a parent made has frames of its family's (partition.h), so
- * what concerns a frame is said to all of the family: partitions that share nothing with
- * each other are of different families as a rule.  x86_cpu.alone is true of none of
+ * Sharing.  A partition that a parent made has frames of its family's (partition.h).  What concerns the
+ * code in a frame is said to those above it only, unless others map the frame; locked operations that no single
+ * instruction of the host can do stop the whole family.  x86_cpu.alone is true of none of
  * them.  Nor is it of a VP whose event flags another thread changes bit by bit: vp_not_alone().
  */
 #include "flush.h"
@@ -50,13 +50,13 @@ static void absorb_flushes(struct vp *vp)
 
 void vp_enter(struct vp *vp)
 {
-	struct partition *p = vp->partition;
+	_Atomic uint32_t *exclusive = &vp->partition->family->exclusive;
 
 	assert(!vp->inside);
 	atomic_fetch_add(&vp->epoch, 1);
-	while (atomic_load(&p->exclusive) && !vp->owns_exclusive) {
+	while (atomic_load(exclusive) && !vp->owns_exclusive) {
 		epoch_step(vp, 1);
-		futex_wait(&p->exclusive, 1, INT64_MAX);
+		futex_wait(exclusive, 1, INT64_MAX);
 		atomic_fetch_add(&vp->epoch, 1);
 	}
 	vp->inside = true;
@@ -76,7 +76,7 @@ void vp_safepoint(struct vp *vp)
 	vp_exclusive_end(vp);
 	/* The step comes first: what was asked before it is looked at after it. */
 	epoch_step(vp, 2);
-	if (atomic_load(&vp->partition->exclusive)) {
+	if (atomic_load(&vp->partition->family->exclusive)) {
 		vp_leave(vp);
 		vp_enter(vp);
 	}
@@ -175,13 +175,29 @@ static GPtrArray *family_of(struct partition *p)
 	return family;
 }
 
-void family_rendezvous(struct partition *p, struct vp *self, uint32_t bits)
+/*
+ * Who may reach a frame of @p: it and those above it that gave it the frame, or others of its family besides?
+ * Each of them maps it once at least.  Who maps it from now on finds what the caller has done to @code before.
+ */
+static bool others_have(const struct partition *p, const struct x86_code_page *code)
+{
+	const struct frame *f = (const struct frame *)(const void *)((const char *)code - offsetof(struct frame, code));
+
+	return atomic_load(&f->maps) > p->depth - p->family->depth;
+}
+
+/* @p and those above it, up to the owner of its frames. */
+#define FOREACH_ABOVE(q, p) \
+	for (struct partition *q = (p); q; q = q == q->family ? NULL : q->parent)
+
+void code_rendezvous(struct partition *p, struct vp *self, const struct x86_code_page *code, uint32_t bits)
 {
 	GPtrArray *family;
 	bool inside;
 
-	if (!p->by_parent && !atomic_load(&p->has_children)) {
-		partition_rendezvous(p, self, bits);
+	if (!others_have(p, code)) {
+		FOREACH_ABOVE(q, p)
+			partition_rendezvous(q, self, bits);
 		return;
 	}
 	family = family_of(p);
@@ -200,12 +216,13 @@ static void code_changed(struct partition *p, struct vp *self)
 			x86_pend(&vp->cpu, X86_PEND_CODE | X86_PEND_CODE_ALL);
 }
 
-void partition_code_changed(struct partition *p, struct vp *self)
+void partition_code_changed(struct partition *p, struct vp *self, const struct x86_code_page *code)
 {
 	struct hv *hv = p->hv;
 
-	if (!p->by_parent && !atomic_load(&p->has_children)) {
-		code_changed(p, self);
+	if (!others_have(p, code)) {
+		FOREACH_ABOVE(q, p)
+			code_changed(q, self);
 		return;
 	}
 	lock_acquire(&hv->list_lock);
@@ -225,23 +242,39 @@ void partition_flush(struct partition *p, struct vp *self)
 		x86_tlb_flush(&self->cpu, X86_FLUSH_ALL);
 }
 
+static void wait_exclusive(struct partition *p, struct vp *self)
+{
+	struct vp_set all;
+
+	vp_set_all(&all, p);
+	wait_others(p, self, &all, 0);
+}
+
 void vp_exclusive_begin(struct vp *vp)
 {
 	struct partition *p = vp->partition;
+	_Atomic uint32_t *exclusive = &p->family->exclusive;
 	uint32_t none = 0;
 	bool inside = vp->inside;
-	struct vp_set all;
 
 	assert(!vp->owns_exclusive);
 	if (inside)
 		vp_leave(vp);
-	while (!atomic_compare_exchange_strong(&p->exclusive, &none, 1)) {
-		futex_wait(&p->exclusive, 1, INT64_MAX);
+	while (!atomic_compare_exchange_strong(exclusive, &none, 1)) {
+		futex_wait(exclusive, 1, INT64_MAX);
 		none = 0;
 	}
 	vp->owns_exclusive = true;
-	vp_set_all(&all, p);
-	wait_others(p, vp, &all, 0);
+	/* Who makes the first child is a VP of @p itself. */
+	if (p->by_parent || atomic_load(&p->has_children)) {
+		GPtrArray *family = family_of(p);
+
+		for (guint i = 0; i < family->len; i++)
+			wait_exclusive(g_ptr_array_index(family, i), vp);
+		g_ptr_array_free(family, TRUE);
+	} else {
+		wait_exclusive(p, vp);
+	}
 	if (inside)
 		vp_enter(vp);
 	/* So that vp_safepoint() gets to see an instruction that faults from here. */
@@ -250,9 +283,11 @@ void vp_exclusive_begin(struct vp *vp)
 
 void vp_exclusive_end(struct vp *vp)
 {
+	_Atomic uint32_t *exclusive = &vp->partition->family->exclusive;
+
 	if (!vp->owns_exclusive)
 		return;
 	vp->owns_exclusive = false;
-	atomic_store(&vp->partition->exclusive, 0);
-	futex_wake_all(&vp->partition->exclusive);
+	atomic_store(exclusive, 0);
+	futex_wake_all(exclusive);
 }

@@ -129,7 +129,7 @@ static void code_stored(struct x86_cpu *c, struct x86_code_page *code, unsigned 
 	if (atomic_load(&code->granules) && code_hit(code, offset, n)) {
 		c->count.code_hit++;
 		own_code_stale(c, code);
-		c->ops->code_changed(c->opaque);
+		c->ops->code_changed(c->opaque, code);
 		x86_code_told(code);
 	} else if (atomic_load(&code->gen) & 1) {
 		own_code_stale(c, code);
@@ -960,7 +960,7 @@ size_t x86_debug_write(struct x86_cpu *c, uint64_t lin, const void *from, size_t
 		x86_host_move(p.host + (gpa & 4095), at + done, k);
 		if (x86_code_written(p.code, gpa & 4095, k)) {
 			x86_pend(c, X86_PEND_CODE_ALL);
-			c->ops->code_changed(c->opaque);
+			c->ops->code_changed(c->opaque, p.code);
 			x86_code_told(p.code);
 		}
 		done += k;

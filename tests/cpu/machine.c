@@ -59,7 +59,7 @@ static uint64_t no_tpr(void *o) { return 0; }
 static void no_tpr_write(void *o, uint64_t v) { }
 static uint64_t no_tsc(void *o) { return 0; }
 static void no_code_marked(void *o, struct x86_code_page *c) { }
-static void no_code_changed(void *o) { }
+static void no_code_changed(void *o, struct x86_code_page *c) { }
 static void nothing(void *o) { }
 
 static const struct x86_ops ops = {

@@ -63,7 +63,7 @@ static enum x86_result fake_mmio_write(void *o, uint64_t gpa, unsigned size, uin
 static enum x86_result fake_bad_fetch(void *o, uint64_t gpa) { return X86_FAULT_GP; }
 static uint64_t fake_tsc(void *o) { return 1000; }
 
-static void fake_code_changed(void *o) { }
+static void fake_code_changed(void *o, struct x86_code_page *p) { }
 static const struct x86_ops fake_ops = {
 	.code_changed = fake_code_changed,
 	.page = fake_page, .mmio_read = fake_mmio_read, .mmio_write = fake_mmio_write,

@@ -90,7 +90,7 @@ static uint64_t fake_tpr_read(void *o) { return 0; }
 static void fake_tpr_write(void *o, uint64_t v) { }
 static uint64_t fake_tsc(void *o) { return 0; }
 static void fake_code_marked(void *o, struct x86_code_page *p) { ((struct fake *)o)->marked++; }
-static void fake_code_changed(void *o) { }
+static void fake_code_changed(void *o, struct x86_code_page *p) { }
 /* As a device would say it, who has nobody to tell. */
 static inline void fake_written(struct x86_code_page *code, unsigned offset, size_t n)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What partitions map of each other's memory, over several generations (chapter 8): VPs that stand still make
- * the hypercalls.
+ * the hypercalls; and what those see of it that run.
  */
 #include <string.h>
 
@@ -10,7 +10,9 @@
 #include "hv/partition.h"
 #include "hv/status.h"
 #include "partition.h"
+#include "sync/futex.h"
 #include "target/i386/mem.h"
+#include "target/i386/segment.h"
 
 #define MIB (UINT64_C(1) << 20)
 #define RWX (HV_MAP_GPA_READABLE | HV_MAP_GPA_WRITABLE | HV_MAP_GPA_EXECUTABLE)
@@ -136,7 +138,7 @@ static void world_open(struct world *w, unsigned generations)
 	memset(w, 0, sizeof *w);
 	w->model = x86_model_parse("qemu64", NULL, NULL, &error);
 	g_assert_no_error(error);
-	w->hv = hv_new_with(&(struct hv_config){ .memory = RAM * MIB, .engine = "interp" }, NULL, &error);
+	w->hv = hv_new_with(&(struct hv_config){ .memory = RAM * MIB, .engine = g_getenv("TEST_ENGINE") }, NULL, &error);
 	g_assert_no_error(error);
 	hv_features_init(&features);
 	hv_features_role(&features, HV_ROLE_HOST);
@@ -467,6 +469,201 @@ static void test_race(void)
 	world_close(&w);
 }
 
+/* ---- running ---- */
+
+/*
+ * Real-mode code in a page of the partition's own; pages 5 and 6 are the same for all.  Each adds 1 to the word at 0x5000
+ * when it is through.
+ */
+enum { CODE = 1, SHARED = 5, OWN = 7 };
+
+static const uint8_t locked[] = {
+	0xb9, 0xb8, 0x0b,                          /* mov cx, 3000 */
+	0x66, 0xf0, 0xff, 0x06, 0xfe, 0x5f,        /* lock inc dword [0x5ffe] */
+	0xe2, 0xf8,                                /* loop */
+	0xf0, 0xff, 0x06, 0x00, 0x50,              /* lock inc word [0x5000] */
+	0xeb, 0xfe,
+};
+/* Writes code, says so, and waits for the answer. */
+static const uint8_t writer[] = {
+	0xb9, 0x90, 0x01,                          /* mov cx, 400 */
+	0x89, 0x0e, 0x01, 0x60,                    /* 1: mov [0x6001], cx: operand of mov ax */
+	0x89, 0x0e, 0x02, 0x50,                    /* mov [0x5002], cx */
+	0x39, 0x0e, 0x04, 0x50, 0x75, 0xfa,        /* 2: cmp [0x5004], cx; jne 2 */
+	0xe2, 0xf0,                                /* loop 1 */
+	0xf0, 0xff, 0x06, 0x00, 0x50, 0xeb, 0xfe,
+};
+/* Runs it; BX counts what was not what had been said. */
+static const uint8_t reader[] = {
+	0x31, 0xdb, 0x31, 0xd2,                    /* xor bx, bx; xor dx, dx */
+	0xa1, 0x02, 0x50, 0x39, 0xd0, 0x74, 0xf9,  /* 1: mov ax, [0x5002]; cmp ax, dx; je 1 */
+	0x89, 0xc2,                                /* mov dx, ax */
+	0x0f, 0x20, 0xc0, 0x0f, 0x22, 0xc0,        /* mov eax, cr0; mov cr0, eax */
+	0xbe, 0x00, 0x60, 0xff, 0xd6,              /* call 0x6000 */
+	0x39, 0xd0, 0x74, 0x01, 0x43,              /* cmp ax, dx; je +1; inc bx */
+	0x89, 0x16, 0x04, 0x50,                    /* mov [0x5004], dx */
+	0x83, 0xfa, 0x01, 0x75, 0xde,              /* cmp dx, 1; jne 1 */
+	0x89, 0x1e, 0x06, 0x50,                    /* mov [0x5006], bx */
+	0xf0, 0xff, 0x06, 0x00, 0x50, 0xeb, 0xfe,
+};
+static const uint8_t move_and_return[] = { 0xb8, 0x00, 0x00, 0xc3 };
+/* Copies the word at 0x7000 to 0x5008 and counts at 0x500a. */
+static const uint8_t copier[] = {
+	0xa1, 0x00, 0x70, 0xa3, 0x08, 0x50,        /* 1: mov ax, [0x7000]; mov [0x5008], ax */
+	0x66, 0xff, 0x06, 0x0a, 0x50,              /* inc dword [0x500a] */
+	0xeb, 0xf3,                                /* jmp 1 */
+};
+
+static uint32_t shared(struct world *w, unsigned at)
+{
+	uint32_t v;
+
+	g_assert_true(partition_read(w->line[0].p, (gpa_t){ page_gpa(SHARED).v + at }, &v, sizeof v));
+	return v;
+}
+
+static void share_low_pages(struct world *w, unsigned generations)
+{
+	for (unsigned i = 1; i < generations; i++)
+		check(map(&w->line[i - 1], w->line[i].p, SHARED, RWX, SHARED, 2), HV_STATUS_SUCCESS, 2);
+}
+
+static void place(const struct one *o, const uint8_t *code, size_t n)
+{
+	struct x86_cpu *c = vp_cpu(o->vp);
+
+	g_assert_true(partition_write(o->p, page_gpa(CODE), code, n));
+	for (unsigned i = 0; i < X86_SEG_COUNT; i++)
+		x86_set_seg_real(c, i, 0);
+	x86_mode_update(c);
+	c->rip = page_gpa(CODE).v;
+	c->gpr[X86_RSP] = page_gpa(CODE + 2).v;
+}
+
+static void go(struct world *w, unsigned generations)
+{
+	static const uint8_t idle[] = { 0xeb, 0xfe };
+
+	if (vp_cpu(w->line[0].vp)->rip != page_gpa(CODE).v)
+		place(&w->line[0], idle, sizeof idle);
+	partition_start(w->line[0].p);
+	for (unsigned i = 1; i < generations; i++)
+		vp_continue(w->line[i].vp, SUSPEND_EXPLICIT);
+}
+
+static void await_through(struct world *w, unsigned n)
+{
+	int64_t until = monotonic_ns() + INT64_C(60000000000);
+
+	while ((uint16_t)shared(w, 0) < n) {
+		g_assert_cmpint(monotonic_ns(), <, until);
+		g_usleep(200);
+	}
+}
+
+static void stop(struct world *w)
+{
+	partition_suspend(w->line[0].p);
+}
+
+/* Locked operations of several generations that no instruction of the host can do. */
+static void test_locked(void)
+{
+	struct world w;
+
+	world_open(&w, 3);
+	share_low_pages(&w, 3);
+	for (unsigned i = 0; i < 3; i++)
+		place(&w.line[i], locked, sizeof locked);
+	go(&w, 3);
+	await_through(&w, 3);
+	stop(&w);
+	g_assert_cmpuint(shared(&w, 0xffe), ==, 3 * 3000);
+	world_close(&w);
+}
+
+/* One writes code that another runs, up and down the line. */
+static void test_code(void)
+{
+	for (unsigned up = 0; up < 2; up++) {
+		struct world w;
+
+		world_open(&w, 3);
+		share_low_pages(&w, 3);
+		g_assert_true(partition_write(w.line[0].p, page_gpa(SHARED + 1), move_and_return, sizeof move_and_return));
+		place(&w.line[up ? 2 : 0], writer, sizeof writer);
+		place(&w.line[up ? 0 : 2], reader, sizeof reader);
+		go(&w, 3);
+		await_through(&w, 2);
+		stop(&w);
+		g_assert_cmpuint((uint16_t)shared(&w, 6), ==, 0);
+		world_close(&w);
+	}
+}
+
+/* Until the copier has gone round, wholly after now; what it has copied. */
+static uint16_t copied(struct world *w)
+{
+	int64_t until = monotonic_ns() + INT64_C(60000000000);
+	uint32_t from = shared(w, 10);
+
+	while (shared(w, 10) - from < 3) {
+		g_assert_cmpint(monotonic_ns(), <, until);
+		g_usleep(50);
+	}
+	return (uint16_t)shared(w, 8);
+}
+
+/* Once a call has returned, a VP that runs has no translation of before. */
+static void test_flush(void)
+{
+	struct world w;
+	struct one *r = &w.line[0], *c = &w.line[1];
+	uint64_t page;
+
+	world_open(&w, 2);
+	share_low_pages(&w, 2);
+	page = fresh(r, 2);
+	for (uint16_t i = 0; i < 2; i++)
+		g_assert_true(partition_write(r->p, page_gpa(page + i), &(uint16_t){ i + 1 }, 2));
+	check(map(r, c->p, OWN, RWX, page, 1), HV_STATUS_SUCCESS, 1);
+	place(c, copier, sizeof copier);
+	go(&w, 2);
+	for (unsigned i = 0; i < 100; i++) {
+		check(map(r, c->p, OWN, i & 2 ? R : RWX, page + (i & 1), 1), HV_STATUS_SUCCESS, 1);
+		g_assert_cmpuint(copied(&w), ==, (i & 1) + 1);
+	}
+	stop(&w);
+	world_close(&w);
+}
+
+/* What is taken from a partition is out of reach of those below, though they are in the middle of using it. */
+static void test_taken(void)
+{
+	const uint16_t secret = 0xdead;
+	struct world w;
+	struct one *r = &w.line[0], *c = &w.line[1], *g = &w.line[2];
+	uint64_t page;
+
+	world_open(&w, 3);
+	share_low_pages(&w, 3);
+	page = fresh(r, 1);
+	check(map(r, c->p, OWN, RWX, page, 1), HV_STATUS_SUCCESS, 1);
+	check(map(c, g->p, OWN, RWX, OWN, 1), HV_STATUS_SUCCESS, 1);
+	place(g, copier, sizeof copier);
+	go(&w, 3);
+	g_assert_cmpuint(copied(&w), ==, 0);
+	check(unmap(r, c->p, OWN, 1), HV_STATUS_SUCCESS, 1);
+	g_assert_true(partition_write(r->p, page_gpa(page), &secret, sizeof secret));
+	g_usleep(20000);
+	g_assert_cmpuint((uint16_t)shared(&w, 8), ==, 0);
+	/* It stands, on the instruction. */
+	vp_wait_parked(g->vp);
+	g_assert_cmphex(vp_cpu(g->vp)->rip, ==, page_gpa(CODE).v);
+	stop(&w);
+	world_close(&w);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -478,5 +675,9 @@ int main(int argc, char **argv)
 	g_test_add_func("/space/content", test_content);
 	g_test_add_func("/space/ends", test_ends);
 	g_test_add_func("/space/race", test_race);
+	g_test_add_func("/space/locked", test_locked);
+	g_test_add_func("/space/code", test_code);
+	g_test_add_func("/space/flush", test_flush);
+	g_test_add_func("/space/taken", test_taken);
 	return g_test_run();
 }

@@ -128,7 +128,7 @@ static uint64_t no_value(void *o) { outside(o); }
 static void no_tpr(void *o, uint64_t tpr) { outside(o); }
 static void no_mark(void *o, struct x86_code_page *code) { outside(o); }
 static void no_work(void *o) { outside(o); }
-static void no_change(void *o) { outside(o); }
+static void no_change(void *o, struct x86_code_page *code) { outside(o); }
 static void already(void *o) { }
 
 static const struct x86_ops forbidding = {

@@ -304,10 +304,10 @@ struct x86_ops {
 	 */
 	void (*code_marked)(void *o, struct x86_code_page *code);
 	/*
-	 * A store of this processor met decoded code: whoever else may have decoded it gets
+	 * A store of this processor met decoded code of @code: whoever else may have decoded it gets
 	 * X86_PEND_CODE_ALL.  Must not wait for other processors.
 	 */
-	void (*code_changed)(void *o);
+	void (*code_changed)(void *o, struct x86_code_page *code);
 	/* No other processor of the machine runs guest code between these two. */
 	void (*exclusive_begin)(void *o);
 	void (*exclusive_end)(void *o);
