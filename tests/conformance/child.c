@@ -35,19 +35,71 @@ void child_set(const struct child *c, uint32_t name, uint64_t value)
 	set(c, 0, name, value);
 }
 
+static void set_segment(const struct child *c, uint32_t vp, uint32_t name, uint16_t selector, uint16_t attributes)
+{
+	union {
+		struct hv_segment_register segment;
+		struct hv_register_value value;
+	} v = { .segment = { .limit = UINT32_MAX, .selector = selector, .attributes = attributes } };
+
+	check_status(set_register128(c->id, vp, name, v.value), HV_STATUS_SUCCESS);
+}
+
+void child_segment(const struct child *c, uint32_t name, uint16_t selector, uint16_t attributes)
+{
+	set_segment(c, 0, name, selector, attributes);
+}
+
+/* ES, CS, SS, DS. */
+static void set_segments(const struct child *c, uint32_t vp, uint16_t code, uint16_t data)
+{
+	for (uint32_t name = HV_REGISTER_ES; name <= HV_REGISTER_DS; name++)
+		set_segment(c, vp, name, 0, name == HV_REGISTER_CS ? code : data);
+}
+
+void child_protected(const struct child *c)
+{
+	child_set(c, HV_REGISTER_CR0, 0x11);
+	child_start_at(c, 0, CHILD_CODE);
+	set_segments(c, 0, 0xc09b, 0xc093);
+}
+
+enum { TABLES = 0x8000 };            /* of the child, four pages */
+
+void child_paged(const struct child *c, const uint32_t *gpa, unsigned n)
+{
+	uint32_t directory[2] = { 0x83, (TABLES + 0x1000) | 7 };
+
+	child_put(c, TABLES, directory, sizeof directory);
+	for (unsigned i = 0; i < n; i++) {
+		uint32_t entry = gpa[i] | 7;
+
+		child_put(c, TABLES + 0x1000 + i * 4, &entry, sizeof entry);
+	}
+	child_set(c, HV_REGISTER_CR3, TABLES);
+	child_set(c, HV_REGISTER_CR4, 0x10);
+	child_set(c, HV_REGISTER_CR0, 0x80000011);
+	child_start_at(c, 0, CHILD_CODE);
+	set_segments(c, 0, 0xc09b, 0xc093);
+}
+
+void child_long(const struct child *c)
+{
+	const uint64_t entry[] = { (TABLES + 0x1000) | 3, (TABLES + 0x2000) | 3, 0x83 };
+
+	for (unsigned i = 0; i < 3; i++)
+		child_put(c, TABLES + i * 0x1000, &entry[i], sizeof entry[i]);
+	child_set(c, HV_REGISTER_CR3, TABLES);
+	child_set(c, HV_REGISTER_CR4, 0x20);
+	child_set(c, HV_REGISTER_EFER, 0x500);
+	child_set(c, HV_REGISTER_CR0, 0x80000011);
+	child_start_at(c, 0, CHILD_CODE);
+	set_segments(c, 0, 0xa09b, 0xc093);
+}
+
 void child_start_at(const struct child *c, uint32_t vp, uint64_t rip)
 {
-	static const uint32_t names[] = { HV_REGISTER_ES, HV_REGISTER_CS, HV_REGISTER_SS, HV_REGISTER_DS };
-
-	for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
-		struct hv_segment_register s = { .limit = UINT32_MAX, .attributes = names[i] == HV_REGISTER_CS ? 0x809b : 0x8093 };
-		union {
-			struct hv_segment_register segment;
-			struct hv_register_value value;
-		} v = { .segment = s };
-
-		check_status(set_register128(c->id, vp, names[i], v.value), HV_STATUS_SUCCESS);
-	}
+	set_segments(c, vp, 0x809b, 0x8093);
 	set(c, vp, HV_REGISTER_RIP, rip);
 	set(c, vp, HV_REGISTER_RSP, CHILD_STACK);
 	set(c, vp, HV_REGISTER_RFLAGS, 2);
@@ -105,6 +157,16 @@ void must_install(const struct child *c, uint32_t type, uint64_t parameter)
 
 	check_status(install(c->id, type, access ? HV_INTERCEPT_MASK_READ | HV_INTERCEPT_MASK_WRITE : HV_INTERCEPT_MASK_EXECUTE,
 			     parameter), HV_STATUS_SUCCESS);
+}
+
+void child_handler(const struct child *c, unsigned vector)
+{
+	const uint8_t code[] = { OUT(0x77) };
+	uint32_t far = CHILD_DATA;
+
+	child_put(c, vector * 4, &far, sizeof far);
+	child_put(c, CHILD_DATA, code, sizeof code);
+	must_install(c, HV_INTERCEPT_IO_PORT, 0x77);
 }
 
 void child_go(const struct child *c, uint32_t vp)
@@ -171,11 +233,17 @@ void check_silence(void)
 	check_slot_empty(0);
 }
 
-struct hv_message run_code(const struct child *c, const void *code, size_t n)
+struct hv_message run_code_as_is(const struct child *c, const void *code, size_t n)
 {
 	child_put(c, CHILD_CODE, code, n);
-	child_start_at(c, 0, CHILD_CODE);
+	child_set(c, HV_REGISTER_RIP, CHILD_CODE);
 	return go_on(c);
+}
+
+struct hv_message run_code(const struct child *c, const void *code, size_t n)
+{
+	child_start_at(c, 0, CHILD_CODE);
+	return run_code_as_is(c, code, n);
 }
 
 struct hv_message go_on(const struct child *c)

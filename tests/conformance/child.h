@@ -35,9 +35,31 @@ void child_start_at(const struct child *c, uint32_t vp, uint64_t rip);
 uint64_t child_register(const struct child *c, uint32_t name);
 void child_set(const struct child *c, uint32_t name, uint64_t value);
 
+/* Of any segment; the base is 0 and the limit 4 GiB. */
+void child_segment(const struct child *c, uint32_t name, uint16_t selector, uint16_t attributes);
+/* VP 0 in 32-bit protected mode, flat, at CHILD_CODE. */
+void child_protected(const struct child *c);
+/*
+ * The same with paging: addresses below 4 MiB are themselves, and PAGED + n pages is the page @gpa[n], with the further bits
+ * of a page table's entry that are in it.
+ */
+#define CHILD_PAGED 0x400000u
+void child_paged(const struct child *c, const uint32_t *gpa, unsigned n);
+/* 64-bit mode, the first 2 MiB themselves. */
+void child_long(const struct child *c);
+
 /* HvInstallIntercept. */
 struct reply install(uint64_t id, uint32_t type, uint32_t access, uint64_t parameter);
 void must_install(const struct child *c, uint32_t type, uint64_t parameter);
+
+/* Code, in real mode: OUT imm8, AL; RDMSR and CPUID behind what loads their numbers, in 8 and 14 bytes; HLT has no macro. */
+#define BYTES_32(n) (n) & 0xff, (n) >> 8 & 0xff, (n) >> 16 & 0xff, (uint32_t)(n) >> 24
+#define OUT(port) 0xe6, port
+#define RDMSR(n) 0x66, 0xb9, BYTES_32(n), 0x0f, 0x32
+#define CPUID(leaf, sub) 0x66, 0xb8, BYTES_32(leaf), 0x66, 0xb9, BYTES_32(sub), 0x0f, 0xa2
+enum { RDMSR_BYTES = 8, CPUID_BYTES = 14, MSR_NOWHERE = 0x12345 /* no processor has it */ };
+/* The handler of vector @vector in real mode: OUT(0x77) at CHILD_DATA, which is told. */
+void child_handler(const struct child *c, unsigned vector);
 
 /* Whatever it stands for: it goes on. */
 void child_go(const struct child *c, uint32_t vp);
@@ -52,6 +74,9 @@ struct hv_message next_message(void);
 void check_silence(void);
 /* Puts @n bytes of code at CHILD_CODE, goes there and takes the message. */
 struct hv_message run_code(const struct child *c, const void *code, size_t n);
+/* The same, but in the mode that VP 0 has. */
+struct hv_message run_code_as_is(const struct child *c, const void *code, size_t n);
+#define RUN_AS_IS(c, ...) run_code_as_is(c, (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
 #define RUN_CODE(c, ...) run_code(c, (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
 /* Behind the instruction of @m, and the next message. */
 struct hv_message step_over(const struct child *c, const struct hv_message *m);

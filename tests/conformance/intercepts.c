@@ -2,8 +2,6 @@
 /* Chapter 9: intercepts. */
 #include "child.h"
 
-#define OUT(port) 0xe6, port                   /* out port, al */
-
 static const uint8_t out_80[] = { 0x90, OUT(0x80), OUT(0x81) };
 enum { RIP_80 = CHILD_CODE + 1 };
 
@@ -170,11 +168,6 @@ RULE_HOST(T9_1_1_a, "an intercept of a port is of that port alone")
 	check_value(header(&m)->rip, CHILD_CODE + 8, "RIP of the second");
 }
 
-#define RDMSR(n) 0x66, 0xb9, (n) & 0xff, (n) >> 8 & 0xff, (n) >> 16 & 0xff, (n) >> 24 & 0xff, 0x0f, 0x32
-enum { RDMSR_BYTES = 8 };
-/* No processor has it; a page that the partition has; one that it may not have. */
-enum { MSR_NOWHERE = 0x12345, MSR_OWN = 0x40000002 };
-
 RULE_HOST(T9_1_1_c, "an intercept of MSRs is of all that are not virtualized, read or written")
 {
 	struct child c = make_child(OF_2009);
@@ -209,12 +202,9 @@ RULE_HOST(T9_1_1_e, "an MSR that is virtualized is not told")
 	struct hv_message m;
 
 	must_install(&c, HV_INTERCEPT_MSR, 0);
-	m = RUN_CODE(&c, RDMSR(MSR_OWN), RDMSR(0x10), RDMSR(0x1b), RDMSR(MSR_NOWHERE));
+	m = RUN_CODE(&c, RDMSR(HV_X64_MSR_VP_INDEX), RDMSR(0x10), RDMSR(0x1b), RDMSR(MSR_NOWHERE));
 	check_value(header(&m)->rip, CHILD_CODE + 3 * RDMSR_BYTES + 6, "RIP");
 }
-
-#define CPUID(leaf, sub) 0x66, 0xb8, (leaf) & 0xff, (leaf) >> 8 & 0xff, (leaf) >> 16 & 0xff, (leaf) >> 24 & 0xff, 0x66, 0xb9, sub, 0, 0, 0, 0x0f, 0xa2
-enum { CPUID_BYTES = 14 };
 
 RULE_HOST(T9_1_1_f, "an intercept of a leaf is of all its subleaves and of no other leaf")
 {
@@ -229,22 +219,12 @@ RULE_HOST(T9_1_1_f, "an intercept of a leaf is of all its subleaves and of no ot
 	check_value(MESSAGE_AS(hv_cpuid_message, &m)->rcx, 2, "subleaf of the second");
 }
 
-/* The handler of vector @vector is out 0x77, al. */
-static void handler_77(const struct child *c, unsigned vector)
-{
-	uint32_t far = CHILD_DATA;
-
-	child_put(c, vector * 4, &far, sizeof far);
-	child_put(c, CHILD_DATA, "\xe6\x77", 2);
-	must_install(c, HV_INTERCEPT_IO_PORT, 0x77);
-}
-
 RULE_HOST(T9_1_1_g, "an intercept of an exception is of one vector")
 {
 	struct child c = make_child(OF_2009);
 	struct hv_message m;
 
-	handler_77(&c, 6);
+	child_handler(&c, 6);
 	must_install(&c, HV_INTERCEPT_EXCEPTION, 0);
 	m = RUN_CODE(&c, 0x0f, 0x0b);
 	check_value(header(&m)->rip, CHILD_DATA, "RIP behind #UD");
@@ -316,7 +296,7 @@ RULE_HOST(T9_3_1_b, "access type 0 removes an intercept")
 	struct child c = make_child(OF_2009);
 	struct hv_message m;
 
-	handler_77(&c, VECTOR_GP);
+	child_handler(&c, VECTOR_GP);
 	must_install(&c, HV_INTERCEPT_MSR, 0);
 	must_install(&c, HV_INTERCEPT_CPUID, 0);
 	must_install(&c, HV_INTERCEPT_EXCEPTION, VECTOR_GP);
@@ -462,7 +442,7 @@ RULE_HOST(T9_1_2_h, "what a child can be told not to have is no unsupported feat
 	struct child c = make_child(OF_2009);
 	struct hv_message m;
 
-	handler_77(&c, VECTOR_GP);
+	child_handler(&c, VECTOR_GP);
 	m = RUN_CODE(&c, RDMSR(MSR_NOWHERE));
 	check_type(&m, HV_MESSAGE_IO_INTERCEPT);
 	check_value(header(&m)->rip, CHILD_DATA, "RIP");

@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Chapter 11 where a parent has a part in it. */
+#include "child.h"
+
+#define LOAD(address) 0x67, 0xa0, BYTES_32(address)
+#define STORE(address) 0x67, 0xa2, BYTES_32(address)
+enum { VECTOR_DE = 0, VECTOR_DF = 8 };
+
+/* ---- 11.1, 11.7 ---- */
+
+/* CPUID of leaf 0, then the words at CHILD_DATA, then OUT(0x80). */
+static const uint8_t cpuid_to_memory[] = { CPUID(0, 0), 0x66, 0xa3, 0, 0x40, 0x66, 0x89, 0x1e, 4, 0x40, OUT(0x80) };
+
+RULE_HOST(T11_1_a, "a parent that is told of CPUID gives any answer")
+{
+	struct child c = make_child(EXO);
+	struct hv_message m;
+
+	must_install(&c, HV_INTERCEPT_CPUID, 0);
+	m = run_code(&c, cpuid_to_memory, sizeof cpuid_to_memory);
+	if (!check_type(&m, HV_MESSAGE_CPUID_INTERCEPT))
+		return;
+	child_set(&c, HV_REGISTER_RAX, 0x11223344);
+	child_set(&c, HV_REGISTER_RBX, 0x55667788);
+	step_over(&c, &m);
+	check_value(child_get64(&c, CHILD_DATA), 0x5566778811223344, "EBX:EAX in the child");
+}
+
+static struct reply register_leaf(const struct child *c, uint32_t leaf, unsigned reg, uint32_t value, uint32_t mask)
+{
+	struct hv_in_register_intercept_result in = { .partition_id = c->id, .vp = HV_ANY_VP, .type = HV_INTERCEPT_CPUID };
+
+	in.cpuid.leaf = leaf;
+	in.cpuid.result[reg].value = value;
+	in.cpuid.result[reg].mask = mask;
+	return CALL(.code = HV_CALL_REGISTER_INTERCEPT_RESULT, .data = &in, .size = sizeof in);
+}
+
+RULE_HOST(T11_1_b, "a feature that the parent hides still works, one that it invents does not")
+{
+	struct child c = make_child(EXO);
+	struct hv_message m;
+
+	/* SSE2 off in leaf 1; AMX on in leaf 7. */
+	check_status(register_leaf(&c, 1, 3, 0, 1u << 26), HV_STATUS_SUCCESS);
+	check_status(register_leaf(&c, 7, 3, 1u << 24, 1u << 24), HV_STATUS_SUCCESS);
+	must_install(&c, HV_INTERCEPT_CPUID, 1);
+	must_install(&c, HV_INTERCEPT_CPUID, 7);
+	must_install(&c, HV_INTERCEPT_EXCEPTION, VECTOR_UD);
+	child_set(&c, HV_REGISTER_CR4, 0x200);
+	/* pxor xmm0, xmm0; out 0x80, al */
+	m = RUN_CODE(&c, CPUID(1, 0), CPUID(7, 0), 0x66, 0x0f, 0xef, 0xc0, OUT(0x80), 0xc4, 0xe2, 0x78, 0x49, 0xc0);
+	check_value(MESSAGE_AS(hv_cpuid_message, &m)->default_rdx >> 26 & 1, 0, "SSE2 in leaf 1");
+	m = step_over(&c, &m);
+	check_value(MESSAGE_AS(hv_cpuid_message, &m)->default_rdx >> 24 & 1, 1, "AMX in leaf 7");
+	m = step_over(&c, &m);
+	check_type(&m, HV_MESSAGE_IO_INTERCEPT);
+	/* tilerelease; it is no instruction of real mode either */
+	m = step_over(&c, &m);
+	check_type(&m, HV_MESSAGE_EXCEPTION_INTERCEPT);
+}
+
+RULE_HOST(T11_7_b, "the time stamp counter goes on while the VP stands")
+{
+	struct child c = make_child(EXO);
+	uint64_t first;
+
+	RUN_CODE(&c, OUT(0x80));
+	first = child_register(&c, HV_REGISTER_TSC);
+	check_silence();
+	check_that(child_register(&c, HV_REGISTER_TSC) > first, "it stands, too");
+}
+
+/* ---- 11.8 ---- */
+
+RULE_HOST(T11_8_d, "a child's access to an unmapped page suspends its VP and is told")
+{
+	struct child c = make_child(OF_2009);
+	struct hv_message m = RUN_CODE(&c, STORE(CHILD_NOTHING));
+
+	check_type(&m, HV_MESSAGE_UNMAPPED_GPA);
+	check_value(child_register(&c, HV_REGISTER_INTERCEPT_SUSPEND) & HV_SUSPENDED, 1, "the bit");
+}
+
+RULE_HOST(T11_8_f, "a child's access against a page's rights suspends its VP and is told")
+{
+	struct child c = make_child(OF_2009);
+	struct hv_message m = RUN_CODE(&c, STORE(CHILD_READ_ONLY));
+
+	check_type(&m, HV_MESSAGE_GPA_INTERCEPT);
+	check_value(child_register(&c, HV_REGISTER_INTERCEPT_SUSPEND) & HV_SUSPENDED, 1, "the bit");
+}
+
+RULE_HOST(T11_8_j, "an access that is told has had no effect; with the page there it happens")
+{
+	struct child c = make_child(OF_2009);
+	struct hv_message m;
+	uint64_t page;
+
+	/* The last two bytes of a page that is there, the first two of one that is not. */
+	child_put(&c, CHILD_NOTHING - 8, "abcdefgh", 8);
+	/* mov eax, 0x11223344; mov [0xfffe], eax; mov al, [0x20000] */
+	m = RUN_CODE(&c, 0x66, 0xb8, BYTES_32(0x11223344), 0x66, 0x67, 0xa3, 0xfe, 0xff, 0, 0, LOAD(0x20000));
+	check_type(&m, HV_MESSAGE_UNMAPPED_GPA);
+	check_value(child_get64(&c, CHILD_NOTHING - 8), 0x6867666564636261, "the page that is there");
+	page = give_pages(c.id, CHILD_NOTHING / 0x1000, 1);
+	put64(page * 0x1000, 0);
+	m = go_on(&c);
+	check_value(header(&m)->rip, CHILD_CODE + 13, "RIP of the next");
+	check_value(child_get64(&c, CHILD_NOTHING - 8) >> 48, 0x3344, "end of the first page");
+	check_value(get64(page * 0x1000), 0x1122, "begin of the second page");
+}
+
+RULE_HOST(T11_8_i, "a fetch is an execution")
+{
+	struct child c = make_child(OF_2009);
+	struct hv_message m;
+
+	/* The page can be read: jmp 0:0xe000 */
+	check_reps(modify_pages(c.id, HV_MAP_GPA_READABLE, CHILD_READ_ONLY / 0x1000, 1), HV_STATUS_SUCCESS, 1);
+	m = RUN_CODE(&c, 0xea, 0, 0xe0, 0, 0);
+	check_type(&m, HV_MESSAGE_GPA_INTERCEPT);
+	check_value(header(&m)->access, HV_INTERCEPT_EXECUTE, "access");
+	check_value(header(&m)->rip, CHILD_READ_ONLY, "RIP");
+}
+
+RULE_HOST(T11_8_h, "implicit accesses are told like those of operands")
+{
+	struct child c = make_child(OF_2009);
+	struct hv_message m;
+
+	/* The stack: push ax */
+	child_start_at(&c, 0, CHILD_CODE);
+	child_set(&c, HV_REGISTER_RSP, CHILD_UNTOUCHABLE + 0x100);
+	m = RUN_AS_IS(&c, 0x50);
+	check_type(&m, HV_MESSAGE_GPA_INTERCEPT);
+	check_value(MESSAGE_AS(hv_memory_message, &m)->gpa, CHILD_UNTOUCHABLE + 0xfe, "GPA of PUSH");
+	check_value(child_register(&c, HV_REGISTER_RSP), CHILD_UNTOUCHABLE + 0x100, "RSP");
+	/* The vector table: int 0x80 */
+	child_put(&c, CHILD_DATA, "\xff\xff\x00\xd0\x00\x00", 6);
+	m = RUN_CODE(&c, 0x66, 0x0f, 0x01, 0x1e, 0, 0x40, 0xcd, 0x80);
+	check_value(MESSAGE_AS(hv_memory_message, &m)->gpa, CHILD_UNTOUCHABLE + 0x200, "GPA of INT");
+	check_value(header(&m)->rip, CHILD_CODE + 6, "RIP of INT");
+}
+
+/* ---- 11.9, 11.10 ---- */
+
+RULE_HOST(T11_9_a, "an access of several ports is told if one of them is to be")
+{
+	struct child c = make_child(OF_2009);
+	struct hv_message m;
+
+	must_install(&c, HV_INTERCEPT_IO_PORT, 0x86);
+	/* out 0x84, ax; out 0x84, eax */
+	m = RUN_CODE(&c, 0xe7, 0x84, 0x66, 0xe7, 0x84);
+	check_value(header(&m)->rip, CHILD_CODE + 2, "RIP");
+	check_value(MESSAGE_AS(hv_io_message, &m)->port, 0x84, "port");
+}
+
+RULE_HOST(T11_10_a, "an MSR that the hypervisor has is its own, whatever is installed")
+{
+	struct child c = make_child(OF_2009);
+	struct hv_message m;
+
+	must_install(&c, HV_INTERCEPT_MSR, 0);
+	must_install(&c, HV_INTERCEPT_IO_PORT, 0x80);
+	m = RUN_CODE(&c, RDMSR(HV_X64_MSR_VP_INDEX), RDMSR(HV_X64_MSR_GUEST_OS_ID), RDMSR(0x277), OUT(0x80));
+	check_type(&m, HV_MESSAGE_IO_INTERCEPT);
+}
+
+RULE_HOST(T31_b, "a synthetic MSR that the partition may use is the hypervisor's, whatever is installed")
+{
+	struct child c = make_child(OF_2009);
+	struct hv_message m;
+
+	must_install(&c, HV_INTERCEPT_MSR, 0);
+	must_install(&c, HV_INTERCEPT_IO_PORT, 0x80);
+	/* mov eax, 5; xor edx, edx; mov ecx, guest OS id; wrmsr; out 0x80, al */
+	m = RUN_CODE(&c, 0x66, 0xb8, BYTES_32(5), 0x66, 0x31, 0xd2, 0x66, 0xb9, BYTES_32(HV_X64_MSR_GUEST_OS_ID), 0x0f, 0x30, OUT(0x80));
+	check_type(&m, HV_MESSAGE_IO_INTERCEPT);
+	check_value(child_register(&c, HV_REGISTER_GUEST_OS_ID), 5, "guest OS id");
+}
+
+RULE_HOST(T11_10_c, "an MSR that no processor has is told as well")
+{
+	struct child c = make_child(OF_2009);
+	struct hv_message m;
+
+	must_install(&c, HV_INTERCEPT_MSR, 0);
+	m = RUN_CODE(&c, RDMSR(0xffffffff), RDMSR(0x40000fff));
+	check_value(MESSAGE_AS(hv_msr_message, &m)->msr, 0xffffffff, "MSR");
+	m = step_over(&c, &m);
+	check_value(MESSAGE_AS(hv_msr_message, &m)->msr, 0x40000fff, "MSR of the second");
+}
+
+RULE_HOST(T11_10_f, "an MSR that is told is told before it would be #GP")
+{
+	struct child c = make_child(OF_2009);
+	struct hv_message m;
+
+	must_install(&c, HV_INTERCEPT_MSR, 0);
+	must_install(&c, HV_INTERCEPT_EXCEPTION, VECTOR_GP);
+	m = RUN_CODE(&c, RDMSR(MSR_NOWHERE));
+	check_type(&m, HV_MESSAGE_MSR_INTERCEPT);
+	check_status(install(c.id, HV_INTERCEPT_MSR, 0, 0), HV_STATUS_SUCCESS);
+	m = go_on(&c);
+	check_type(&m, HV_MESSAGE_EXCEPTION_INTERCEPT);
+}
+
+/* ---- 11.11 ---- */
+
+RULE_HOST(T11_11_a, "CPUID of an intercepted leaf suspends the VP, its registers unchanged")
+{
+	struct child c = make_child(OF_2009);
+	struct hv_message m;
+
+	must_install(&c, HV_INTERCEPT_CPUID, 1);
+	child_set(&c, HV_REGISTER_RBX, 0x1234);
+	m = RUN_CODE(&c, CPUID(1, 0));
+	check_type(&m, HV_MESSAGE_CPUID_INTERCEPT);
+	check_value((uint32_t)child_register(&c, HV_REGISTER_RAX), 1, "EAX");
+	check_value(child_register(&c, HV_REGISTER_RBX), 0x1234, "RBX");
+}
+
+RULE_HOST(T11_11_b, "with the message's results the child sees what it would see without an intercept")
+{
+	struct child c = make_child(OF_2009);
+	struct hv_message m;
+	uint64_t plain;
+
+	must_install(&c, HV_INTERCEPT_IO_PORT, 0x80);
+	run_code(&c, cpuid_to_memory, sizeof cpuid_to_memory);
+	plain = child_get64(&c, CHILD_DATA);
+	must_install(&c, HV_INTERCEPT_CPUID, 0);
+	m = run_code(&c, cpuid_to_memory, sizeof cpuid_to_memory);
+	child_set(&c, HV_REGISTER_RAX, MESSAGE_AS(hv_cpuid_message, &m)->default_rax);
+	child_set(&c, HV_REGISTER_RBX, MESSAGE_AS(hv_cpuid_message, &m)->default_rbx);
+	put64(c.first * 0x1000 + CHILD_DATA, 0);
+	step_over(&c, &m);
+	check_value(child_get64(&c, CHILD_DATA), plain, "EBX:EAX");
+}
+
+RULE_HOST(T11_11_d, "any leaf can be intercepted, the hypervisor's too, whatever ECX is")
+{
+	struct child c = make_child(OF_2009);
+	struct hv_message m;
+
+	must_install(&c, HV_INTERCEPT_CPUID, 0x40000000);
+	must_install(&c, HV_INTERCEPT_CPUID, 0x12345678);
+	m = RUN_CODE(&c, CPUID(0x40000000, 77), CPUID(0x12345678, 0));
+	check_type(&m, HV_MESSAGE_CPUID_INTERCEPT);
+	m = step_over(&c, &m);
+	check_value((uint32_t)MESSAGE_AS(hv_cpuid_message, &m)->rax, 0x12345678, "leaf");
+}
+
+/* ---- 11.12 ---- */
+
+RULE_HOST(T11_12_a, "an exception that is told is not delivered")
+{
+	struct child c = make_child(OF_2009);
+	struct hv_message m;
+
+	child_handler(&c, VECTOR_UD);
+	must_install(&c, HV_INTERCEPT_EXCEPTION, VECTOR_UD);
+	m = RUN_CODE(&c, 0x0f, 0x0b);
+	check_type(&m, HV_MESSAGE_EXCEPTION_INTERCEPT);
+	check_silence();
+}
+
+RULE_HOST(T11_12_b, "RIP is at the instruction that raised it, which can be tried again")
+{
+	struct child c = make_child(OF_2009);
+	struct hv_message m;
+
+	must_install(&c, HV_INTERCEPT_EXCEPTION, VECTOR_DE);
+	must_install(&c, HV_INTERCEPT_IO_PORT, 0x80);
+	/* xor cx, cx; xor dx, dx; mov ax, 6; div cx; out 0x80, al */
+	m = RUN_CODE(&c, 0x31, 0xc9, 0x31, 0xd2, 0xb8, 6, 0, 0xf7, 0xf1, OUT(0x80));
+	check_value(header(&m)->rip, CHILD_CODE + 7, "RIP");
+	child_set(&c, HV_REGISTER_RCX, 2);
+	m = go_on(&c);
+	check_type(&m, HV_MESSAGE_IO_INTERCEPT);
+	check_value(MESSAGE_AS(hv_io_message, &m)->rax & 0xffff, 3, "the quotient");
+}
+
+RULE_HOST(T11_12_c, "CR2 keeps its value while a page fault is told, and gets the new one when it is delivered")
+{
+	struct child c = make_child(OF_2009);
+	struct hv_message m;
+
+	must_install(&c, HV_INTERCEPT_EXCEPTION, 14);
+	child_set(&c, HV_REGISTER_CR2, 0x1234);
+	child_paged(&c, NULL, 0);
+	m = RUN_AS_IS(&c, 0xa0, BYTES_32(CHILD_PAGED));
+	check_type(&m, HV_MESSAGE_EXCEPTION_INTERCEPT);
+	check_value(child_register(&c, HV_REGISTER_CR2), 0x1234, "CR2");
+	check_status(install(c.id, HV_INTERCEPT_EXCEPTION, 0, 14), HV_STATUS_SUCCESS);
+	/* Without a handler it ends in a triple fault. */
+	m = go_on(&c);
+	check_type(&m, HV_MESSAGE_UNRECOVERABLE_EXCEPTION);
+	check_value(child_register(&c, HV_REGISTER_CR2), CHILD_PAGED, "CR2 behind it");
+}
+
+/* Division by zero with a vector table of no length: #DE, then #GP, then #DF, then shutdown. */
+static struct hv_message nested(const struct child *c)
+{
+	/* lidt [0x4000], all zeros; xor cx, cx; div cx */
+	return RUN_CODE(c, 0x0f, 0x01, 0x1e, 0, 0x40, 0x31, 0xc9, 0xf7, 0xf1);
+}
+
+RULE_HOST(T11_12_d, "an exception in the delivery of another is told by itself, before the two make a double fault")
+{
+	struct child c = make_child(OF_2009);
+	struct hv_message m;
+
+	must_install(&c, HV_INTERCEPT_EXCEPTION, VECTOR_GP);
+	must_install(&c, HV_INTERCEPT_EXCEPTION, VECTOR_DF);
+	m = nested(&c);
+	check_type(&m, HV_MESSAGE_EXCEPTION_INTERCEPT);
+	check_value(MESSAGE_AS(hv_exception_message, &m)->vector, VECTOR_GP, "vector");
+}
+
+RULE_HOST(T11_12_e, "if the second is not to be told, the double fault is")
+{
+	struct child c = make_child(OF_2009);
+	struct hv_message m;
+
+	must_install(&c, HV_INTERCEPT_EXCEPTION, VECTOR_DF);
+	m = nested(&c);
+	check_type(&m, HV_MESSAGE_EXCEPTION_INTERCEPT);
+	check_value(MESSAGE_AS(hv_exception_message, &m)->vector, VECTOR_DF, "vector");
+	check_value(header(&m)->rip, CHILD_CODE + 7, "RIP");
+}
+
+RULE_HOST(T11_12_f, "if the double fault is not to be told, a further one is the unrecoverable exception")
+{
+	struct child c = make_child(OF_2009);
+	struct hv_message m = nested(&c);
+
+	check_type(&m, HV_MESSAGE_UNRECOVERABLE_EXCEPTION);
+}
+
+RULE_HOST(T11_12_g, "INT n, INT3, INTO and ICEBP are no exceptions that are told")
+{
+	static const struct {
+		uint8_t vector, code[3];
+	} cases[] = { { 6, { 0xcd, 6 } }, { 3, { 0xcc } }, { 4, { 0xce } }, { 1, { 0xf1 } } };
+
+	for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct child c = make_child(OF_2009);
+		struct hv_message m;
+
+		child_handler(&c, cases[i].vector);
+		must_install(&c, HV_INTERCEPT_EXCEPTION, cases[i].vector);
+		child_start_at(&c, 0, CHILD_CODE);
+		/* With OF, for INTO. */
+		child_set(&c, HV_REGISTER_RFLAGS, 0x802);
+		m = run_code_as_is(&c, cases[i].code, sizeof cases[i].code);
+		check_type(&m, HV_MESSAGE_IO_INTERCEPT);
+		check_value(header(&m)->rip, CHILD_DATA, "RIP for vector %u", cases[i].vector);
+	}
+}
+
+RULE_HOST(T11_12_j, "what comes first in the instruction is told first: #GP of IN before its port")
+{
+	struct child c = make_child(OF_2009);
+	struct hv_message m;
+
+	must_install(&c, HV_INTERCEPT_EXCEPTION, VECTOR_GP);
+	must_install(&c, HV_INTERCEPT_IO_PORT, 0x80);
+	child_protected(&c);
+	/* At CPL 3 with IOPL 0 and a bitmap, at 0, that forbids all: the TSS is at 0, too. */
+	for (unsigned i = 0; i < 0x100; i += 8)
+		child_put(&c, i, "\xff\xff\xff\xff\xff\xff\xff\xff", 8);
+	child_put(&c, 102, "\0", 2);
+	child_segment(&c, HV_REGISTER_SS, 0x13, 0xc0f3);
+	child_segment(&c, HV_REGISTER_CS, 0xb, 0xc0fb);
+	m = RUN_AS_IS(&c, 0xe4, 0x80);
+	check_type(&m, HV_MESSAGE_EXCEPTION_INTERCEPT);
+}
+
+RULE_HOST(T11_12_k, "an exception that the parent injects is not told to it")
+{
+	struct child c = make_child(OF_2009);
+	struct hv_message m;
+
+	child_handler(&c, VECTOR_UD);
+	must_install(&c, HV_INTERCEPT_EXCEPTION, VECTOR_UD);
+	m = RUN_CODE(&c, 0x0f, 0x0b);
+	check_type(&m, HV_MESSAGE_EXCEPTION_INTERCEPT);
+	child_set(&c, HV_REGISTER_PENDING_INTERRUPTION, HV_INTERRUPTION_PENDING | HV_INTERRUPTION_EXCEPTION << HV_INTERRUPTION_TYPE_SHIFT |
+		  VECTOR_UD << HV_INTERRUPTION_VECTOR_SHIFT);
+	m = go_on(&c);
+	check_type(&m, HV_MESSAGE_IO_INTERCEPT);
+	check_value(header(&m)->rip, CHILD_DATA, "RIP");
+}
