@@ -3,8 +3,9 @@
  * Chapter 8: what partitions map of their parents' memory.  That a page can be reached elsewhere is
  * seen by HvDepositMemory, which then refuses it (T7.3.1.c).
  */
-#include "host.h"
+#include "child.h"
 
+#include "hv/msr.h"
 #include "machine.h"
 
 /* Where children have pages. */
@@ -16,6 +17,243 @@ static void check_reachable_elsewhere(uint64_t page, bool reachable)
 	struct reply r = deposit_list(HV_PARTITION_ID_SELF, &page, 1);
 
 	check_status(r, reachable ? HV_STATUS_OPERATION_DENIED : HV_STATUS_SUCCESS);
+}
+
+/* ---- what a child's VP does, in 16-bit code ---- */
+
+enum { PAGE_BYTES = 0x1000, DATA_PAGE = CHILD_DATA / PAGE_BYTES };
+#define READ_DATA 0xa1, 0x00, 0x40             /* mov ax, [0x4000] */
+#define WRITE_DATA 0xa3, 0x00, 0x40            /* mov [0x4000], ax */
+#define CALL_DATA 0xe8, 0xfd, 0x2f             /* call 0x4000; it is the first instruction */
+#define DONE 0xe6, 0x80                        /* out 0x80, al: told by its message */
+enum { RETURN = 0xc3 };
+
+static void check_memory_message(const struct hv_message *m, int32_t type, uint8_t access, uint64_t gpa)
+{
+	const struct hv_memory_message *memory = MESSAGE_AS(hv_memory_message, m);
+
+	if (!check_type(m, type))
+		return;
+	check_value(memory->header.access, access, "access");
+	check_value(memory->gpa, gpa, "GPA");
+}
+
+static void check_done(struct hv_message m, const char *what)
+{
+	check_that(m.type == (uint32_t)HV_MESSAGE_IO_INTERCEPT, "%s: message 0x%x", what, m.type);
+}
+
+/* What the child reads. */
+static uint64_t read_data(const struct child *c)
+{
+	check_done(RUN_CODE(c, READ_DATA, DONE), "read");
+	return child_register(c, HV_REGISTER_RAX) & 0xffff;
+}
+
+/* Replaces the child's page by a fresh one, whose number this is. */
+static uint64_t replace(const struct child *c, uint64_t gpa, uint32_t flags)
+{
+	uint64_t page = fresh_pages(1);
+
+	check_reps(map_pages(c->id, gpa / PAGE_BYTES, flags, page, 1), HV_STATUS_SUCCESS, 1);
+	return page;
+}
+
+/* ---- 8.1.1 ---- */
+
+RULE_HOST(T8_1_1_a, "the GPA space runs from 0 to what the processor can address")
+{
+	uint64_t id = make_active_partition(), last = (1ull << ((read_leaf(0x80000008).a & 0xff) - 12)) - 1;
+
+	give_pages(id, 0, 1);
+	give_pages(id, last, 1);
+	check_reps(map_pages(id, last + 1, MAP_RWX, fresh_pages(1), 1), HV_STATUS_INVALID_PARAMETER, 0);
+}
+
+RULE_HOST(T8_1_1_c, "memory of a partition without a parent is there from the start, and stays")
+{
+	uint64_t page = fresh_pages(1);
+
+	put64(page << 12, 1);
+	check_status(unmap_pages(own_id(), page, 1), HV_STATUS_ACCESS_DENIED);
+	check_value(get64(page << 12), 1, "what is in it");
+}
+
+RULE_HOST(T8_1_1_d, "where a partition without a parent has no memory are devices, or nothing")
+{
+	check_value(get64(NO_MEMORY), UINT64_MAX, "where nothing is");
+}
+
+RULE_HOST(T8_1_1_e, "a child's page numbers are its own; what is there is its parent's memory")
+{
+	struct child c = make_child(EXO);
+	uint64_t a = replace(&c, CHILD_DATA, MAP_RWX), b = fresh_pages(1);
+
+	put64(a << 12, 0x1111);
+	put64(b << 12, 0x2222);
+	put64(CHILD_DATA, 0x3333);
+	check_value(read_data(&c), 0x1111, "what the child reads");
+	check_reps(map_pages(c.id, DATA_PAGE, MAP_RWX, b, 1), HV_STATUS_SUCCESS, 1);
+	check_value(read_data(&c), 0x2222, "what the child reads from the other page");
+	/* mov word [0x4002], 0x4444 */
+	check_done(RUN_CODE(&c, 0xc7, 0x06, 0x02, 0x40, 0x44, 0x44, DONE), "write");
+	check_value(get64(b << 12), 0x44442222, "what the parent reads");
+}
+
+RULE_HOST(T8_1_1_f, "a parent needs no access to what it gives")
+{
+	struct child c = make_child(EXO);
+	uint64_t own = own_id(), page = fresh_pages(1);
+
+	put64(page << 12, 0x1234);
+	check_reps(map_pages(own, page, 0, page, 1), HV_STATUS_SUCCESS, 1);
+	check_reps(map_pages(c.id, DATA_PAGE, MAP_RWX, page, 1), HV_STATUS_SUCCESS, 1);
+	check_value(read_data(&c), 0x1234, "what the child reads");
+	check_reps(map_pages(own, page, MAP_RWX, page, 1), HV_STATUS_SUCCESS, 1);
+}
+
+RULE_HOST(T8_1_1_g, "an access to what is not mapped suspends the VP until its parent lets it go on")
+{
+	struct child c = make_child(EXO);
+	struct hv_message m;
+
+	check_reps(unmap_pages(c.id, DATA_PAGE, 1), HV_STATUS_SUCCESS, 1);
+	m = RUN_CODE(&c, READ_DATA, DONE);
+	check_memory_message(&m, HV_MESSAGE_UNMAPPED_GPA, HV_INTERCEPT_READ, CHILD_DATA);
+	/* Not by the page being there. */
+	put64(replace(&c, CHILD_DATA, MAP_RWX) << 12, 0x5678);
+	check_silence();
+	check_value(child_register(&c, HV_REGISTER_RIP), CHILD_CODE, "RIP a while later");
+	check_done(go_on(&c), "read, again");
+	check_value(child_register(&c, HV_REGISTER_RAX) & 0xffff, 0x5678, "AX");
+}
+
+/* ---- 8.1.2 ---- */
+
+RULE_HOST(T8_1_2_b, "rights hold for what VPs do")
+{
+	static const uint32_t flags[] = { 0, 1, 3, 5, 7, 0xd, 0xf };
+	struct child c = make_child(EXO);
+
+	for (unsigned i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+		struct hv_message m;
+
+		put64(replace(&c, CHILD_DATA, flags[i]) << 12, RETURN);
+		m = RUN_CODE(&c, READ_DATA, DONE);
+		if (flags[i] & HV_MAP_GPA_READABLE)
+			check_done(m, "read");
+		else
+			check_memory_message(&m, HV_MESSAGE_GPA_INTERCEPT, HV_INTERCEPT_READ, CHILD_DATA);
+		m = RUN_CODE(&c, CALL_DATA, DONE);
+		if (flags[i] & HV_MAP_GPA_EXECUTABLE)
+			check_done(m, "call");
+		else
+			check_memory_message(&m, HV_MESSAGE_GPA_INTERCEPT, HV_INTERCEPT_EXECUTE, CHILD_DATA);
+		m = RUN_CODE(&c, WRITE_DATA, DONE);
+		if (flags[i] & HV_MAP_GPA_WRITABLE)
+			check_done(m, "write");
+		else
+			check_memory_message(&m, HV_MESSAGE_GPA_INTERCEPT, HV_INTERCEPT_WRITE, CHILD_DATA);
+	}
+}
+
+RULE_HOST(T8_1_2_c, "rights hold for what the processor does for a VP: a software interrupt reads its vector")
+{
+	struct child c = make_child(EXO);
+	struct hv_message m;
+
+	check_reps(modify_pages(c.id, 0, 0, 1), HV_STATUS_SUCCESS, 1);
+	m = RUN_CODE(&c, 0xcd, 0x20);                  /* int 0x20 */
+	check_memory_message(&m, HV_MESSAGE_GPA_INTERCEPT, HV_INTERCEPT_READ, 0x20 * 4);
+	check_value(child_register(&c, HV_REGISTER_RSP), CHILD_STACK, "RSP");
+	check_value(child_register(&c, HV_REGISTER_RIP), CHILD_CODE, "RIP");
+	/* Its stack, behind the vector. */
+	check_reps(modify_pages(c.id, MAP_RWX, 0, 1), HV_STATUS_SUCCESS, 1);
+	check_reps(modify_pages(c.id, HV_MAP_GPA_READABLE, CHILD_STACK / PAGE_BYTES - 1, 1), HV_STATUS_SUCCESS, 1);
+	m = go_on(&c);
+	check_type(&m, HV_MESSAGE_GPA_INTERCEPT);
+	check_value(header(&m)->access, HV_INTERCEPT_WRITE, "access");
+	check_value(child_register(&c, HV_REGISTER_RSP), CHILD_STACK, "RSP");
+	check_value(child_register(&c, HV_REGISTER_RIP), CHILD_CODE, "RIP");
+}
+
+RULE_HOST(T8_1_2_d, "what breaks rights stops before any of it can be seen")
+{
+	static const uint8_t put[] = { 0x66, 0xc7, 0x06, 0xfe, 0x4f, 1, 2, 3, 4, DONE };   /* mov dword [0x4ffe], 0x04030201 */
+	static const uint8_t add[] = { 0x66, 0xf0, 0xff, 0x06, 0xfe, 0x4f, DONE };         /* lock inc dword [0x4ffe] */
+	static const uint8_t exchange[] = { 0x66, 0x87, 0x06, 0xfe, 0x4f, DONE };          /* xchg [0x4ffe], eax */
+	static const struct {
+		const uint8_t *code;
+		size_t size;
+	} across[] = { { put, sizeof put }, { add, sizeof add }, { exchange, sizeof exchange } };
+	struct child c = make_child(EXO);
+	struct hv_message m;
+
+	/* Over the end of a page into one that cannot be written to. */
+	check_reps(modify_pages(c.id, HV_MAP_GPA_READABLE, DATA_PAGE + 1, 1), HV_STATUS_SUCCESS, 1);
+	for (unsigned i = 0; i < sizeof across / sizeof across[0]; i++) {
+		m = run_code(&c, across[i].code, across[i].size);
+		check_memory_message(&m, HV_MESSAGE_GPA_INTERCEPT, HV_INTERCEPT_WRITE, CHILD_DATA + PAGE_BYTES);
+		check_value(child_get64(&c, CHILD_DATA + PAGE_BYTES - 8), 0, "the first page after %u", i);
+		check_value(child_register(&c, HV_REGISTER_RIP), CHILD_CODE, "RIP after %u", i);
+	}
+	/* A string operation has done what it could: mov di, 0x4ff0; mov cx, 0x20; rep stosb */
+	m = RUN_CODE(&c, 0xbf, 0xf0, 0x4f, 0xb9, 0x20, 0, 0xf3, 0xaa, DONE);
+	check_memory_message(&m, HV_MESSAGE_GPA_INTERCEPT, HV_INTERCEPT_WRITE, CHILD_DATA + PAGE_BYTES);
+	check_value(child_register(&c, HV_REGISTER_RDI) & 0xffff, CHILD_DATA + PAGE_BYTES, "DI");
+	check_value(child_register(&c, HV_REGISTER_RCX) & 0xffff, 0x10, "CX");
+	check_value(child_register(&c, HV_REGISTER_RIP), CHILD_CODE + 6, "RIP");
+	check_reps(modify_pages(c.id, MAP_RWX, DATA_PAGE + 1, 1), HV_STATUS_SUCCESS, 1);
+	check_done(go_on(&c), "string operation");
+	check_value(child_register(&c, HV_REGISTER_RCX) & 0xffff, 0, "CX at the end");
+}
+
+/* ---- 8.1.3 ---- */
+
+/* The child's hypercall page comes to @gpa. */
+static void child_overlay(const struct child *c, uint64_t gpa)
+{
+	child_set(c, HV_REGISTER_GUEST_OS_ID, TEST_OS_ID);
+	child_set(c, HV_REGISTER_HYPERCALL, gpa | HV_MSR_PAGE_ENABLE);
+}
+
+RULE_HOST(T8_1_3_a, "map calls leave overlays alone")
+{
+	struct child c = make_child(EXO);
+	uint64_t code;
+
+	child_overlay(&c, CHILD_DATA);
+	code = read_data(&c);
+	put64(replace(&c, CHILD_DATA, MAP_RWX) << 12, 0x1111);
+	check_value(read_data(&c), code, "with another page below");
+	check_reps(unmap_pages(c.id, DATA_PAGE, 1), HV_STATUS_SUCCESS, 1);
+	check_value(read_data(&c), code, "with no page below");
+	put64(replace(&c, CHILD_DATA, MAP_RWX) << 12, 0x2222);
+	child_set(&c, HV_REGISTER_HYPERCALL, 0);
+	check_value(read_data(&c), 0x2222, "without the overlay");
+}
+
+RULE_HOST(T8_1_3_b, "an overlay answers for the page that it covers")
+{
+	struct child c = make_child(EXO);
+	uint64_t page = replace(&c, CHILD_DATA, MAP_RWX);
+
+	put64(page << 12, 0x1111);
+	child_overlay(&c, CHILD_DATA);
+	check_that(read_data(&c) != 0x1111, "the page is seen");
+	put64(page << 12, 0x2222);
+	check_that(read_data(&c) != 0x2222, "the page is seen");
+}
+
+RULE_HOST(T8_1_3_c, "rights of the page below do not matter to an overlay")
+{
+	struct child c = make_child(EXO);
+	uint64_t code;
+
+	child_overlay(&c, CHILD_DATA);
+	code = read_data(&c);
+	check_reps(modify_pages(c.id, HV_MAP_GPA_NO_ACCESS, DATA_PAGE, 1), HV_STATUS_SUCCESS, 1);
+	check_value(read_data(&c), code, "what is read");
 }
 
 /* ---- 8.3.1 HvMapGpaPages ---- */
@@ -73,6 +311,22 @@ RULE_HOST(T8_3_1_h, "a page may be mapped without access")
 
 	check_reps(map_pages(id, AT, 0, page, 1), HV_STATUS_SUCCESS, 1);
 	check_reachable_elsewhere(page, false);
+}
+
+RULE_HOST(T16_3_2_a, "\"no access\" is told as such, whatever is below; pages of zeros and ones can be read only")
+{
+	struct child c = make_child(EXO);
+	struct hv_message m;
+
+	check_reps(map_pages(c.id, DATA_PAGE, HV_MAP_GPA_NO_ACCESS, UINT64_MAX, 1), HV_STATUS_SUCCESS, 1);
+	m = RUN_CODE(&c, READ_DATA, DONE);
+	check_memory_message(&m, HV_MESSAGE_GPA_INTERCEPT, HV_INTERCEPT_READ, CHILD_DATA);
+	check_reps(map_pages(c.id, DATA_PAGE, HV_MAP_GPA_ONES_PAGE | 1, UINT64_MAX, 1), HV_STATUS_SUCCESS, 1);
+	check_value(read_data(&c), 0xffff, "page of ones");
+	m = RUN_CODE(&c, WRITE_DATA, DONE);
+	check_memory_message(&m, HV_MESSAGE_GPA_INTERCEPT, HV_INTERCEPT_WRITE, CHILD_DATA);
+	check_reps(map_pages(c.id, DATA_PAGE, HV_MAP_GPA_ZERO_PAGE | 5, UINT64_MAX, 1), HV_STATUS_SUCCESS, 1);
+	check_value(read_data(&c), 0, "page of zeros");
 }
 
 RULE_HOST(T8_3_1_i, "illegal rights and unknown flags are refused")
@@ -206,6 +460,24 @@ RULE_HOST(T8_3_2_a, "the rep count is the number of pages; there is no list")
 
 	check_reps(unmap_pages(id, AT, N), HV_STATUS_SUCCESS, N);
 	check_reachable_elsewhere(page, false);
+}
+
+RULE_HOST(T8_3_2_b, "when the call has returned the pages are gone, for a VP that is using them as well")
+{
+	/* l: mov ax, [0x4000]; inc word [0x5000]; jmp l */
+	static const uint8_t code[] = { READ_DATA, 0xff, 0x06, 0x00, 0x50, 0xeb, 0xf7 };
+	struct child c = make_child(EXO);
+	struct hv_message m;
+
+	child_put(&c, CHILD_CODE, code, sizeof code);
+	child_go(&c, 0);
+	for (unsigned i = 0; i < 1000 && !child_get64(&c, 0x5000); i++)
+		check_silence();
+	check_that(child_get64(&c, 0x5000), "the VP does not run");
+	check_reps(unmap_pages(c.id, DATA_PAGE, 1), HV_STATUS_SUCCESS, 1);
+	m = next_message();
+	check_memory_message(&m, HV_MESSAGE_UNMAPPED_GPA, HV_INTERCEPT_READ, CHILD_DATA);
+	check_value(header(&m)->rip, CHILD_CODE, "RIP");
 }
 
 RULE_HOST(T8_3_2_c, "pages that are not mapped are passed over")
