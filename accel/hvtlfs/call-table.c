@@ -36,9 +36,11 @@ static const struct hv_call few_calls[] = {
 static const struct hv_call *const core_lists[] = {
 	few_calls,
 	life_calls,
+	property_calls,
 	pool_calls,
 	gpa_calls,
 	vp_calls,
+	assert_calls,
 	intercept_calls,
 	mmu_calls,
 	interrupt_calls,

@@ -12,9 +12,11 @@ extern const struct hv_call interrupt_calls[];   /* interrupt.c: chapter 13 */
 
 extern const struct hv_call life_calls[];        /* life.c: chapter 5 */
 extern const struct hv_call intercept_calls[];   /* install.c: chapter 9 */
+extern const struct hv_call property_calls[];    /* property.c: chapter 5 */
 extern const struct hv_call pool_calls[];        /* deposit.c: chapter 7 */
 extern const struct hv_call gpa_calls[];         /* gpa-calls.c: chapter 8 */
 extern const struct hv_call vp_calls[];          /* vp-calls.c: chapter 10 */
+extern const struct hv_call assert_calls[];      /* assert.c: chapter 13 */
 
 /* The core's rows and those of @hv's components, in ascending order of code; hv->calls. */
 void call_table_init(struct hv *hv);

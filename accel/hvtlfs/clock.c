@@ -122,3 +122,14 @@ void partition_time_go(struct partition *p)
 	atomic_store(&p->tsc_offset, atomic_load(&p->tsc_frozen) - host_tsc(p->hv));
 	atomic_store(&p->tsc_stopped, false);
 }
+
+void partition_time_set(struct partition *p, uint64_t reference)
+{
+	unsigned __int128 wanted = (unsigned __int128)reference << 64;
+
+	lock_assert_held(&p->lock);
+	assert(atomic_load(&p->tsc_stopped));
+	/* Rounded up: it must not read as less. */
+	atomic_store(&p->tsc_frozen, (uint64_t)((wanted + p->hv->reference_scale - 1) / p->hv->reference_scale));
+	atomic_store(&p->reference_last, 0);
+}

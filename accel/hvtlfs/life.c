@@ -70,6 +70,7 @@ static hv_status create_partition(struct hv_ctx *c)
 		return HV_STATUS_NO_RESOURCES;             /* T5.6.1.j */
 	}
 	log_print(LOG_PARTITION, "partition %" PRIu64 " '%s' created by %" PRIu64 "\n", p->id, p->name, caller->id);
+	p->compatibility_version = ((const struct hv_in_create_partition *)c->in)->compatibility_version;
 	out->partition_id = p->id;
 	partition_unref(p);
 	return HV_STATUS_SUCCESS;
@@ -82,6 +83,7 @@ static hv_status initialize_partition(struct hv_ctx *c)
 	if (!partition_init_child(p))
 		return HV_STATUS_INSUFFICIENT_MEMORY;      /* T5.6.2.c */
 	set_life(p, LIFE_ACTIVE);
+	partition_time_update(p);
 	partition_change_state(p, atomic_load(&p->stopped) ? PARTITION_SUSPENDED : PARTITION_RUNNING);
 	return HV_STATUS_SUCCESS;
 }

@@ -158,8 +158,13 @@ static void exits(void *o, struct vp *vp, enum exit_reason reason)
 	vp->cpu.activity = X86_ACTIVE;
 }
 
+static int pic_acknowledge(void *o)
+{
+	return ext_int_acknowledge(o);
+}
+
 const struct stack_ops parent_stack = {
 	.io_read = io_read, .io_write = io_write, .mmio_read = mmio_read, .mmio_write = mmio_write, .probe = probe,
 	.bad_fetch = bad_fetch, .msr = msr, .cpuid = cpuid, .exception = exception, .halt = halt, .hypercall = hypercall,
-	.eoi = eoi, .exit = exits,
+	.eoi = eoi, .pic_acknowledge = pic_acknowledge, .exit = exits,
 };

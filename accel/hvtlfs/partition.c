@@ -606,10 +606,6 @@ bool partition_init_child(struct partition *p)
 	}
 	p->intercepts = intercepts_new();
 	partition_tell_components(p, offsetof(struct vp_component, partition_init));
-	lock_acquire(&p->lock);
-	if (!atomic_load(&p->stopped))
-		partition_time_go(p);
-	lock_release(&p->lock);
 	return true;
 }
 

@@ -31,6 +31,7 @@ enum {
 	SUSPEND_EXPLICIT = 1 << 1,   /* a parent's: HvRegisterExplicitSuspend */
 	SUSPEND_INTERCEPT = 1 << 2,  /* an exit that its stack has to act on */
 	SUSPEND_DISPATCH = 1 << 4,   /* a parent's: HvRegisterDispatchSuspend */
+	SUSPEND_FROZEN = 1 << 5,     /* HV_PROPERTY_TIME_FREEZE */
 	SUSPEND_MACHINE = 1 << 3,    /* the machine is stopped, and with it the partitions made from within */
 };
 
@@ -44,6 +45,8 @@ struct partition {
 	struct partition *parent;    /* NULL: first.  Valid while this one is in the tree */
 	struct partition *family;    /* the one above it, or itself, that a machine made: their frames are its own */
 	bool by_parent;              /* made by HvCreatePartition: its parent answers its exits */
+	uint32_t compatibility_version;   /* told by who made it */
+	_Atomic uint32_t debug_channel;
 	uint64_t create_flags;       /* HV_CREATE_*; 0 unless by_parent */
 	uint32_t depth;              /* 0: has no parent */
 	char *name;
@@ -61,10 +64,12 @@ struct partition {
 	_Atomic uint32_t state;      /* enum partition_state; written under lock */
 	_Atomic uint32_t life;       /* enum partition_life; written under call_lock */
 	_Atomic bool stopped;        /* with its machine: VPs that come are suspended so */
+	_Atomic bool frozen;         /* property: its VPs and its time stand still; written under lock */
 	_Atomic bool has_children;   /* made by it; or had, since its last reset: it may share frames */
 	struct lock call_lock;       /* LOCK_CALL */
 	struct pool pool;            /* lock */
 	struct share share;
+	_Atomic uint32_t ext_int;    /* assert.c */
 	struct lock maps_lock;      /* LOCK_MAPS; the family's is used: gpa-calls.c */
 	_Atomic uint64_t ram_frames; /* written under lock */
 	_Atomic uint32_t msr_action; /* enum hv_msr_action of MSRs that are not virtualized: property 0x00050017 */
@@ -158,6 +163,9 @@ enum { EXIT_NONE = -1, EXIT_AGAIN = -2 /* run on: a hypercall gave way */ };
 
 /* ---- states.c ---- */
 
+/* Time goes while the partition is active and neither stopped nor frozen. */
+void partition_time_update(struct partition *p);
+void partition_freeze(struct partition *p, bool freeze);
 void partition_change_state(struct partition *p, enum partition_state state);
 /* The partitions directly below @p with a reference each, in order of creation; the caller frees. */
 GPtrArray *partition_children(struct partition *p);
@@ -202,6 +210,11 @@ void pool_page_back(struct partition *to, struct pool_page page);
 
 /* Nothing is mapped any more, and no frame counts this partition.  Its VPs have ended. */
 void gpa_space_clear(struct partition *p);
+
+/* ---- assert.c ---- */
+
+/* VP 0 takes the external interrupt: its vector, or -1 if it has been withdrawn. */
+int ext_int_acknowledge(struct partition *p);
 
 /* ---- vp.c ---- */
 
@@ -286,8 +299,10 @@ enum x86_result memory_param_check(struct vp *vp, gpa_t at, enum x86_access a);
 
 /* ---- clock.c ---- */
 
-void partition_time_stop(struct partition *p);   /* both: p->lock held */
+void partition_time_stop(struct partition *p);   /* all: p->lock held */
 void partition_time_go(struct partition *p);
+/* Reference time; it stands still. */
+void partition_time_set(struct partition *p, uint64_t reference);
 
 /* ---- msr.c ---- */
 

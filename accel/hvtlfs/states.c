@@ -34,6 +34,29 @@ void partition_change_state(struct partition *p, enum partition_state state)
 		p->stack->state_changed(p->stack_opaque, p);
 }
 
+void partition_time_update(struct partition *p)
+{
+	lock_acquire(&p->lock);
+	if (atomic_load(&p->life) == LIFE_ACTIVE && !atomic_load(&p->stopped) && !atomic_load(&p->frozen))
+		partition_time_go(p);
+	else
+		partition_time_stop(p);
+	lock_release(&p->lock);
+}
+
+void partition_freeze(struct partition *p, bool freeze)
+{
+	atomic_store(&p->frozen, freeze);
+	/* Its time stops with its VPs, so what they still do until they notice is done in no time. */
+	PARTITION_FOREACH_VP(vp, p)
+		if (freeze)
+			vp_suspend(vp, SUSPEND_FROZEN);
+	partition_time_update(p);
+	PARTITION_FOREACH_VP(vp, p)
+		if (!freeze)
+			vp_continue(vp, SUSPEND_FROZEN);
+}
+
 GPtrArray *partition_children(struct partition *p)
 {
 	GPtrArray *children = g_ptr_array_new_with_free_func((GDestroyNotify)partition_unref);
@@ -70,13 +93,10 @@ static void go(struct partition *p)
 {
 	uint32_t why = SUSPEND_CREATED | SUSPEND_MACHINE;
 
-	if (atomic_load(&p->life) == LIFE_ACTIVE) {
-		lock_acquire(&p->lock);
-		partition_time_go(p);
-		lock_release(&p->lock);
-		partition_change_state(p, PARTITION_RUNNING);
-	}
 	atomic_store(&p->stopped, false);
+	partition_time_update(p);
+	if (atomic_load(&p->life) == LIFE_ACTIVE)
+		partition_change_state(p, PARTITION_RUNNING);
 	if (!p->by_parent)
 		why |= SUSPEND_INTERCEPT;
 	PARTITION_FOREACH_VP(vp, p)

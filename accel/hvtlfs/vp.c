@@ -579,6 +579,8 @@ static bool vp_set_up(struct vp *vp, GError **error)
 	vp->suspend = p->by_parent ? SUSPEND_EXPLICIT : SUSPEND_CREATED;
 	if (atomic_load(&p->stopped))
 		vp->suspend |= SUSPEND_MACHINE;
+	if (atomic_load(&p->frozen))
+		vp->suspend |= SUSPEND_FROZEN;
 	vp->next_deadline = INT64_MAX;
 	vp->armed = INT64_MAX;
 	atomic_store(&vp->turn.until, INT64_MAX);

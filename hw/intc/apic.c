@@ -389,7 +389,7 @@ static bool match(struct apic *a, const struct message *m)
  * Lowest priority of those that match; ties go round by vector, so that devices with
  * different vectors spread over the processors.
  */
-static void deliver_lowest(struct partition *p, const struct message *m)
+static bool deliver_lowest(struct partition *p, const struct message *m)
 {
 	uint32_t n = partition_vp_limit(p);
 	struct apic *best = NULL;
@@ -403,32 +403,54 @@ static void deliver_lowest(struct partition *p, const struct message *m)
 	}
 	if (best)
 		receive(best, m);
+	return best;
 }
 
-static void deliver(struct partition *p, const struct message *m)
+/* False: there is none that it is for. */
+static bool deliver(struct partition *p, const struct message *m)
 {
 	struct vp *same;
+	bool any = false;
 
 	if (log_on(LOG_IRQ))
 		log_print(LOG_IRQ, "apic: message mode %u vector 0x%02x to %s 0x%x\n", m->mode, m->vector,
 			  m->logical ? "logical" : "physical", m->dest);
-	if (m->mode == MODE_LOWEST) {
-		deliver_lowest(p, m);
-		return;
-	}
+	if (m->mode == MODE_LOWEST)
+		return deliver_lowest(p, m);
 	/* APIC ids are VP indexes as a rule: one look instead of a walk. */
 	same = m->logical ? NULL : partition_vp(p, m->dest);
 	if (same && apic_of(same)->id == m->dest) {
 		if (hw_enabled(apic_of(same)))
 			receive(apic_of(same), m);
-		return;
+		return true;
 	}
 	PARTITION_FOREACH_VP(vp, p) {
 		struct apic *a = apic_of(vp);
 
-		if (match(a, m))
-			receive(a, m);
+		if (!match(a, m))
+			continue;
+		receive(a, m);
+		any = true;
 	}
+	return any;
+}
+
+static bool apic_send_request(struct partition *p, const struct interrupt_request *r)
+{
+	return deliver(p, &(struct message){ .dest = r->destination, .vector = r->vector, .mode = r->mode,
+		       .logical = r->logical, .level = r->level, .wide = r->destination > 0xff });
+}
+
+static void apic_ext_int(struct vp *vp, void *state, bool waits)
+{
+	struct apic *a = state;
+
+	if (!waits) {
+		atomic_fetch_and(&a->extint, ~(uint32_t)EXTINT_MESSAGE);
+		return;
+	}
+	atomic_fetch_or(&a->extint, EXTINT_MESSAGE);
+	vp_pend(vp, X86_PEND_INTR);
 }
 
 static void apic_msi(struct partition *p, uint64_t address, uint32_t data)
@@ -1081,6 +1103,7 @@ const struct vp_component apic_component = {
 	.interrupt = apic_interrupt, .interrupt_pending = apic_pending, .requested = apic_requested,
 	.tpr_read = apic_tpr_read, .tpr_write = apic_tpr_write,
 	.raise = apic_raise, .raised = apic_raised, .msi = apic_msi, .extint = apic_extint, .nmi = apic_nmi,
+	.send = apic_send_request, .ext_int = apic_ext_int,
 	.mmio_read = apic_mmio_read, .mmio_write = apic_mmio_write, .mmio_has = apic_mmio_has,
 	.next_deadline = apic_next_deadline, .expire = apic_expire,
 	.suspend = apic_suspend, .resume = apic_resume,

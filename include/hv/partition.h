@@ -98,4 +98,90 @@ struct hv_out_get_memory_balance {
 };
 static_assert(sizeof(struct hv_out_get_memory_balance) == 16, "7.3.3");
 
+/* Properties (5.2.2); those without a section are of later revisions. */
+enum {
+	HV_PROPERTY_PRIVILEGE_FLAGS = 0x00010000,
+	HV_PROPERTY_SYNTHETIC_FEATURES = 0x00010001,
+	HV_PROPERTY_CPU_RESERVE = 0x00020001,
+	HV_PROPERTY_CPU_CAP = 0x00020002,
+	HV_PROPERTY_CPU_WEIGHT = 0x00020003,
+	HV_PROPERTY_EMULATED_TIMER_PERIOD = 0x00030000,
+	HV_PROPERTY_EMULATED_TIMER_CONTROL = 0x00030001,
+	HV_PROPERTY_PM_TIMER_ASSIST = 0x00030002,
+	HV_PROPERTY_TIME_FREEZE = 0x00030003,
+	HV_PROPERTY_REFERENCE_TIME = 0x00030005,
+	HV_PROPERTY_DEBUG_CHANNEL_ID = 0x00040000,
+	HV_PROPERTY_VIRTUAL_TLB_PAGE_COUNT = 0x00050000,
+	HV_PROPERTY_PROCESSORS_PER_SOCKET = 0x00050003,
+	HV_PROPERTY_UNIMPLEMENTED_MSR_ACTION = 0x00050017,
+	HV_PROPERTY_PROCESSOR_VENDOR = 0x00060000,
+	HV_PROPERTY_PROCESSOR_FEATURES = 0x00060001,
+	HV_PROPERTY_PROCESSOR_XSAVE_FEATURES = 0x00060002,
+	HV_PROPERTY_PROCESSOR_CLFLUSH_SIZE = 0x00060003,
+	HV_PROPERTY_COMPATIBILITY_VERSION = 0x00060005,
+	HV_PROPERTY_PHYSICAL_ADDRESS_WIDTH = 0x00060006,
+	HV_PROPERTY_XSAVE_STATES = 0x00060007,
+	HV_PROPERTY_MAX_XSAVE_SIZE = 0x00060008,
+	HV_PROPERTY_PROCESSOR_CLOCK = 0x00060009,
+	HV_PROPERTY_PROCESSOR_FEATURES_0 = 0x0006000a,
+	HV_PROPERTY_PROCESSOR_FEATURES_1 = 0x0006000b,
+	HV_PROPERTY_GUEST_OS_ID = 0x00070000,
+	/* Only by HvGetPartitionPropertyEx. */
+	HV_PROPERTY_VMM_CAPABILITIES = 0x00090007,
+	HV_PROPERTY_ASSIGNABLE_SYNTHETIC_FEATURES = 0x00090009,
+};
+
+enum { HV_PROCESSOR_VENDOR_AMD = 0, HV_PROCESSOR_VENDOR_INTEL = 1 };   /* 5.2.7 */
+
+/* HV_PROPERTY_SYNTHETIC_FEATURES: what a child has of the hypervisor. */
+#define HV_SYNTHETIC_PRESENT (1ull << 0)
+#define HV_SYNTHETIC_HV1 (1ull << 1)
+#define HV_SYNTHETIC_VP_RUN_TIME (1ull << 2)
+#define HV_SYNTHETIC_REFERENCE_COUNTER (1ull << 3)
+#define HV_SYNTHETIC_SYNIC (1ull << 4)
+#define HV_SYNTHETIC_TIMERS (1ull << 5)
+#define HV_SYNTHETIC_APIC (1ull << 6)
+#define HV_SYNTHETIC_HYPERCALL (1ull << 7)
+#define HV_SYNTHETIC_VP_INDEX (1ull << 8)
+#define HV_SYNTHETIC_REFERENCE_TSC (1ull << 9)
+#define HV_SYNTHETIC_GUEST_IDLE (1ull << 10)
+#define HV_SYNTHETIC_FREQUENCIES (1ull << 11)
+#define HV_SYNTHETIC_EXTENDED_RANGES (1ull << 15)
+#define HV_SYNTHETIC_DIRECT_TIMERS (1ull << 22)
+#define HV_SYNTHETIC_EX_PROCESSOR_MASKS (1ull << 24)
+#define HV_SYNTHETIC_REMOTE_FLUSH (1ull << 25)
+#define HV_SYNTHETIC_CLUSTER_IPI (1ull << 26)
+#define HV_SYNTHETIC_LONG_SPIN_WAIT (1ull << 27)
+#define HV_SYNTHETIC_SIGNAL_EVENTS (1ull << 29)
+
+/* 0x0044 (5.6.5): input; the argument is of 0x0101. */
+struct hv_in_get_partition_property {
+	uint64_t partition_id;
+	uint32_t code;
+	uint32_t padding;
+};
+static_assert(sizeof(struct hv_in_get_partition_property) == 16, "5.6.5");
+struct hv_in_get_partition_property_ex {
+	struct hv_in_get_partition_property get;
+	uint64_t argument;
+};
+static_assert(sizeof(struct hv_in_get_partition_property_ex) == 24, "later revisions");
+
+/* 0x0045 (5.6.6): input */
+struct hv_in_set_partition_property {
+	uint64_t partition_id;
+	uint32_t code;
+	uint32_t padding;
+	uint64_t value;
+};
+static_assert(sizeof(struct hv_in_set_partition_property) == 24, "5.6.6");
+
+/* Output of 0x0101 for properties of many bits. */
+struct hv_property_banks {
+	uint16_t count;
+	uint16_t reserved[3];
+	uint64_t bank[1];
+};
+static_assert(sizeof(struct hv_property_banks) == 16, "later revisions");
+
 #endif

@@ -28,6 +28,13 @@ struct msr_row {
 	enum x86_result (*write)(struct vp *vp, uint32_t msr, uint64_t value);
 };
 
+/* An interrupt by address rather than by line (13.5.1). */
+struct interrupt_request {
+	uint32_t destination;     /* an APIC id, or a logical destination as messages have it */
+	uint8_t mode, vector;     /* delivery mode: HV_INTERRUPT_FIXED and on (hv/interrupt.h) */
+	bool logical, level;
+};
+
 struct vp_component {
 	const char *name;
 	size_t size;                        /* per-VP state, zeroed at creation */
@@ -50,6 +57,10 @@ struct vp_component {
 	void (*msi)(struct partition *p, uint64_t address, uint32_t data);
 	void (*extint)(struct partition *p, bool level);
 	void (*nmi)(struct partition *p);
+	/* As an APIC message of delivery mode @mode; false: it matches no VP. */
+	bool (*send)(struct partition *p, const struct interrupt_request *r);
+	/* The vector that partition_pic_acknowledge() gives waits for this VP, whatever its APIC's registers say; or not any more. */
+	void (*ext_int)(struct vp *vp, void *state, bool waits);
 	void (*raise)(struct vp *vp, void *state, uint8_t vector, unsigned flags);   /* vp_raise() */
 	bool (*raised)(struct vp *vp, void *state, uint8_t vector);   /* vp_raised() */
 	/* An interrupt of @vector ended, by an EOI or, automatically, when it was taken.  The VP's thread. */

@@ -108,9 +108,10 @@ const char *partition_state_name(enum partition_state s);  /* "created", "runnin
  * switch decides both the CPUID bit and the access.
  */
 struct hv_features {
-	uint64_t privileges;      /* HV_ACCESS_* and the like of hv/partition.h */
-	uint32_t facilities;      /* leaf 3 EDX: HV_FEATURE_* of hv/cpuid.h */
-	uint32_t hints;           /* leaf 4 EAX: HV_HINT_* */
+	/* A parent changes the first three while VPs run (T5.2.3.j). */
+	_Atomic uint64_t privileges;      /* HV_ACCESS_* and the like of hv/partition.h */
+	_Atomic uint32_t facilities;      /* leaf 3 EDX: HV_FEATURE_* of hv/cpuid.h */
+	_Atomic uint32_t hints;           /* leaf 4 EAX: HV_HINT_* */
 	bool enforce;             /* calls that only a hint tells of are refused without it */
 	uint64_t on;              /* hv-* switches that the user asked for, by their place in features.c */
 	struct {

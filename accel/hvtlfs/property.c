@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Properties of partitions (5.2.2 to 5.2.10, 5.6.5, 5.6.6), in one table. */
+#include "call.h"
+
+#include <string.h>
+
+#include "hv/cpuid.h"
+#include "partition.h"
+#include "target/i386/model.h"
+
+enum {
+	EARLY = CALL_IN_UNINITIALIZED,   /* can be set before the partition is initialized */
+	LATE = CALL_IN_ACTIVE,           /* can be set afterwards */
+	WITH_EX = 1 << 7,                /* read by HvGetPartitionPropertyEx only */
+};
+
+struct property {
+	uint32_t code;
+	uint8_t when;            /* EARLY, LATE; 0: read-only */
+	uint64_t (*get)(struct partition *p);
+	hv_status (*set)(struct partition *p, uint64_t value);
+};
+
+/* ---- what the child has of the hypervisor ---- */
+
+struct synthetic {
+	uint64_t bits, privileges;
+	uint32_t facilities, hints;
+};
+
+static const struct synthetic synthetics[] = {
+	{ HV_SYNTHETIC_VP_RUN_TIME, HV_ACCESS_VP_RUN_TIME },
+	{ HV_SYNTHETIC_REFERENCE_COUNTER, HV_ACCESS_REFERENCE_COUNTER },
+	{ HV_SYNTHETIC_SYNIC, HV_ACCESS_SYNIC | HV_POST_MESSAGES },
+	{ HV_SYNTHETIC_TIMERS, HV_ACCESS_SYNTHETIC_TIMERS },
+	{ HV_SYNTHETIC_APIC, HV_ACCESS_APIC, 0, HV_HINT_APIC_MSRS },
+	{ HV_SYNTHETIC_HYPERCALL, HV_ACCESS_HYPERCALL, HV_FEATURE_XMM_INPUT },
+	{ HV_SYNTHETIC_VP_INDEX, HV_ACCESS_VP_INDEX },
+	{ HV_SYNTHETIC_REFERENCE_TSC, HV_ACCESS_REFERENCE_TSC },
+	{ HV_SYNTHETIC_GUEST_IDLE, HV_ACCESS_GUEST_IDLE, HV_FEATURE_GUEST_IDLE },
+	{ HV_SYNTHETIC_FREQUENCIES, HV_ACCESS_FREQUENCIES, HV_FEATURE_FREQUENCY_MSRS },
+	{ HV_SYNTHETIC_EXTENDED_RANGES, 0, HV_FEATURE_EXTENDED_RANGES },
+	{ HV_SYNTHETIC_DIRECT_TIMERS, 0, HV_FEATURE_DIRECT_TIMERS },
+	{ HV_SYNTHETIC_EX_PROCESSOR_MASKS, 0, 0, HV_HINT_EX_PROCESSOR_MASKS },
+	{ HV_SYNTHETIC_REMOTE_FLUSH, 0, 0, HV_HINT_REMOTE_FLUSH },
+	{ HV_SYNTHETIC_CLUSTER_IPI, 0, 0, HV_HINT_CLUSTER_IPI },
+	{ HV_SYNTHETIC_SIGNAL_EVENTS, HV_SIGNAL_EVENTS },
+};
+
+/* Of no privilege, facility or hint here. */
+#define SYNTHETIC_PLAIN (HV_SYNTHETIC_PRESENT | HV_SYNTHETIC_HV1 | HV_SYNTHETIC_LONG_SPIN_WAIT)
+
+static uint64_t assignable(struct partition *p)
+{
+	uint64_t all = SYNTHETIC_PLAIN;
+
+	for (unsigned i = 0; i < G_N_ELEMENTS(synthetics); i++)
+		all |= synthetics[i].bits;
+	return all;
+}
+
+static uint64_t get_synthetic(struct partition *p)
+{
+	const struct hv_features *f = &p->features;
+	uint64_t v = HV_SYNTHETIC_PRESENT | HV_SYNTHETIC_HV1;
+
+	for (unsigned i = 0; i < G_N_ELEMENTS(synthetics); i++) {
+		const struct synthetic *s = &synthetics[i];
+
+		if (!(s->privileges & ~f->privileges) && !(s->facilities & ~f->facilities) && !(s->hints & ~f->hints))
+			v |= s->bits;
+	}
+	return f->spinlock_retries == HV_SPIN_NEVER_NOTIFY ? v : v | HV_SYNTHETIC_LONG_SPIN_WAIT;
+}
+
+static hv_status set_synthetic(struct partition *p, uint64_t v)
+{
+	struct hv_features *f = &p->features;
+	uint64_t privileges = 0;
+	uint32_t facilities = 0, hints = 0;
+
+	if (v & ~assignable(p))
+		return HV_STATUS_INVALID_PARAMETER;
+	for (unsigned i = 0; i < G_N_ELEMENTS(synthetics); i++) {
+		if (!(v & synthetics[i].bits))
+			continue;
+		privileges |= synthetics[i].privileges;
+		facilities |= synthetics[i].facilities;
+		hints |= synthetics[i].hints;
+	}
+	/* What is no synthetic feature stays as it is: the right to have children, for one. */
+	f->privileges = privileges | (f->privileges & ~(uint64_t)UINT32_MAX & ~(HV_POST_MESSAGES | HV_SIGNAL_EVENTS));
+	f->facilities = facilities;
+	f->hints = hints;
+	f->spinlock_retries = v & HV_SYNTHETIC_LONG_SPIN_WAIT ? 0xfff : HV_SPIN_NEVER_NOTIFY;
+	return HV_STATUS_SUCCESS;
+}
+
+/* ---- 5.2.3 ---- */
+
+static const uint64_t privileges_defined = 0x000039ff000007ff | HV_ACCESS_FREQUENCIES | HV_ACCESS_REENLIGHTENMENT | HV_ACCESS_TSC_INVARIANT;
+/* What only the root may have (T5.6.6.g, T5.2.3.i). */
+#define PRIVILEGES_OF_ROOT (HV_CPU_MANAGEMENT | HV_DEBUGGING)
+
+static uint64_t get_privileges(struct partition *p)
+{
+	return p->features.privileges;
+}
+
+/* Facilities that are nothing without the privilege, and the other way round. */
+static void facility_follows(struct hv_features *f, uint64_t privilege, uint32_t facility)
+{
+	if (f->privileges & privilege)
+		f->facilities |= facility;
+	else
+		f->facilities &= ~facility;
+}
+
+static hv_status set_privileges(struct partition *p, uint64_t v)
+{
+	struct hv_features *f = &p->features;
+
+	if (v & ~privileges_defined)
+		return HV_STATUS_INVALID_PARAMETER;        /* T5.6.6.i */
+	if (v & ~f->privileges & PRIVILEGES_OF_ROOT)
+		return HV_STATUS_PROPERTY_VALUE_OUT_OF_RANGE;   /* T5.6.6.g */
+	f->privileges = v;                                 /* T5.2.3.j, T5.6.6.m */
+	facility_follows(f, HV_ACCESS_GUEST_IDLE, HV_FEATURE_GUEST_IDLE);
+	facility_follows(f, HV_ACCESS_FREQUENCIES, HV_FEATURE_FREQUENCY_MSRS);
+	return HV_STATUS_SUCCESS;
+}
+
+/* ---- 18.2 ---- */
+
+static uint64_t get_reserve(struct partition *p) { return atomic_load(&p->share.reserve); }
+static uint64_t get_cap(struct partition *p) { return atomic_load(&p->share.cap); }
+static uint64_t get_weight(struct partition *p) { return atomic_load(&p->share.weight); }
+
+static hv_status set_share(struct partition *p, uint64_t reserve, uint64_t cap, uint64_t weight)
+{
+	if (reserve > SHARE_ONE || cap > SHARE_ONE || !weight || weight > WEIGHT_MAX)
+		return HV_STATUS_INVALID_PARAMETER;        /* T18.2.1.f, T18.2.2.e, T18.2.3.c */
+	if (reserve > cap)
+		return HV_STATUS_PROPERTY_VALUE_OUT_OF_RANGE;   /* T5.6.6.e */
+	return schedule_share(p, (uint32_t)reserve, (uint32_t)cap, (uint32_t)weight) ? HV_STATUS_SUCCESS :
+	       HV_STATUS_PROPERTY_VALUE_OUT_OF_RANGE;
+}
+
+static hv_status set_reserve(struct partition *p, uint64_t v) { return set_share(p, v, get_cap(p), get_weight(p)); }
+static hv_status set_cap(struct partition *p, uint64_t v) { return set_share(p, get_reserve(p), v, get_weight(p)); }
+static hv_status set_weight(struct partition *p, uint64_t v) { return set_share(p, get_reserve(p), get_cap(p), v); }
+
+/* ---- time ---- */
+
+static uint64_t get_frozen(struct partition *p) { return atomic_load(&p->frozen); }
+
+static hv_status set_frozen(struct partition *p, uint64_t v)
+{
+	if (v > 1)
+		return HV_STATUS_INVALID_PARAMETER;
+	partition_freeze(p, v);
+	return HV_STATUS_SUCCESS;
+}
+
+static uint64_t get_time(struct partition *p) { return partition_reference_time(p); }
+
+static hv_status set_time(struct partition *p, uint64_t v)
+{
+	hv_status s = HV_STATUS_INVALID_PARTITION_STATE;
+
+	/* Nobody may see it jump. */
+	lock_acquire(&p->lock);
+	if (atomic_load(&p->tsc_stopped)) {
+		partition_time_set(p, v);
+		s = HV_STATUS_SUCCESS;
+	}
+	lock_release(&p->lock);
+	return s;
+}
+
+/* ---- the processor ---- */
+
+static uint64_t get_vendor(struct partition *p)
+{
+	return strcmp(p->model->vendor, "AuthenticAMD") ? HV_PROCESSOR_VENDOR_INTEL : HV_PROCESSOR_VENDOR_AMD;   /* T5.2.7.a */
+}
+
+/* By bit (5.2.8). */
+static const uint16_t processor_features[] = {
+	F_SSE3, F_LAHF_LM, F_SSSE3, F_SSE4_1, F_SSE4_2, F_SSE4A, F_NONE, F_POPCNT, F_CX16, F_CR8_LEGACY, F_ABM, F_MISALIGNSSE, F_MMXEXT,
+	F_AMD_3DNOW, F_AMD_3DNOWEXT, F_PDPE1GB,
+};
+
+static uint64_t get_processor_features(struct partition *p)
+{
+	uint64_t v = 0;
+
+	for (unsigned i = 0; i < G_N_ELEMENTS(processor_features); i++)
+		if (processor_features[i] != F_NONE && x86_model_has(p->model, (enum x86_feature)processor_features[i]))
+			v |= UINT64_C(1) << i;
+	return v;
+}
+
+static uint64_t get_xsave_features(struct partition *p)
+{
+	return x86_model_has(p->model, F_XSAVE) | x86_model_has(p->model, F_XSAVEOPT) << 1 | x86_model_has(p->model, F_AVX) << 2;   /* 5.2.9 */
+}
+
+static uint64_t get_clflush(struct partition *p) { return 8; }                       /* T5.2.10.a: in units of 8 bytes */
+static uint64_t get_address_width(struct partition *p) { return p->model->phys_bits; }
+static uint64_t get_xsave_states(struct partition *p) { return x86_xcr0_supported(p->model); }
+static uint64_t get_xsave_size(struct partition *p) { return x86_xsave_size(x86_xcr0_supported(p->model)); }
+static uint64_t get_clock(struct partition *p) { return p->hv->tsc_hz; }
+static uint64_t get_none(struct partition *p) { return 0; }
+static uint64_t get_os_id(struct partition *p) { return atomic_load(&p->guest_os_id); }
+static uint64_t get_version(struct partition *p) { return p->compatibility_version; }
+
+static uint64_t get_per_socket(struct partition *p) { return p->topology.cores * p->topology.threads; }
+
+/* Before there is a processor that has told its number. */
+static hv_status set_per_socket(struct partition *p, uint64_t v)
+{
+	if (v > VP_MAX)
+		return HV_STATUS_INVALID_PARAMETER;
+	if (partition_vp_count(p))
+		return HV_STATUS_INVALID_PARTITION_STATE;
+	p->topology = (struct x86_topology){ MAX((uint32_t)v, 1), 1 };
+	return HV_STATUS_SUCCESS;
+}
+
+static uint64_t get_msr_action(struct partition *p) { return atomic_load(&p->msr_action); }
+
+static hv_status set_msr_action(struct partition *p, uint64_t v)
+{
+	if (v > 1)
+		return HV_STATUS_INVALID_PARAMETER;
+	atomic_store(&p->msr_action, (uint32_t)v);
+	return HV_STATUS_SUCCESS;
+}
+
+/* ---- others ---- */
+
+/* T5.2.6.c: nothing here walks nested tables, so a page is as good as many. */
+static uint64_t get_tlb_pages(struct partition *p) { return 1; }
+static hv_status set_tlb_pages(struct partition *p, uint64_t v) { return HV_STATUS_SUCCESS; }
+
+static uint64_t get_channel(struct partition *p) { return atomic_load(&p->debug_channel); }
+
+static hv_status set_channel(struct partition *p, uint64_t v)
+{
+	struct hv *hv = p->hv;
+	bool taken = false;
+
+	if (v > UINT16_MAX)
+		return HV_STATUS_INVALID_PARAMETER;
+	lock_acquire(&hv->list_lock);
+	for (guint i = 0; i < hv->partitions->len && v; i++) {
+		struct partition *q = g_ptr_array_index(hv->partitions, i);
+
+		taken |= q != p && atomic_load(&q->debug_channel) == v;
+	}
+	if (!taken)
+		atomic_store(&p->debug_channel, (uint32_t)v);
+	lock_release(&hv->list_lock);
+	return taken ? HV_STATUS_OBJECT_IN_USE : HV_STATUS_SUCCESS;   /* T5.6.6.h */
+}
+
+/* ---- the table, ascending ---- */
+
+#define BOTH(what) get_##what, set_##what
+
+static const struct property properties[] = {
+	{ HV_PROPERTY_PRIVILEGE_FLAGS, EARLY | LATE, BOTH(privileges) },
+	{ HV_PROPERTY_SYNTHETIC_FEATURES, EARLY, BOTH(synthetic) },
+	{ HV_PROPERTY_CPU_RESERVE, LATE, BOTH(reserve) },
+	{ HV_PROPERTY_CPU_CAP, LATE, BOTH(cap) },
+	{ HV_PROPERTY_CPU_WEIGHT, LATE, BOTH(weight) },
+	/* The assists of 15.1.5 and 15.1.6 are not offered: 0, and nothing else can be set. */
+	{ HV_PROPERTY_EMULATED_TIMER_PERIOD, 0, get_none },
+	{ HV_PROPERTY_EMULATED_TIMER_CONTROL, 0, get_none },
+	{ HV_PROPERTY_PM_TIMER_ASSIST, 0, get_none },
+	{ HV_PROPERTY_TIME_FREEZE, LATE, BOTH(frozen) },
+	{ HV_PROPERTY_REFERENCE_TIME, LATE, BOTH(time) },
+	{ HV_PROPERTY_DEBUG_CHANNEL_ID, LATE, BOTH(channel) },
+	{ HV_PROPERTY_VIRTUAL_TLB_PAGE_COUNT, LATE, BOTH(tlb_pages) },
+	{ HV_PROPERTY_PROCESSORS_PER_SOCKET, EARLY | LATE, BOTH(per_socket) },
+	{ HV_PROPERTY_UNIMPLEMENTED_MSR_ACTION, EARLY | LATE, BOTH(msr_action) },
+	{ HV_PROPERTY_PROCESSOR_VENDOR, 0, get_vendor },
+	{ HV_PROPERTY_PROCESSOR_FEATURES, 0, get_processor_features },
+	{ HV_PROPERTY_PROCESSOR_XSAVE_FEATURES, 0, get_xsave_features },
+	{ HV_PROPERTY_PROCESSOR_CLFLUSH_SIZE, 0, get_clflush },
+	{ HV_PROPERTY_COMPATIBILITY_VERSION, 0, get_version },
+	{ HV_PROPERTY_PHYSICAL_ADDRESS_WIDTH, 0, get_address_width },
+	{ HV_PROPERTY_XSAVE_STATES, 0, get_xsave_states },
+	{ HV_PROPERTY_MAX_XSAVE_SIZE, 0, get_xsave_size },
+	{ HV_PROPERTY_PROCESSOR_CLOCK, 0, get_clock },
+	{ HV_PROPERTY_PROCESSOR_FEATURES_0, 0, get_processor_features },
+	{ HV_PROPERTY_PROCESSOR_FEATURES_1, 0, get_none },
+	{ HV_PROPERTY_GUEST_OS_ID, 0, get_os_id },
+	{ HV_PROPERTY_VMM_CAPABILITIES, WITH_EX, get_none },
+	{ HV_PROPERTY_ASSIGNABLE_SYNTHETIC_FEATURES, WITH_EX, assignable },
+};
+
+static const struct property *find(uint32_t code)
+{
+	for (unsigned i = 0; i < G_N_ELEMENTS(properties); i++)
+		if (properties[i].code == code)
+			return &properties[i];
+	return NULL;
+}
+
+/* ---- the calls ---- */
+
+static hv_status get_partition_property(struct hv_ctx *c)
+{
+	const struct hv_in_get_partition_property *in = c->in;
+	const struct property *p = find(in->code);
+
+	if (!p || p->when & WITH_EX)
+		return HV_STATUS_UNKNOWN_PROPERTY;         /* T5.6.5.e */
+	*(uint64_t *)c->out = p->get(c->target);
+	return HV_STATUS_SUCCESS;
+}
+
+static hv_status get_partition_property_ex(struct hv_ctx *c)
+{
+	const struct hv_in_get_partition_property_ex *in = c->in;
+	const struct property *p = find(in->get.code);
+	struct hv_property_banks *out = c->out;
+
+	if (!p)
+		return HV_STATUS_UNKNOWN_PROPERTY;
+	if (p->when & WITH_EX) {
+		out->count = 1;
+		out->bank[0] = p->get(c->target);
+	} else {
+		*(uint64_t *)c->out = p->get(c->target);
+	}
+	return HV_STATUS_SUCCESS;
+}
+
+static hv_status set(struct hv_ctx *c, uint32_t code, uint64_t value)
+{
+	const struct property *p = find(code);
+
+	if (!p || p->when & WITH_EX)
+		return HV_STATUS_UNKNOWN_PROPERTY;         /* T5.6.6.j */
+	/* Read-only: what it is already can be set (OP16). */
+	if (!p->set)
+		return value == p->get(c->target) ? HV_STATUS_SUCCESS : HV_STATUS_PROPERTY_VALUE_OUT_OF_RANGE;
+	if (!(p->when >> atomic_load(&c->target->life) & 1))
+		return HV_STATUS_INVALID_PARTITION_STATE;  /* T5.6.6.b */
+	return p->set(c->target, value);
+}
+
+static hv_status set_partition_property(struct hv_ctx *c)
+{
+	const struct hv_in_set_partition_property *in = c->in;
+
+	return set(c, in->code, in->value);
+}
+
+static hv_status set_partition_property_ex(struct hv_ctx *c)
+{
+	const struct hv_in_get_partition_property_ex *in = c->in;
+
+	if (c->variable_count != 1)
+		return HV_STATUS_INVALID_HYPERCALL_INPUT;
+	return set(c, in->get.code, c->variable[0]);
+}
+
+const struct hv_call property_calls[] = {
+	{ HV_CALL_GET_PARTITION_PROPERTY, "HvGetPartitionProperty", "5.6.5", .in = sizeof(struct hv_in_get_partition_property), .out = 8,
+	  .on = CALL_ON_CHILD | CALL_ON_ROOT_SELF, .in_state = CALL_IN_UNINITIALIZED | CALL_IN_ACTIVE, .run = get_partition_property },
+	{ HV_CALL_SET_PARTITION_PROPERTY, "HvSetPartitionProperty", "5.6.6", .in = sizeof(struct hv_in_set_partition_property),
+	  .on = CALL_ON_CHILD | CALL_ON_ROOT_SELF, .in_state = CALL_IN_UNINITIALIZED | CALL_IN_ACTIVE, .run = set_partition_property },
+	{ HV_CALL_GET_PARTITION_PROPERTY_EX, "HvGetPartitionPropertyEx", "later revisions",
+	  .in = sizeof(struct hv_in_get_partition_property_ex), .out = sizeof(struct hv_property_banks),
+	  .on = CALL_ON_CHILD | CALL_ON_SELF, .in_state = CALL_IN_UNINITIALIZED | CALL_IN_ACTIVE, .run = get_partition_property_ex },
+	{ HV_CALL_SET_PARTITION_PROPERTY_EX, "HvSetPartitionPropertyEx", "later revisions",
+	  .in = sizeof(struct hv_in_get_partition_property_ex), .flags = CALL_VARIABLE, .on = CALL_ON_CHILD | CALL_ON_ROOT_SELF,
+	  .in_state = CALL_IN_UNINITIALIZED | CALL_IN_ACTIVE, .run = set_partition_property_ex },
+	{ .name = NULL },
+};
