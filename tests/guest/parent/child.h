@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A child partition from its creation to its end, by hypercalls. */
+#ifndef PARENT_CHILD_H
+#define PARENT_CHILD_H
+
+#include "devices.h"
+#include "hv/synic.h"
+#include "load.h"
+
+struct child {
+	uint64_t id;                     /* 0: there is none */
+	uint8_t *memory;                 /* its RAM, ours as well; both 2 MiB aligned */
+	size_t size;
+	struct ports ports;
+	bool ext_int;                    /* an interrupt has been asserted and is not known to have been taken */
+	bool ended;                      /* by a triple fault, which is a reset */
+	uint64_t exits;
+};
+
+/* ---- hypercalls (call.c) ---- */
+
+/* Hypercall page, SynIC with its intercept SINT, the pages that calls use.  Once. */
+void parent_init(void);
+/* Status of a call whose input is in call_in (and output in call_out). */
+extern uint64_t *const call_in, *const call_out;
+uint16_t call(uint16_t code, unsigned reps);
+/* The same, with memory deposited into @id's pool as long as the call asks for it. */
+uint16_t call_feeding(uint16_t code, unsigned reps, uint64_t id, const void *in, size_t size);
+void deposit(uint64_t id, unsigned pages);
+/* All pages that nobody uses come back; how many. */
+unsigned withdraw(uint64_t id);
+/* Where the hypervisor puts what it has to tell. */
+volatile struct hv_message *parent_slot(void);
+/* Pages of our own pool that are in use. */
+uint64_t pages_in_use(void);
+
+/* ---- life (child.c) ---- */
+
+/* NULL if it stands ready to run, else why not. */
+const char *child_create(struct child *c, const struct bundle *b, bool may_create);
+void child_run(struct child *c);
+/* Answers an exit: RAX if it is not NULL, RIP, and on it goes. */
+void child_reply(struct child *c, uint64_t rip, const uint64_t *rax);
+/* Everything is taken back. */
+void child_destroy(struct child *c);
+/* The state of its ports' interrupt lines has changed, or it may have taken one. */
+void child_interrupts(struct child *c);
+
+/* ---- exits (exit.c) ---- */
+
+/* Acts on a message of the child; NULL and it runs on, or why it does not any more. */
+const char *child_exit(struct child *c, const struct hv_message *m);
+
+#endif
