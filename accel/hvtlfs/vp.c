@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "accel/engine/engine.h"
+#include "accel/hvtlfs/mutant.h"
 #include <sys/prctl.h>
 
 #include "hv/hypercall.h"
@@ -228,6 +229,9 @@ static enum x86_run vp_run_engine(struct vp *vp)
 	arm(vp);
 	r = vp->partition->hv->engine->run(&vp->cpu);
 	vp_exclusive_end(vp);
+	/* T4.3.a: the instruction went on in part, so an interrupt may come though STI was the one before. */
+	if (vp->stop_exit == EXIT_AGAIN && !MUTANT(call_keeps_shadow))
+		vp->cpu.interrupt_shadow = 0;
 	vp_leave(vp);
 	schedule_leave(vp, r != X86_RUN_KICKED);
 	return r;

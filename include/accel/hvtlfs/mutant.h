@@ -33,6 +33,7 @@
 	X(call_unused_list, "registers of lists that the call has not are checked") \
 	X(call_result_reps, "a refused call reports an element") \
 	X(call_register_lost, "the second parameter register is cleared") \
+	X(call_keeps_shadow, "a call behind STI gives way to no interrupt") \
 	X(call_ring_3, "hypercalls work in ring 3") \
 	X(call_real_mode, "hypercalls work in real mode") \
 	X(call_page_disabled, "hypercalls work without the hypercall page") \
