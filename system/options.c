@@ -164,16 +164,17 @@ static void accel_help(FILE *out)
 		     "         engine=NAME     what runs instructions; engine=help lists them, the fastest first\n"
 		     "         memory=SIZE     of the whole machine: all partitions\n"
 		     "         role=guest|host what the first partition is: host may create partitions by hypercalls\n"
+		     "         call-slice=NS   after which a hypercall with a list lets interrupts in; default %u, 0: after each element\n"
 		     "         tb-size=MIB     jit: translated code of each processor, %d to %d, default %d\n"
 		     "         check=N         jit: every N-th block is run by the interpreter too; a difference ends the emulator\n"
 		     "         perf-map=on|off jit: names of blocks for perf in /tmp/perf-PID.map\n"
 		     "qtest    no processor: devices are driven by -qtest\n",
-		ENGINE_CACHE_MIN, ENGINE_CACHE_MAX, ENGINE_CACHE_DEFAULT);
+		HV_CALL_SLICE_NS, ENGINE_CACHE_MIN, ENGINE_CACHE_MAX, ENGINE_CACHE_DEFAULT);
 }
 
 static bool set_accel(struct options *o, const char *arg, FILE *out, GError **error)
 {
-	static const char *const known[] = { "accel", "engine", "memory", "role", "tb-size", "check", "perf-map", NULL };
+	static const char *const known[] = { "accel", "engine", "memory", "role", "call-slice", "tb-size", "check", "perf-map", NULL };
 	struct keyval *kv;
 	const char *name;
 	bool ok;
@@ -190,6 +191,7 @@ static bool set_accel(struct options *o, const char *arg, FILE *out, GError **er
 	else
 		ok = keyval_check(kv, known, error) && set_engine(o, kv, out, error) && set_engine_options(o, kv, error) &&
 		     set_role(o, kv, error) &&
+		     set_bounded(kv, "call-slice", 0, UINT32_MAX, " (ns)", &o->call_slice, error) &&
 		     keyval_size(kv, "memory", o->hv_memory, MIB, &o->hv_memory, error);
 	keyval_free(kv);
 	return ok;
@@ -686,6 +688,7 @@ static struct options *defaults(const char *program)
 	o->cpu = g_strdup("default");
 	o->cpus = o->max_cpus = o->cores = o->threads = 1;
 	o->memory = MEMORY_DEFAULT;
+	o->call_slice = HV_CALL_SLICE_NS;
 	for (size_t i = 0; i < G_N_ELEMENTS(lists); i++)
 		*lists[i] = g_ptr_array_new_with_free_func(g_free);
 	return o;

@@ -2,7 +2,7 @@
 /*
  * The qtest protocol: a line in, a line out ("OK ..." or "FAIL ...").  Memory and
  * ports are the first partition's.  Our own lines run as a VP of a named partition
- * that does not run: hvcall, rdmsr, wrmsr, cpuid; hvcall_row tells the hypercall table,
+ * that does not run: hvcall, hvcall_once, rdmsr, wrmsr, cpuid; hvcall_row tells the hypercall table,
  * port_* make ports as a partition's parent does, system_reset, stop and cont are the
  * monitor's.  Interrupt wires can be watched at the I/O APIC and the 8259 pair; what they
  * carry still arrives.
@@ -310,6 +310,24 @@ static void hvcall(struct call *c, unsigned unused)
 		ok_value(c, value);
 }
 
+/* One execution: "again CONTROL" if it gave way, else as hvcall. */
+static void hvcall_once(struct call *c, unsigned unused)
+{
+	struct vp *vp = named_vp(c);
+	uint64_t control, input, output, value;
+	bool again;
+
+	if (!vp || !number(c, 2, &control) || !number(c, 3, &input) || !number(c, 4, &output))
+		return;
+	value = vp_hypercall_once(vp, &control, input, output, &again);
+	if (value == UINT64_MAX)
+		fail(c, "fault");
+	else if (again)
+		g_string_printf(c->reply, "OK again 0x%016" PRIx64, control);
+	else
+		ok_value(c, value);
+}
+
 /* Row N of the hypercall table: code, name, fixed input and output, elements, CALL_* flags, privileges. */
 static void hvcall_row(struct call *c, unsigned unused)
 {
@@ -533,7 +551,7 @@ static const struct {
 	{ "memset", fill }, { "endianness", endianness },
 	{ "clock_step", clock_step }, { "clock_set", clock_set },
 	{ "irq_intercept_in", intercept, PC_WIRES_IN }, { "irq_intercept_out", intercept, PC_WIRES_OUT },
-	{ "hvcall", hvcall }, { "hvcall_row", hvcall_row }, { "rdmsr", rdmsr }, { "wrmsr", wrmsr }, { "cpuid", cpuid },
+	{ "hvcall", hvcall }, { "hvcall_once", hvcall_once }, { "hvcall_row", hvcall_row }, { "rdmsr", rdmsr }, { "wrmsr", wrmsr }, { "cpuid", cpuid },
 	{ "port_create", make_port }, { "port_delete", delete_port }, { "port_connect", connect_port },
 	{ "port_disconnect", disconnect_port }, { "port_property", port_property },
 	{ "system_reset", system_reset }, { "stop", stop }, { "cont", cont },

@@ -424,7 +424,10 @@ static bool make_hypervisor(struct vmm *v, GError **error)
 	if (o->engine_lacks)
 		fprintf(stderr, "%s: this host lacks %s: instructions are interpreted, not translated\n", o->program, o->engine_lacks);
 	v->hv = hv_new(&c, error);
-	return v->hv && check_tsc(v->model, hv_tsc_hz(v->hv), error);
+	if (!v->hv)
+		return false;
+	hv_set_call_slice(v->hv, o->call_slice);
+	return check_tsc(v->model, hv_tsc_hz(v->hv), error);
 }
 
 /* As it stands, or in one of the -L folders. */

@@ -18,9 +18,6 @@
 #include "sync/futex.h"
 #include "trace/log.h"
 
-/* T1.2.a: what one execution may hold a VP for. */
-#define TIME_SLICE_NS 50000
-
 /* One execution of one call. */
 struct call {
 	struct vp *vp;
@@ -272,7 +269,7 @@ static hv_status run_elements(struct call *c, struct hv_ctx *x, uint32_t *done)
 	const struct hv_call *row = c->row;
 	const uint8_t *in = (uint8_t *)c->in_list + row->in + c->variable;
 	uint8_t *out = (uint8_t *)c->out_list + row->out;
-	int64_t deadline = monotonic_ns() + TIME_SLICE_NS;
+	int64_t deadline = monotonic_ns() + x->caller->hv->call_slice_ns;
 	uint32_t i = *done = c->start;
 	hv_status s;
 
@@ -285,11 +282,11 @@ static hv_status run_elements(struct call *c, struct hv_ctx *x, uint32_t *done)
 	/* T4.2.e: one element at least. */
 	do {
 		s = row->element(x, in + i * row->in_elem, out + i * row->out_elem);
-		if (s != HV_STATUS_SUCCESS)
+		if (s != HV_STATUS_SUCCESS && !MUTANT(call_failure_ignored))
 			break;                             /* T4.2.d */
 		x->index = ++i;
-	} while (i < c->reps && monotonic_ns() < deadline);
-	*done = i;
+	} while (i < c->reps && (monotonic_ns() < deadline || MUTANT(call_keeps_vp)));
+	*done = i + (s != HV_STATUS_SUCCESS && MUTANT(call_failed_counts));
 	return s;
 }
 
@@ -311,12 +308,16 @@ static enum x86_result run_rep(struct call *c)
 	}
 	target_drop(&x);
 	c->again = s == HV_STATUS_SUCCESS && i < c->reps;
-	c->result = hv_call_result(s, i);                  /* T4.8.c: from the start of the list */
+	/* T4.8.c: from the start of the list */
+	c->result = hv_call_result(s, MUTANT(call_reps_relative) ? i - c->start : i);
 	if (c->again) {                                    /* T4.2.b */
 		c->control &= ~(HV_CALL_START_MASK << HV_CALL_START_SHIFT);
-		c->control |= (uint64_t)i << HV_CALL_START_SHIFT;
+		c->control |= (uint64_t)(i + (MUTANT(call_again_skips) && i + 1 < c->reps)) << HV_CALL_START_SHIFT;
 	}
-	r = store(c, row->out + c->start * row->out_elem, (i - c->start) * row->out_elem);
+	if (MUTANT(call_output_whole))
+		r = store(c, 0, c->out_size);
+	else
+		r = store(c, row->out + c->start * row->out_elem, (i - c->start) * row->out_elem);
 	if (r == X86_OK && s == HV_STATUS_SUCCESS && !c->again)
 		r = store(c, 0, row->out);
 	return r;
@@ -458,6 +459,8 @@ enum x86_result call_instruction(struct vp *vp)
 	}
 	/* T4.3.a: RIP stays; interrupts are taken before it runs again. */
 	store_control(&c);
+	if (MUTANT(call_again_register))
+		vp->cpu.gpr[X86_RBP] = c.result;
 	vp->stop_exit = EXIT_AGAIN;
 	return X86_STOP;
 }
@@ -466,6 +469,7 @@ enum x86_result call_instruction(struct vp *vp)
 
 struct outside_call {
 	uint64_t control, in, out, result;
+	bool once, again;
 };
 
 static void outside_task(struct vp *vp, void *o)
@@ -478,7 +482,9 @@ static void outside_task(struct vp *vp, void *o)
 			a->result = UINT64_MAX;
 			return;
 		}
-	} while (c.again);
+	} while (c.again && !a->once);
+	a->control = c.control;
+	a->again = c.again;
 	a->result = c.result;
 }
 
@@ -487,5 +493,15 @@ uint64_t vp_hypercall(struct vp *vp, uint64_t control, uint64_t in, uint64_t out
 	struct outside_call a = { .control = control, .in = in, .out = out };
 
 	vp_call(vp, outside_task, &a);
+	return a.result;
+}
+
+uint64_t vp_hypercall_once(struct vp *vp, uint64_t *control, uint64_t in, uint64_t out, bool *again)
+{
+	struct outside_call a = { .control = *control, .in = in, .out = out, .once = true };
+
+	vp_call(vp, outside_task, &a);
+	*control = a.control;
+	*again = a.again;
 	return a.result;
 }

@@ -47,6 +47,7 @@ struct hv *hv_new_with(const struct hv_config *config, const struct vp_component
 	frames_take(&hv->frames, 1, NULL, FRAME_HYPERVISOR, &hv->ones);
 	memset(frames_host(&hv->frames, hv->ones), 0xff, HV_PAGE_SIZE);
 	call_table_init(hv);
+	hv_set_call_slice(hv, HV_CALL_SLICE_NS);
 	msr_table_init(hv);
 	lock_init(&hv->lock, LOCK_MACHINE, "partition tree");
 	lock_init(&hv->list_lock, LOCK_LIST, "list of partitions");
@@ -89,6 +90,11 @@ void hv_free(struct hv *hv)
 	call_table_fini(hv);
 	lock_destroy(&hv->lock);
 	g_free(hv);
+}
+
+void hv_set_call_slice(struct hv *hv, uint32_t ns)
+{
+	hv->call_slice_ns = ns;
 }
 
 uint64_t hv_memory_free(struct hv *hv)

@@ -43,6 +43,11 @@ struct hv *hv_new(const struct hv_config *config, GError **error);
 /* With the given list (NULL-terminated, must outlive the machine): unit tests. */
 struct vp_component;
 struct hv *hv_new_with(const struct hv_config *config, const struct vp_component *const *components, GError **error);
+/*
+ * T1.2.a: what one execution of a rep call may hold a VP for; 0: one element.  HV_CALL_SLICE_NS at first.  Before VPs run.
+ */
+#define HV_CALL_SLICE_NS 50000u
+void hv_set_call_slice(struct hv *hv, uint32_t ns);
 void hv_free(struct hv *hv);             /* deletes all partitions first */
 uint64_t hv_memory_free(struct hv *hv);  /* bytes that no partition has as RAM */
 
@@ -224,6 +229,8 @@ void partition_nmi(struct partition *p);
 /* Like the instruction executed by @vp; must be suspended or created. */
 /* The result value; UINT64_MAX, which no call returns, if the instruction faults. */
 uint64_t vp_hypercall(struct vp *vp, uint64_t control, uint64_t in, uint64_t out);
+/* The same until it gives way first: then *again, and *control is what the instruction would go on with. */
+uint64_t vp_hypercall_once(struct vp *vp, uint64_t *control, uint64_t in, uint64_t out, bool *again);
 bool vp_rdmsr(struct vp *vp, uint32_t msr, uint64_t *value);   /* false: #GP */
 bool vp_wrmsr(struct vp *vp, uint32_t msr, uint64_t value);
 void vp_cpuid(struct vp *vp, uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);

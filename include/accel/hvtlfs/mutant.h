@@ -33,7 +33,14 @@
 	X(call_unused_list, "registers of lists that the call has not are checked") \
 	X(call_result_reps, "a refused call reports an element") \
 	X(call_register_lost, "the second parameter register is cleared") \
+	X(call_failure_ignored, "a rep call goes on behind an element that failed") \
+	X(call_failed_counts, "an element that failed counts as complete") \
+	X(call_reps_relative, "reps complete counts from the start index") \
+	X(call_keeps_vp, "a rep call does not give way") \
 	X(call_keeps_shadow, "a call behind STI gives way to no interrupt") \
+	X(call_again_skips, "a rep call that gave way leaves an element out") \
+	X(call_again_register, "a rep call that gives way changes a register") \
+	X(call_output_whole, "each execution of a rep call writes the whole output list") \
 	X(call_ring_3, "hypercalls work in ring 3") \
 	X(call_real_mode, "hypercalls work in real mode") \
 	X(call_page_disabled, "hypercalls work without the hypercall page") \
