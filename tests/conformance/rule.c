@@ -174,14 +174,14 @@ static void name_row(const char *row)
 	now.row[n] = 0;
 }
 
-static void run(const struct rule *r)
+static void run(const struct rule *r, bool host)
 {
 	now.checks = now.failed = 0;
 	now.skipped = NULL;
 	name_row(r->row);
 	if (!machine_wants(now.row))
 		return;
-	machine_fresh(r->ways & AS_HOST);
+	machine_fresh(host);
 	r->test();
 	/* A loop over calls of a kind that there is none of yet proves nothing. */
 	if (!now.checks && !now.skipped)
@@ -189,9 +189,18 @@ static void run(const struct rule *r)
 	machine_result(!now.failed, now.row, r->sentence, now.failed ? NULL : now.skipped);
 }
 
+/* All rules of one role: the machine is made anew for the other. */
+static void run_as(bool host)
+{
+	if (!machine_plays(host))
+		return;
+	for (const struct rule *const *r = __start_rules; r < __stop_rules; r++)
+		if ((*r)->ways & rule_way() && ((*r)->ways & AS_EITHER || host == !!((*r)->ways & AS_HOST)))
+			run(*r, host);
+}
+
 void rules_run(void)
 {
-	for (const struct rule *const *r = __start_rules; r < __stop_rules; r++)
-		if ((*r)->ways & rule_way() && machine_plays((*r)->ways & AS_HOST))
-			run(*r);
+	run_as(false);
+	run_as(true);
 }

@@ -21,13 +21,13 @@
 
 /* ---- one test of one row ---- */
 
-/* AS_HOST: the partition may make others (-accel hvtlfs,role=host). */
-enum { BY_QTEST = 1 << 0, BY_GUEST = 1 << 1, AS_HOST = 1 << 2 };
+/* AS_HOST: the partition may make others (-accel hvtlfs,role=host); AS_EITHER: once so and once as any other. */
+enum { BY_QTEST = 1 << 0, BY_GUEST = 1 << 1, AS_HOST = 1 << 2, AS_EITHER = 1 << 3 };
 
 struct rule {
 	const char *row;       /* with _ for . */
 	const char *sentence;  /* what must be so; printed in the TAP line */
-	unsigned ways;         /* BY_*, AS_HOST */
+	unsigned ways;         /* BY_*, AS_* */
 	void (*test)(void);
 };
 
@@ -44,6 +44,8 @@ struct rule {
 /* Where a test makes sense one way only. */
 #define RULE_QTEST(row_, sentence_) RULE_BY(BY_QTEST, row_, sentence_)
 #define RULE_GUEST(row_, sentence_) RULE_BY(BY_GUEST, row_, sentence_)
+/* What holds for each call: as a host there are more of them. */
+#define RULE_EITHER(row_, sentence_) RULE_BY(BY_QTEST | BY_GUEST | AS_EITHER, row_, sentence_)
 /* Chapters 5 to 10 and what else is a parent's. */
 #define RULE_HOST(row_, sentence_) RULE_BY(BY_QTEST | BY_GUEST | AS_HOST, row_, sentence_)
 #define RULE_HOST_QTEST(row_, sentence_) RULE_BY(BY_QTEST | AS_HOST, row_, sentence_)
@@ -143,6 +145,11 @@ struct reply {
  */
 #define CALL(...) call_run(&(const struct call){ __VA_ARGS__ })
 struct reply call_run(const struct call *c);
+/*
+ * One execution: true if the call gave way; then *control is what it would go on with.  Calls give way after each
+ * element, here as in CALL and in the guest.  By qtest only.
+ */
+bool call_once(uint64_t *control, uint64_t in, uint64_t out, struct reply *r);
 void check_status(struct reply r, uint16_t status);
 void check_reps(struct reply r, uint16_t status, unsigned reps);
 enum { VECTOR_UD = 6, VECTOR_GP = 13 };

@@ -67,7 +67,7 @@ def main():
         results, codes = 0, []
         for role in "guest", "host":
             options = CPU + DEVICES + mutate + ["-initrd", f.name, "-append", f"role={role}" + (f" rows={a.row}" if a.row else "")]
-            results, code = passes([sys.executable, RUN, a.emulator, a.image, "-a", f"hvtlfs,role={role}", "-t", a.timeout, "--"] + options, results)
+            results, code = passes([sys.executable, RUN, a.emulator, a.image, "-a", f"hvtlfs,call-slice=0,role={role}", "-t", a.timeout, "--"] + options, results)
             codes.append(code)
     print(f"1..{results}")
     sys.exit(max(codes))

@@ -41,6 +41,11 @@ uint64_t host_time(void)
 	guest_die("host_time() in the guest");
 }
 
+bool call_once(uint64_t *control, uint64_t in, uint64_t out, struct reply *r)
+{
+	guest_die("call_once() in the guest");
+}
+
 void reset_machine(void)
 {
 	guest_die("reset_machine() in the guest");

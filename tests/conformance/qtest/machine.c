@@ -51,7 +51,7 @@ static void die(const char *what)
 
 static void exec_emulator(const char *properties)
 {
-	const char *argv[OPTIONS_MAX] = { m.program, "-accel", m.host ? "hvtlfs,role=host" : "hvtlfs", "-display", "none", "-serial", "none", "-monitor", "none",
+	const char *argv[OPTIONS_MAX] = { m.program, "-accel", m.host ? "hvtlfs,call-slice=0,role=host" : "hvtlfs,call-slice=0", "-display", "none", "-serial", "none", "-monitor", "none",
 					  "-m", "128M", "-smp", "2", "-S", "-qtest", "stdio", "-kernel", m.kernel, "-device", "hyperv-testdev" };
 	char cpu[512];
 	unsigned n = 20;
@@ -195,6 +195,17 @@ struct reply machine_call(uint64_t control, uint64_t in, uint64_t out, const uin
 	r.fault = !v;
 	r.value = v ? strtoull(v, NULL, 0) : 0;
 	return r;
+}
+
+bool call_once(uint64_t *control, uint64_t in, uint64_t out, struct reply *r)
+{
+	const char *v = ask("hvcall_once root %u %#" PRIx64 " %#" PRIx64 " %#" PRIx64, m.vp, *control, in, out);
+	bool again = v && sscanf(v, "again %" SCNx64, control) == 1;
+
+	if (!v && strcmp(m.line, "FAIL fault"))
+		must(NULL);
+	*r = (struct reply){ .fault = !v, .value = v && !again ? strtoull(v, NULL, 0) : 0 };
+	return again;
 }
 
 void out32(uint16_t port, uint32_t value)
