@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gpa.h"
 
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,6 +75,64 @@ static void table_free(struct gpa_table *t, unsigned level)
 	free(t);
 }
 
+/*
+ * Visible overlays by page, in a hash table that is filled anew with each change.  Readers look at the round
+ * before and after.  Former tables, which were too small, wait for the end of the map: somebody may be reading.
+ */
+struct shown_slot {
+	_Atomic uint64_t gpn;        /* plus 1; 0: free, so that the search ends */
+	_Atomic uint64_t entry;
+};
+struct gpa_shown {
+	struct gpa_shown *before;
+	unsigned mask;
+	struct shown_slot slot[];
+};
+
+static void shown_free(struct gpa_shown *s)
+{
+	while (s) {
+		struct gpa_shown *before = s->before;
+
+		g_free(s);
+		s = before;
+	}
+}
+
+/* The slot that has @gpn, or a free one. */
+static struct shown_slot *shown_slot(struct gpa_shown *s, uint64_t gpn)
+{
+	/* Neighbours are far from each other. */
+	for (unsigned i = (unsigned)(gpn * 0x9e3779b97f4a7c15 >> 40);; i++) {
+		struct shown_slot *slot = &s->slot[i & s->mask];
+		uint64_t there = atomic_load_explicit(&slot->gpn, memory_order_relaxed);
+
+		if (!there || there == gpn + 1)
+			return slot;
+	}
+}
+
+/* The entry of the overlay that is visible at @gpn; 0: none. */
+static uint64_t overlay_get(const struct gpa_map *m, uint64_t gpn)
+{
+	uint32_t round;
+	uint64_t entry;
+
+	if (!atomic_load_explicit(&m->shown, memory_order_relaxed))
+		return 0;
+	do {
+		struct shown_slot *slot;
+
+		while ((round = atomic_load_explicit(&m->shown_round, memory_order_acquire)) & 1)
+			sched_yield();
+		slot = shown_slot(atomic_load_explicit(&m->shown, memory_order_acquire), gpn);
+		entry = atomic_load_explicit(&slot->gpn, memory_order_relaxed) ?
+			atomic_load_explicit(&slot->entry, memory_order_relaxed) : 0;
+		atomic_thread_fence(memory_order_acquire);
+	} while (atomic_load_explicit(&m->shown_round, memory_order_relaxed) != round);
+	return entry;
+}
+
 void gpa_map_init(struct gpa_map *m, unsigned address_bits)
 {
 	unsigned bits = address_bits < HV_PAGE_SHIFT ? 0 : address_bits - HV_PAGE_SHIFT;
@@ -81,7 +140,8 @@ void gpa_map_init(struct gpa_map *m, unsigned address_bits)
 	m->pages = 1ull << (bits > GPA_PAGE_BITS ? GPA_PAGE_BITS : bits);
 	m->root = table_new(0, GPA_LEVELS - 1);
 	m->overlays = g_ptr_array_new();
-	m->covered = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
+	atomic_init(&m->shown, NULL);
+	atomic_init(&m->shown_round, 0);
 	lock_init(&m->lock, LOCK_GPA_MAP, "GPA map");
 }
 
@@ -90,7 +150,7 @@ void gpa_map_fini(struct gpa_map *m)
 	assert(m->overlays->len == 0);
 	table_free(m->root, GPA_LEVELS - 1);
 	g_ptr_array_free(m->overlays, TRUE);
-	g_hash_table_destroy(m->covered);
+	shown_free(atomic_load(&m->shown));
 	lock_destroy(&m->lock);
 }
 
@@ -128,7 +188,12 @@ static bool entry_target(uint64_t e, struct gpa_target *t)
 
 bool gpa_map_lookup(const struct gpa_map *m, gpn_t at, struct gpa_target *t)
 {
-	return at.v < m->pages && entry_target(entry_get(m, at.v), t);
+	uint64_t entry;
+
+	if (at.v >= m->pages)
+		return false;
+	entry = overlay_get(m, at.v);
+	return entry_target(entry ? entry : entry_get(m, at.v), t);
 }
 
 enum gpa_access gpa_map_access(const struct gpa_map *m, gpn_t at, uint32_t right)
@@ -177,37 +242,6 @@ static void range_set(struct gpa_map *m, uint64_t at, uint64_t pages, uint64_t e
 	table_set(m->root, GPA_LEVELS - 1, 0, at, at + pages, entry);
 }
 
-/* Locks: m->lock held.  The range, around pages that overlays cover. */
-static void below_set(struct gpa_map *m, uint64_t at, uint64_t pages, uint64_t entry)
-{
-	uint64_t end = at + pages;
-
-	while (at < end) {
-		uint64_t next = end, *below = NULL;
-		GHashTableIter i;
-		gpointer key, value;
-
-		g_hash_table_iter_init(&i, m->covered);
-		while (g_hash_table_iter_next(&i, &key, &value)) {
-			uint64_t gpn = *(const uint64_t *)key;
-
-			if (gpn >= at && gpn < next) {
-				next = gpn;
-				below = value;
-			}
-		}
-		if (next > at)
-			range_set(m, at, next - at, entry);
-		entry = entry_part(entry, next - at);
-		at = next;
-		if (below) {
-			*below = entry;
-			entry = entry_part(entry, 1);
-			at++;
-		}
-	}
-}
-
 static bool range_ok(const struct gpa_map *m, gpn_t at, uint64_t pages)
 {
 	return at.v < m->pages && pages <= m->pages - at.v;
@@ -217,7 +251,7 @@ void gpa_map_put(struct gpa_map *m, gpn_t at, uint64_t pages, const struct gpa_t
 {
 	assert(range_ok(m, at, pages));
 	lock_acquire(&m->lock);
-	below_set(m, at.v, pages, entry_of(t));
+	range_set(m, at.v, pages, entry_of(t));
 	lock_release(&m->lock);
 }
 
@@ -230,16 +264,8 @@ void gpa_map_clear(struct gpa_map *m, gpn_t at, uint64_t pages)
 {
 	assert(range_ok(m, at, pages));
 	lock_acquire(&m->lock);
-	below_set(m, at.v, pages, 0);
+	range_set(m, at.v, pages, 0);
 	lock_release(&m->lock);
-}
-
-/* Locks: m->lock held. */
-static uint64_t below_get(const struct gpa_map *m, uint64_t gpn)
-{
-	const uint64_t *below = g_hash_table_lookup(m->covered, &gpn);
-
-	return below ? *below : entry_get(m, gpn);
 }
 
 bool gpa_map_below(struct gpa_map *m, gpn_t at, struct gpa_target *t)
@@ -249,7 +275,7 @@ bool gpa_map_below(struct gpa_map *m, gpn_t at, struct gpa_target *t)
 	if (at.v >= m->pages)
 		return false;
 	lock_acquire(&m->lock);
-	there = entry_target(below_get(m, at.v), t);
+	there = entry_target(entry_get(m, at.v), t);
 	lock_release(&m->lock);
 	return there;
 }
@@ -262,10 +288,10 @@ bool gpa_map_protect(struct gpa_map *m, gpn_t at, spn_t frame, uint32_t rights)
 	if (at.v >= m->pages)
 		return false;
 	lock_acquire(&m->lock);
-	same = entry_target(below_get(m, at.v), &t) && t.frame.v == frame.v;
+	same = entry_target(entry_get(m, at.v), &t) && t.frame.v == frame.v;
 	if (same) {
 		t.rights = rights;
-		below_set(m, at.v, 1, entry_of(&t));
+		range_set(m, at.v, 1, entry_of(&t));
 	}
 	lock_release(&m->lock);
 	return same;
@@ -279,8 +305,6 @@ uint64_t gpa_map_run(struct gpa_map *m, gpn_t at, uint64_t most, struct gpa_targ
 	assert(range_ok(m, at, most));
 	lock_acquire(&m->lock);
 	entry = entry_find(m, at.v, &level);
-	if (entry & ENTRY_OVERLAY)
-		entry = below_get(m, at.v);
 	lock_release(&m->lock);
 	*mapped = entry_target(entry, t);
 	span = 1ull << level_shift(level);
@@ -307,21 +331,15 @@ static void table_foreach(const struct gpa_table *t, unsigned level, uint64_t ba
 
 		if ((e & ENTRY_KIND) == ENTRY_TABLE)
 			table_foreach(entry_table(e), level - 1, base + i * span, f, o);
-		else if (!(e & ENTRY_OVERLAY))
+		else
 			entry_tell(e, base + i * span, span, f, o);
 	}
 }
 
 void gpa_map_foreach(struct gpa_map *m, run_fn f, void *o)
 {
-	GHashTableIter i;
-	gpointer key, value;
-
 	lock_acquire(&m->lock);
 	table_foreach(m->root, GPA_LEVELS - 1, 0, f, o);
-	g_hash_table_iter_init(&i, m->covered);
-	while (g_hash_table_iter_next(&i, &key, &value))
-		entry_tell(*(const uint64_t *)value, *(const uint64_t *)key, 1, f, o);
 	lock_release(&m->lock);
 }
 
@@ -368,7 +386,7 @@ static uint64_t table_first(const struct gpa_table *t, unsigned level, uint64_t 
 
 			if (found < stop)
 				return found;
-		} else if (e && !(e & ENTRY_OVERLAY)) {
+		} else if (e) {
 			return at;
 		}
 		at = stop;
@@ -378,49 +396,58 @@ static uint64_t table_first(const struct gpa_table *t, unsigned level, uint64_t 
 
 bool gpa_map_is_clear(struct gpa_map *m, gpn_t at, uint64_t pages)
 {
-	GHashTableIter i;
-	gpointer key, value;
 	bool clear;
 
 	assert(range_ok(m, at, pages));
 	lock_acquire(&m->lock);
 	clear = table_first(m->root, GPA_LEVELS - 1, 0, at.v, at.v + pages) == at.v + pages;
-	g_hash_table_iter_init(&i, m->covered);
-	while (clear && g_hash_table_iter_next(&i, &key, &value)) {
-		uint64_t gpn = *(const uint64_t *)key;
-
-		clear = !(gpn >= at.v && gpn - at.v < pages && *(const uint64_t *)value);
-	}
 	lock_release(&m->lock);
 	return clear;
 }
 
-/* Locks: m->lock held.  Makes the top overlay of @gpn, or what is below, visible. */
-static void page_show(struct gpa_map *m, uint64_t gpn)
+/* ---- overlays ---- */
+
+/* Locks: m->lock held.  Room for @count, with as much again free, so that searches end. */
+static struct gpa_shown *shown_room(struct gpa_map *m, unsigned count)
 {
-	const struct overlay *top = NULL;
-	uint64_t *below;
+	struct gpa_shown *old = atomic_load_explicit(&m->shown, memory_order_relaxed), *s;
+	unsigned size = old ? old->mask + 1 : 8;
 
-	if (gpn >= m->pages)
-		return;
-	for (guint i = 0; i < m->overlays->len; i++) {
-		const struct overlay *o = g_ptr_array_index(m->overlays, i);
+	if (old && size >= 2 * count)
+		return old;
+	while (size < 2 * count)
+		size *= 2;
+	s = g_malloc0(sizeof *s + size * sizeof s->slot[0]);
+	s->mask = size - 1;
+	s->before = old;
+	atomic_store_explicit(&m->shown, s, memory_order_release);
+	return s;
+}
 
-		if (o->at.v == gpn)
-			top = o;
-	}
-	below = g_hash_table_lookup(m->covered, &gpn);
-	if (top) {
-		if (!below) {
-			uint64_t entry = entry_get(m, gpn);
+/* Locks: m->lock held. */
+static void shown_put(struct gpa_shown *s, const struct overlay *o)
+{
+	struct shown_slot *slot = shown_slot(s, o->at.v);
 
-			g_hash_table_insert(m->covered, g_memdup2(&gpn, sizeof gpn), g_memdup2(&entry, sizeof entry));
-		}
-		range_set(m, gpn, 1, entry_of(&(struct gpa_target){ .frame = top->frame, .rights = top->rights }) | ENTRY_OVERLAY);
-	} else if (below) {
-		range_set(m, gpn, 1, *below);
-		g_hash_table_remove(m->covered, &gpn);
-	}
+	atomic_store_explicit(&slot->gpn, o->at.v + 1, memory_order_relaxed);
+	atomic_store_explicit(&slot->entry, entry_of(&(struct gpa_target){ .frame = o->frame, .rights = o->rights }) | ENTRY_OVERLAY,
+			      memory_order_relaxed);
+}
+
+/* Locks: m->lock held. */
+static void show_overlays(struct gpa_map *m)
+{
+	struct gpa_shown *s;
+
+	atomic_fetch_add(&m->shown_round, 1);
+	atomic_thread_fence(memory_order_release);
+	s = shown_room(m, m->overlays->len);
+	for (unsigned i = 0; i <= s->mask; i++)
+		atomic_store_explicit(&s->slot[i].gpn, 0, memory_order_relaxed);
+	/* The last of a page is put over the others (T8.1.3.e). */
+	for (guint i = 0; i < m->overlays->len; i++)
+		shown_put(s, g_ptr_array_index(m->overlays, i));
+	atomic_fetch_add(&m->shown_round, 1);
 }
 
 void gpa_map_overlay(struct gpa_map *m, struct overlay *o, gpn_t at)
@@ -434,10 +461,7 @@ void gpa_map_overlay(struct gpa_map *m, struct overlay *o, gpn_t at)
 		g_ptr_array_remove(m->overlays, o);
 		if (at.v != GPN_NOWHERE.v)
 			g_ptr_array_add(m->overlays, o);
-		if (old.v != GPN_NOWHERE.v)
-			page_show(m, old.v);
-		if (at.v != GPN_NOWHERE.v)
-			page_show(m, at.v);
+		show_overlays(m);
 	}
 	lock_release(&m->lock);
 }

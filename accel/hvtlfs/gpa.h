@@ -3,9 +3,9 @@
  * The GPA map of one partition: GPA page to frame and rights, or to nothing
  * (then the access is the stack's); overlay pages stacked above (8.1.3).
  *
- * One tree of nine-bit levels holds what is visible.  What an overlay covers is
- * kept beside it.  Entries are single atomic words and tables live as long as the
- * map, so a lookup takes no lock and waits for nobody.
+ * One tree of nine-bit levels holds what is mapped; entries are single atomic words and
+ * tables live as long as the map.  A small hash table beside it has the overlays that are visible.  So a
+ * lookup takes no lock, and an overlay costs no table wherever its guest puts it.
  *
  * Who changes the map flushes the TLBs of the partition's VPs afterwards
  * (partition_flush()), without a lock held, and frees frames only after that.
@@ -52,13 +52,15 @@ struct overlay {
 };
 
 struct gpa_table;
+struct gpa_shown;
 
 struct gpa_map {
 	uint64_t pages;              /* set once: pages of the GPA space */
 	struct gpa_table *root;      /* set once */
 	struct lock lock;            /* LOCK_GPA_MAP; all changes of the tree, and what is below */
 	GPtrArray *overlays;         /* struct overlay *, enabled; the last of a page is visible (T8.1.3.e) */
-	GHashTable *covered;         /* gpn -> uint64_t entry below the overlays */
+	struct gpa_shown *_Atomic shown;   /* those that are visible; NULL: there has been none */
+	_Atomic uint32_t shown_round;      /* odd while they change */
 };
 
 void gpa_map_init(struct gpa_map *m, unsigned address_bits);

@@ -186,6 +186,122 @@ static void test_model(void)
 	g_free(model);
 }
 
+/* An overlay that wanders takes no table of the map, and others look at what is there meanwhile. */
+struct wander {
+	struct gpa_map *m;
+	_Atomic bool over;
+};
+
+static void *look(void *o)
+{
+	struct wander *w = o;
+	struct gpa_target t;
+
+	while (!atomic_load(&w->over)) {
+		/* One stays where it is. */
+		g_assert_true(gpa_map_lookup(w->m, gpn(0x77), &t) && t.overlay && t.frame.v == 100);
+		if (gpa_map_lookup(w->m, gpn(0x88), &t) && !t.overlay)
+			g_assert_cmphex(t.frame.v, ==, 0x1088);
+	}
+	return NULL;
+}
+
+static void test_overlays_wander(void)
+{
+	enum { OVERLAYS = 200 };
+	struct overlay o[OVERLAYS];
+	struct gpa_map m;
+	struct wander w = { .m = &m };
+	uint64_t cost;
+	GThread *thread;
+
+	gpa_map_init(&m, 40);
+	gpa_map_set(&m, gpn(0), 0x200, spn(0x1000), RWX);
+	cost = gpa_map_cost(&m, gpn(1ull << 20), 1);
+	g_assert_cmpuint(cost, ==, 2 * 4096);
+	for (unsigned i = 0; i < OVERLAYS; i++)
+		o[i] = (struct overlay){ .frame = { 100 + i }, .rights = R, .at = GPN_NOWHERE };
+	gpa_map_overlay(&m, &o[0], gpn(0x77));
+	thread = g_thread_new("look", look, &w);
+	for (unsigned i = 1; i < OVERLAYS; i++)
+		gpa_map_overlay(&m, &o[i], i % 3 ? gpn(i << 20) : gpn(0x88));
+	for (unsigned round = 0; round < 20; round++)
+		for (unsigned i = 1; i < OVERLAYS; i++)
+			gpa_map_overlay(&m, &o[i], round & 1 ? gpn((uint64_t)i * 0x12345 % m.pages) : gpn(0x88));
+	atomic_store(&w.over, true);
+	g_thread_join(thread);
+	g_assert_cmpuint(gpa_map_cost(&m, gpn(1ull << 20), 1), ==, cost);
+	for (unsigned i = 0; i < OVERLAYS; i++)
+		gpa_map_overlay(&m, &o[i], GPN_NOWHERE);
+	check(&m, 0x88, 0x1088, RWX);
+	gpa_map_fini(&m);
+}
+
+/* What a change costs is what it takes, and tables stay. */
+static void test_cost(void)
+{
+	enum { TABLE = 4096 };
+	struct gpa_target t;
+	struct gpa_map m;
+	bool mapped;
+
+	gpa_map_init(&m, 40);
+	g_assert_cmpuint(gpa_map_cost(&m, gpn(0), 1), ==, 3 * TABLE);
+	gpa_map_set(&m, gpn(0), 1, spn(1), RW);
+	g_assert_cmpuint(gpa_map_cost(&m, gpn(1), 511), ==, 0);
+	/* Whole large pages need no table of the last level; their parts do. */
+	g_assert_cmpuint(gpa_map_cost(&m, gpn(0x200), 0x400), ==, 0);
+	g_assert_cmpuint(gpa_map_cost(&m, gpn(0x1ff), 0x402), ==, TABLE);
+	g_assert_cmpuint(gpa_map_cost(&m, gpn(0x3ffff), 2), ==, 3 * TABLE);
+	gpa_map_set(&m, gpn(0x200), 0x200, spn(0x1000), RWX);
+	g_assert_cmpuint(gpa_map_run(&m, gpn(0x200), 0x200, &t, &mapped), ==, 0x200);
+	g_assert_true(mapped && t.frame.v == 0x1000 && t.limit == RWX);
+	g_assert_cmpuint(gpa_map_cost(&m, gpn(0x205), 1), ==, TABLE);
+	gpa_map_clear(&m, gpn(0x205), 1);
+	g_assert_cmpuint(gpa_map_cost(&m, gpn(0x206), 7), ==, 0);
+	g_assert_cmpuint(gpa_map_run(&m, gpn(0x204), 0x20, &t, &mapped), ==, 1);
+	gpa_map_run(&m, gpn(0x205), 1, &t, &mapped);
+	g_assert_false(mapped);
+	/* Pages without a frame are all alike. */
+	gpa_map_put(&m, gpn(0x400), 0x200, &(struct gpa_target){ .frame = SPN_NONE });
+	gpa_map_run(&m, gpn(0x5ff), 1, &t, &mapped);
+	g_assert_true(mapped && t.frame.v == SPN_NONE.v && !t.rights);
+	g_assert_cmpint(gpa_map_access(&m, gpn(0x5ff), R), ==, GPA_DENIED);
+	g_assert_cmpint(gpa_map_access(&m, gpn(0x600), R), ==, GPA_UNMAPPED);
+	g_assert_cmpint(gpa_map_access(&m, gpn(0), R), ==, GPA_ALLOWED);
+	gpa_map_fini(&m);
+}
+
+struct sum {
+	uint64_t pages, numbers;
+};
+
+static void add(void *o, gpn_t at, uint64_t pages, const struct gpa_target *t)
+{
+	struct sum *s = o;
+
+	s->pages += pages;
+	s->numbers += t->frame.v - at.v;
+}
+
+/* Each mapped page is told once, with what is below overlays. */
+static void test_foreach(void)
+{
+	struct overlay o = { .frame = { 77 }, .rights = R, .at = GPN_NOWHERE };
+	struct sum s = { 0 };
+	struct gpa_map m;
+
+	gpa_map_init(&m, 40);
+	gpa_map_set(&m, gpn(0x1fe), 0x403, spn(0x2fe), RW);
+	gpa_map_overlay(&m, &o, gpn(0x300));
+	gpa_map_foreach(&m, add, &s);
+	g_assert_cmpuint(s.pages, ==, 0x403);
+	/* 2 pages, a large one with those behind it, and one: all as far from their frames. */
+	g_assert_cmpuint(s.numbers, ==, 5 * 0x100);
+	gpa_map_overlay(&m, &o, GPN_NOWHERE);
+	gpa_map_fini(&m);
+}
+
 static void test_frames(void)
 {
 	struct partition *alice = (void *)0x1000, *bob = (void *)0x2000;
@@ -246,6 +362,9 @@ int main(int argc, char **argv)
 	g_test_add_func("/gpa/overlays", test_overlays);
 	g_test_add_func("/gpa/overlay-nowhere", test_overlay_nowhere);
 	g_test_add_func("/gpa/model", test_model);
+	g_test_add_func("/gpa/overlays-wander", test_overlays_wander);
+	g_test_add_func("/gpa/cost", test_cost);
+	g_test_add_func("/gpa/foreach", test_foreach);
 	g_test_add_func("/frames/life", test_frames);
 	g_test_add_func("/frames/sparse", test_frames_sparse);
 	return g_test_run();
