@@ -161,7 +161,7 @@ static bool stack_has_msr(struct vp *vp, uint32_t msr)
 {
 	const struct stack_ops *stack = vp->partition->stack;
 
-	return stack && stack->msr && !msr_is_virtual(vp, msr);
+	return stack && stack->msr && (!msr_is_virtual(vp, msr) || MUTANT(intercept_msr_first));
 }
 
 static enum x86_result op_msr_read(void *o, uint32_t msr, uint64_t *value)

@@ -41,7 +41,7 @@ static uint16_t execution_state(const struct x86_cpu *c)
 {
 	unsigned state = x86_cpl(c);                       /* T16.2.3.a to T16.2.3.c */
 
-	state |= c->cr0 & CR0_PE ? HV_EXECUTION_CR0_PE : 0;
+	state |= c->cr0 & CR0_PE && !MUTANT(intercept_state) ? HV_EXECUTION_CR0_PE : 0;
 	state |= c->cr0 & CR0_AM ? HV_EXECUTION_CR0_AM : 0;
 	state |= c->efer & EFER_LMA ? HV_EXECUTION_EFER_LMA : 0;
 	state |= c->dr[7] & 0xff ? HV_EXECUTION_DEBUG_ACTIVE : 0;
@@ -59,8 +59,8 @@ static void fill_header(struct vp *vp, struct hv_intercept_header *h, uint8_t le
 {
 	const struct x86_cpu *c = &vp->cpu;
 
-	h->vp = vp->index;
-	h->length_cr8 = (uint8_t)(length | (exo(vp) ? tpr_class(vp) << 4 : 0));
+	h->vp = MUTANT(intercept_vp) ? 0 : vp->index;
+	h->length_cr8 = (uint8_t)((MUTANT(intercept_length) ? 0 : length) | (exo(vp) ? tpr_class(vp) << 4 : 0));
 	h->access = vp->intercept.access;
 	h->state = execution_state(c);
 	h->cs = segment(&c->seg[X86_CS]);
@@ -100,7 +100,7 @@ static uint8_t fill_memory(struct vp *vp, struct hv_memory_message *m)
 	m->cache_type = HV_CACHE_WRITE_BACK;               /* T16.3.e */
 	m->byte_count = fetch_bytes(vp, m->bytes);
 	m->gpa = i->memory.gpa;
-	if (i->memory.gva != X86_NO_LINEAR) {              /* T16.3.f */
+	if (i->memory.gva != X86_NO_LINEAR || MUTANT(intercept_table_gva)) {              /* T16.3.f */
 		m->info = HV_MEMORY_GVA_VALID | HV_MEMORY_GVA_GPA_VALID;
 		m->gva = i->memory.gva;
 	}
@@ -123,9 +123,9 @@ static uint8_t fill_io(struct vp *vp, struct hv_io_message *m)
 	m->port = i->io.port;
 	m->access = i->io.size;
 	m->rax = c->gpr[X86_RAX];
-	if (!c->stopped.string)
+	if (!c->stopped.string && !MUTANT(intercept_in_bytes))
 		return sizeof *m;                          /* T16.5.3.e */
-	m->access |= HV_IO_STRING | (c->stopped.rep ? HV_IO_REP : 0);
+	m->access |= HV_IO_STRING | (c->stopped.rep && !MUTANT(intercept_no_rep) ? HV_IO_REP : 0);
 	m->byte_count = fetch_bytes(vp, m->bytes);
 	m->ds = segment(&c->seg[X86_DS]);
 	m->es = segment(&c->seg[X86_ES]);
@@ -161,8 +161,8 @@ static uint8_t fill_cpuid(struct vp *vp, struct hv_cpuid_message *m)
 	m->rdx = gpr[X86_RDX];
 	m->rbx = gpr[X86_RBX];
 	m->default_rax = answer[0];                        /* T16.5.1.c */
-	m->default_rbx = answer[1];
-	m->default_rcx = answer[2];
+	m->default_rbx = answer[MUTANT(intercept_cpuid_order) ? 2 : 1];
+	m->default_rcx = answer[MUTANT(intercept_cpuid_order) ? 1 : 2];
 	m->default_rdx = answer[3];
 	return sizeof *m;
 }
@@ -294,6 +294,19 @@ static void log_intercept(const struct vp *vp, const struct hv_message *m)
 		  vp->cpu.seg[X86_CS].sel, vp->cpu.rip, what);
 }
 
+/* Later revisions: what the parent maps for a VP, if it has said beforehand that it would.  False: it has none. */
+static bool put_in_page(struct vp *vp, const struct hv_message *m)
+{
+	bool there;
+
+	lock_acquire(&vp->lock);
+	there = vp->message_page && vp->partition->create_flags & HV_CREATE_INTERCEPT_MESSAGE_PAGE;
+	if (there)
+		x86_host_move(vp->message_page, m, sizeof *m);
+	lock_release(&vp->lock);
+	return there;
+}
+
 static void send(struct vp *vp, const struct hv_message *m)
 {
 	struct hv *hv = vp->partition->hv;
@@ -305,15 +318,27 @@ static void send(struct vp *vp, const struct hv_message *m)
 
 static void tell(struct vp *vp)
 {
-	struct hv_message m = { .type = vp->intercept.type, .sender = vp->partition->id };   /* T14.8.4.c */
+	struct hv_message m = { .type = vp->intercept.type,
+				.sender = MUTANT(intercept_sender) ? vp->partition->parent_id : vp->partition->id };   /* T14.8.4.c */
 
+	if (MUTANT(intercept_behind))
+		vp->cpu.rip += vp->cpu.stopped.length;
 	m.payload_size = fill_payload(vp, m.payload);
 	if (log_on(LOG_INTERCEPT))
 		log_intercept(vp, &m);
 	vp->intercept.type = 0;
+	/* All of it stands in the page before anybody is told. */
+	if (put_in_page(vp, &m)) {
+		m.type = (uint32_t)HV_MESSAGE_OPAQUE_INTERCEPT;
+		m.payload_size = sizeof(struct hv_opaque_message);
+		*(struct hv_opaque_message *)m.payload = (struct hv_opaque_message){ vp->index };
+	}
 	/* Before the message: who reads it finds the VP suspended (T9.1.b). */
-	vp_suspend(vp, SUSPEND_INTERCEPT);
+	if (!MUTANT(intercept_runs_on))
+		vp_suspend(vp, SUSPEND_INTERCEPT);
 	send(vp, &m);
+	if (MUTANT(intercept_twice))
+		send(vp, &m);
 }
 
 /*

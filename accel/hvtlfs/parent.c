@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "accel/hvtlfs/mutant.h"
 #include "hv/intercept.h"
 #include "hv/status.h"
 #include "hv/synic.h"
@@ -15,7 +16,7 @@ static enum x86_result memory(struct vp *vp, gpa_t gpa, uint8_t access)
 {
 	struct gpa_target t;
 
-	vp->intercept.type = (uint32_t)(gpa_map_lookup(&vp->partition->map, gpa_page(gpa), &t) ?
+	vp->intercept.type = (uint32_t)(gpa_map_lookup(&vp->partition->map, gpa_page(gpa), &t) || MUTANT(intercept_unmapped) ?
 					HV_MESSAGE_GPA_INTERCEPT :        /* T16.3.2.a, T11.8.f */
 					HV_MESSAGE_UNMAPPED_GPA);         /* T16.3.1.a, T11.8.d */
 	vp->intercept.access = access;
@@ -36,12 +37,14 @@ static enum x86_result mmio_write(void *o, struct vp *vp, gpa_t gpa, unsigned si
 
 static enum x86_result probe(void *o, struct vp *vp, gpa_t gpa, enum x86_access access)
 {
+	if (MUTANT(intercept_half_done))
+		return X86_OK;
 	return memory(vp, gpa, access == X86_WRITE ? HV_INTERCEPT_WRITE : HV_INTERCEPT_READ);
 }
 
 static enum x86_result bad_fetch(void *o, struct vp *vp, gpa_t gpa)
 {
-	return memory(vp, gpa, HV_INTERCEPT_EXECUTE);      /* T11.8.i */
+	return memory(vp, gpa, MUTANT(intercept_fetch) ? HV_INTERCEPT_READ : HV_INTERCEPT_EXECUTE);      /* T11.8.i */
 }
 
 /* ---- ports ---- */
@@ -107,7 +110,7 @@ static enum x86_result msr(void *o, struct vp *vp, uint32_t number, bool write, 
 static enum x86_result cpuid(void *o, struct vp *vp, uint32_t leaf, uint32_t subleaf, uint32_t regs[4])
 {
 	intercepts_cpuid_result(vp->partition, vp->index, leaf, subleaf, regs);
-	if (!intercepts_has_leaf(vp->partition, leaf))
+	if (!intercepts_has_leaf(vp->partition, leaf) || (MUTANT(intercept_subleaf) && subleaf))
 		return X86_OK;
 	memcpy(vp->intercept.cpuid, regs, sizeof vp->intercept.cpuid);
 	return stop(vp, HV_MESSAGE_CPUID_INTERCEPT, HV_INTERCEPT_EXECUTE);
@@ -115,7 +118,9 @@ static enum x86_result cpuid(void *o, struct vp *vp, uint32_t leaf, uint32_t sub
 
 static enum x86_result exception(void *o, struct vp *vp, const struct x86_event *e)
 {
-	if (!(atomic_load_explicit(&vp->partition->intercepts->vectors, memory_order_relaxed) >> e->vector & 1))
+	uint32_t vectors = atomic_load_explicit(&vp->partition->intercepts->vectors, memory_order_relaxed);
+
+	if (!(vectors >> e->vector & 1) && !(MUTANT(intercept_exceptions) && vectors))
 		return X86_OK;
 	vp->intercept.exception = *e;
 	return stop(vp, HV_MESSAGE_EXCEPTION_INTERCEPT, HV_INTERCEPT_EXECUTE);

@@ -128,6 +128,8 @@ struct vp {
 	bool quit, ended;            /* thread shall end; has ended */
 	bool borrowed;               /* parked, and somebody else is at its state */
 	struct vp_task *tasks;
+	/* Its intercept message page in the host, where its parent sees it (0x00e1); NULL: it is not mapped. */
+	struct hv_message *message_page;
 
 	struct gate gate;            /* where it sleeps while halted */
 	_Atomic uint32_t pending_tasks;

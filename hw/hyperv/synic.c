@@ -359,7 +359,7 @@ static bool told_offer(struct vp *vp, struct synic_buffer *b, bool masked)
 	can = receptive(s, s->messages) && (masked || !(atomic_load(&s->sint[0]) & HV_SINT_MASKED));
 	if (can) {
 		b->at = vp;
-		queue_append(s, 0, b);
+		queue_append(s, MUTANT(intercept_sint), b);
 		vp_count_shared(vp, COUNT_MESSAGES_QUEUED);
 		log_message(s, 0, &b->message, "queued");
 		scan(s);
@@ -389,6 +389,10 @@ static void told_place_all(struct partition *p, struct tellings *t)
 
 		if (told_place(p, b))
 			continue;
+		if (MUTANT(intercept_lost)) {
+			atomic_store(&b->taken, false);
+			continue;
+		}
 		b->next = t->queue.first;
 		t->queue.first = b;
 		t->queue.last = t->queue.last ? t->queue.last : b;
@@ -402,6 +406,10 @@ void synic_tell(struct partition *p, struct synic_buffer *own, const struct hv_m
 	struct tellings *t = tellings_of(p);
 
 	lock_acquire(&t->lock);
+	if (MUTANT(intercept_keeps_first) && atomic_load(&own->taken)) {
+		lock_release(&t->lock);
+		return;
+	}
 	told_withdraw(t, own);                             /* T14.2.6.c */
 	own->message = *m;
 	own->told = true;
@@ -717,7 +725,7 @@ static void synic_fini(struct vp *vp, void *state)
 	struct synic *s = state;
 	struct msr_page *messages = s->messages, *flags = s->flags;
 
-	if (s->parent) {
+	if (s->parent && !MUTANT(intercept_outlives)) {
 		synic_untell(s->parent, &s->intercept);
 		for (unsigned i = 0; i < EOI_BUFFERS; i++)
 			synic_untell(s->parent, &s->eoi[i]);

@@ -471,12 +471,19 @@ RULE_HOST(T9_4_a, "the type of the message names the event")
 
 /* ---- a parent that does not answer ---- */
 
-RULE_HOST(T14_2_6_a, "each intercept sends one message, also one whose child is finalized without an answer")
+RULE_HOST(T14_2_6_a, "each intercept sends one message; one that still waits when its child is finalized never arrives")
 {
-	struct child c = make_child(EXO);
+	struct child c = make_child(EXO), d = make_child(EXO);
 
 	run_code(&c, out_80, sizeof out_80);
 	check_status(call_id(HV_CALL_FINALIZE_PARTITION, c.id), HV_STATUS_SUCCESS);
+	check_silence();
+	occupy_slot();
+	child_put(&d, CHILD_CODE, out_80, sizeof out_80);
+	child_go(&d, 0);
+	await_intercept(&d, 0);
+	check_status(call_id(HV_CALL_FINALIZE_PARTITION, d.id), HV_STATUS_SUCCESS);
+	free_slot();
 	check_silence();
 }
 

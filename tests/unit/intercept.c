@@ -729,6 +729,29 @@ static void shadow(void)
 
 /* ---- where it arrives ---- */
 
+/* Later revisions: all of it in the VP's page, and who it was at SINT0. */
+static void message_page(void)
+{
+	static struct hv_message page;
+	struct hv_message m;
+	struct world w;
+
+	open_flags(&w, HV_CREATE_EXO | HV_CREATE_INTERCEPT_MESSAGE_PAGE);
+	synic_on(partition_vp(w.p, 0));
+	m = RUN(&w, 0xe6, 0x80);
+	check_header(&w, &m, 0x80010000, 128, HV_INTERCEPT_WRITE, CODE);
+	lock_acquire(&w.vp->lock);
+	w.vp->message_page = &page;
+	lock_release(&w.vp->lock);
+	m = RUN(&w, 0xe6, 0x80);
+	g_assert_cmphex(m.type, ==, 0x8000003f);
+	g_assert_cmpuint(m.payload_size, ==, 4);
+	g_assert_cmpuint(m.sender, ==, partition_id(w.child));
+	g_assert_cmpuint((uint32_t)m.payload[0], ==, 0);
+	check_header(&w, &page, 0x80010000, 128, HV_INTERCEPT_WRITE, CODE);
+	close_world(&w);
+}
+
 static void out_80(struct world *w)
 {
 	static const uint8_t code[] = { 0xe6, 0x80 };
@@ -851,6 +874,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/intercept/memory/crossing", memory_crossing);
 	g_test_add_func("/intercept/triple-fault", triple_fault);
 	g_test_add_func("/intercept/shadow", shadow);
+	g_test_add_func("/intercept/page", message_page);
 	g_test_add_func("/intercept/late-listener", late_listener);
 	g_test_add_func("/intercept/other-listener", other_listener);
 	g_test_add_func("/intercept/replaced", replaced);

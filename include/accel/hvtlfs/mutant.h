@@ -132,6 +132,27 @@
 	X(timer_keeps_sint, "bits of a timer's SINT that were set stay set") \
 	X(message_expiration, "a timer's message has the time of its delivery as that of its expiration") \
 	X(intercept_first_port, "an access of several ports is intercepted at the first only") \
+	X(intercept_twice, "an intercept sends two messages") \
+	X(intercept_runs_on, "an intercept does not suspend the VP") \
+	X(intercept_behind, "an intercept leaves RIP behind the instruction") \
+	X(intercept_sender, "an intercept's message has the parent as its sender") \
+	X(intercept_sint, "an intercept's message goes to SINT1") \
+	X(intercept_lost, "a message that no VP of the parent can take is lost") \
+	X(intercept_keeps_first, "an intercept whose last message waits sends none") \
+	X(intercept_outlives, "a message that waits arrives although its child has ended") \
+	X(intercept_unmapped, "memory that is not there is told as memory that may not be touched") \
+	X(intercept_fetch, "a fetch is told as a read") \
+	X(intercept_table_gva, "an access to a page table has a virtual address") \
+	X(intercept_half_done, "a store across pages is told when its first half is done") \
+	X(intercept_in_bytes, "IN and OUT are told with the code's bytes") \
+	X(intercept_no_rep, "a REP prefix is not told") \
+	X(intercept_cpuid_order, "the default results of CPUID are in the order of its registers") \
+	X(intercept_msr_first, "an MSR that is virtualized is told") \
+	X(intercept_length, "the length of an instruction is not told") \
+	X(intercept_state, "the execution state has no CR0.PE") \
+	X(intercept_vp, "the VP of a message is always 0") \
+	X(intercept_exceptions, "an intercept of an exception is of all") \
+	X(intercept_subleaf, "an intercept of a leaf is of its subleaf 0 only") \
 	X(intercept_any_access, "an intercept can be installed for any access") \
 	X(intercept_any_parameter, "an intercept's parameter is cut") \
 	X(intercept_no_remove, "an intercept cannot be removed") \
