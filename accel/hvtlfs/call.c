@@ -26,6 +26,7 @@ struct call {
 	uint64_t control, in, out;
 	uint64_t result;
 	bool again;                     /* gave way: control has the new start index */
+	bool wait;                      /* the VP has been suspended: nothing has happened, again when it goes on */
 	/* What follows from control. */
 	uint32_t start, reps, variable; /* variable header, bytes */
 	uint32_t in_size, out_size;     /* of the whole lists */
@@ -259,7 +260,10 @@ static enum x86_result run_simple(struct call *c)
 	if (s == HV_STATUS_SUCCESS)
 		s = c->row->run(&x);
 	target_drop(&x);
+	c->wait = c->again = x.wait;
 	c->result = hv_call_result(s, 0);
+	if (c->wait)
+		return X86_OK;
 	return s == HV_STATUS_SUCCESS ? store(c, 0, c->row->out) : X86_OK;
 }
 
@@ -307,6 +311,10 @@ static enum x86_result run_rep(struct call *c)
 			row->end(&x);
 	}
 	target_drop(&x);
+	if (x.wait) {
+		c->wait = c->again = true;
+		return X86_OK;
+	}
 	c->again = s == HV_STATUS_SUCCESS && i < c->reps;
 	/* T4.8.c: from the start of the list */
 	c->result = hv_call_result(s, MUTANT(call_reps_relative) ? i - c->start : i);
@@ -338,7 +346,7 @@ static enum x86_result call_execute(struct call *c)
 	hv_status s = check(c);
 	enum x86_result r;
 
-	c->again = false;
+	c->again = c->wait = false;
 	vp_count(c->vp, COUNT_HYPERCALLS);
 	if (s != HV_STATUS_SUCCESS) {
 		c->result = hv_call_result(s, MUTANT(call_result_reps));
@@ -478,7 +486,10 @@ static void outside_task(struct vp *vp, void *o)
 	struct call c = { .vp = vp, .control = a->control, .in = a->in, .out = a->out };
 
 	do {
-		if (call_execute(&c) != X86_OK) {
+		if (call_execute(&c) != X86_OK || c.wait) {
+			/* It has asked from outside, and does not wait. */
+			if (c.wait)
+				vp_continue(vp, SUSPEND_FLUSH);
 			a->result = UINT64_MAX;
 			return;
 		}

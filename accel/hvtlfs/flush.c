@@ -6,6 +6,8 @@
  */
 #include "flush.h"
 
+#include "accel/hvtlfs/mutant.h"
+
 #include "target/i386/mem.h"
 
 /* More single pages than this cost more than filling an empty TLB again. */
@@ -94,4 +96,52 @@ void flush_run(struct partition *p, struct vp *self, const struct vp_set *who, c
 	vps_rendezvous(p, self, who, 0);
 	if (vp_set_has(who, self))
 		flush_now(&self->cpu, f);
+}
+
+/* ---- held back ---- */
+
+void flush_inhibit(struct vp *vp)
+{
+	atomic_store(&vp->flush_inhibited, true);
+}
+
+static bool waits_to_flush(struct vp *vp)
+{
+	bool waits;
+
+	lock_acquire(&vp->lock);
+	waits = vp->suspend & SUSPEND_FLUSH;
+	lock_release(&vp->lock);
+	return waits;
+}
+
+void flush_allow(struct vp *holder)
+{
+	if (!atomic_exchange(&holder->flush_inhibited, false))
+		return;
+	/* T12.1.4.e: who waits for another VP as well finds that out (T12.1.4.g). */
+	PARTITION_FOREACH_VP(vp, holder->partition)
+		if (waits_to_flush(vp))
+			vp_continue(vp, SUSPEND_FLUSH);
+}
+
+/* A VP may flush its own (OP-33). */
+static bool any_inhibits(struct vp *self, const struct vp_set *who)
+{
+	VP_SET_FOREACH(vp, who, self->partition)
+		if (vp != self && atomic_load(&vp->flush_inhibited))
+			return true;
+	return false;
+}
+
+bool flush_held_back(struct vp *self, const struct vp_set *who)
+{
+	if (!any_inhibits(self, who) || MUTANT(flush_not_held_back))
+		return false;
+	vp_suspend(self, SUSPEND_FLUSH);
+	/* Once more: whoever allows it from now on sees us wait. */
+	if (any_inhibits(self, who))
+		return true;
+	vp_continue(self, SUSPEND_FLUSH);
+	return false;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "accel/hvtlfs/mutant.h"
+#include "flush.h"
 #include "hv/intercept.h"
 #include "hv/synic.h"
 #include "partition.h"
@@ -316,6 +317,13 @@ static void send(struct vp *vp, const struct hv_message *m)
 			hv->components[i]->tell_parent(vp, vp->component[i], vp->partition->parent, m);
 }
 
+/* T12.1.4.a, T11.8.k.  Later revisions tell the addresses, so their parents need not look any up. */
+static bool inhibits_flushes(const struct vp *vp, uint32_t type)
+{
+	return !exo(vp) && (type == (uint32_t)HV_MESSAGE_UNMAPPED_GPA || type == (uint32_t)HV_MESSAGE_GPA_INTERCEPT) &&
+	       !MUTANT(flush_not_inhibited);
+}
+
 static void tell(struct vp *vp)
 {
 	struct hv_message m = { .type = vp->intercept.type,
@@ -327,6 +335,8 @@ static void tell(struct vp *vp)
 	if (log_on(LOG_INTERCEPT))
 		log_intercept(vp, &m);
 	vp->intercept.type = 0;
+	if (inhibits_flushes(vp, m.type))
+		flush_inhibit(vp);
 	/* All of it stands in the page before anybody is told. */
 	if (put_in_page(vp, &m)) {
 		m.type = (uint32_t)HV_MESSAGE_OPAQUE_INTERCEPT;

@@ -4,7 +4,7 @@
  *
  * Flushes of one address space forget its pages in all spaces: a space is a page table, and
  * the TLB knows only PCIDs, several of which may be of one table (page-table isolation gives
- * a process two).  Holding back flushes (12.1.4) needs a parent that intercepts.
+ * a process two).
  */
 #include "accel/hvtlfs/mutant.h"
 #include "call.h"
@@ -66,6 +66,10 @@ static hv_status targets_of_ex(struct hv_ctx *c, uint64_t flags, struct vp_set *
 
 static hv_status run_flush(struct hv_ctx *c, const struct vp_set *who, const struct flush *f)
 {
+	if (flush_held_back(c->vp, who)) {                 /* T12.4.2.j, T12.4.3.i */
+		c->wait = true;
+		return HV_STATUS_SUCCESS;
+	}
 	vp_count(c->vp, COUNT_FLUSH_CALLS);
 	flush_run(c->caller, c->vp, who, f);
 	return HV_STATUS_SUCCESS;

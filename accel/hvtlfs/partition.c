@@ -2,6 +2,7 @@
 /* Partitions: the tree, their memory, their life. */
 #include "partition.h"
 
+#include "flush.h"
 #include "parent.h"
 
 #include <gio/gio.h>
@@ -671,6 +672,7 @@ void partition_drop_vp(struct partition *p, struct vp *self, struct vp *vp)
 
 	atomic_fetch_and(&p->vps_there[vp->index / 64], ~(UINT64_C(1) << vp->index % 64));
 	vp_join(vp);
+	flush_allow(vp);
 	vp_outside_end(self, inside);
 	vp_uncharge(p);
 }

@@ -32,6 +32,7 @@ enum {
 	SUSPEND_INTERCEPT = 1 << 2,  /* an exit that its stack has to act on */
 	SUSPEND_DISPATCH = 1 << 4,   /* a parent's: HvRegisterDispatchSuspend */
 	SUSPEND_FROZEN = 1 << 5,     /* HV_PROPERTY_TIME_FREEZE */
+	SUSPEND_FLUSH = 1 << 6,      /* a flush that it asked for is held back: flush.c */
 	SUSPEND_MACHINE = 1 << 3,    /* the machine is stopped, and with it the partitions made from within */
 };
 
@@ -148,6 +149,7 @@ struct vp {
 	_Atomic uint32_t epoch, epoch_waiters;
 	bool inside, owns_exclusive;
 	struct flush_queue flushes;  /* what its TLB has to forget: flush.c */
+	_Atomic bool flush_inhibited;   /* flushes that others want of it are held back (12.1.4) */
 
 	/* The running thread's own. */
 	int64_t next_deadline;

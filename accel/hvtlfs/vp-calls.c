@@ -2,6 +2,7 @@
 /* Virtual processors as a parent makes, reads, writes and deletes them (10.4). */
 #include "call.h"
 
+#include "flush.h"
 #include "hv/vp.h"
 #include "partition.h"
 #include "registers.h"
@@ -36,7 +37,7 @@ static hv_status delete_vp(struct hv_ctx *c)
 
 struct suspend_row {
 	uint32_t name, bit;
-	bool clear_only;
+	bool intercept;
 };
 
 static const struct suspend_row suspend_rows[] = {
@@ -63,16 +64,35 @@ static bool is_suspended(struct vp *vp, uint32_t bit)
 	return is;
 }
 
+/* The intercept suspend register as it reads. */
+static uint64_t intercept_suspend(struct vp *vp)
+{
+	return (is_suspended(vp, SUSPEND_INTERCEPT) ? HV_SUSPENDED : 0) |
+	       (atomic_load(&vp->flush_inhibited) ? HV_TLB_FLUSH_INHIBIT : 0);
+}
+
+/* T10.3.1.e: each bit by itself. */
+static hv_status intercept_suspend_set(struct vp *vp, const struct hv_register_value *v)
+{
+	if (v->low & ~intercept_suspend(vp) || v->high)
+		return HV_STATUS_INVALID_PARAMETER;        /* T10.3.1.f, T10.3.1.i */
+	if (!(v->low & HV_TLB_FLUSH_INHIBIT))
+		flush_allow(vp);                           /* T10.3.1.h */
+	if (!(v->low & HV_SUSPENDED))
+		vp_continue(vp, SUSPEND_INTERCEPT);
+	return HV_STATUS_SUCCESS;
+}
+
 static hv_status suspend_set(struct hv_ctx *c, struct vp *vp, const struct suspend_row *r, const struct hv_register_value *v)
 {
+	if (r->intercept)
+		return intercept_suspend_set(vp, v);
 	if (v->low & ~HV_SUSPENDED || v->high)
 		return HV_STATUS_INVALID_PARAMETER;        /* T10.3.1.i */
 	if (!v->low) {
 		vp_continue(vp, r->bit);
 		return HV_STATUS_SUCCESS;
 	}
-	if (r->clear_only)                                 /* T10.3.1.f */
-		return is_suspended(vp, r->bit) ? HV_STATUS_SUCCESS : HV_STATUS_INVALID_PARAMETER;
 	/* When the call returns it stands, and no new intercept of it can come. */
 	vp_suspend(vp, r->bit);
 	vp_await_parked(c->vp, vp);
@@ -126,7 +146,7 @@ static hv_status get_vp_register(struct hv_ctx *c, const void *in, void *out)
 	if (!vp)
 		return v.status;
 	if (r) {
-		value->low = is_suspended(vp, r->bit) ? HV_SUSPENDED : 0;
+		value->low = r->intercept ? intercept_suspend(vp) : is_suspended(vp, r->bit) ? HV_SUSPENDED : 0;
 		return HV_STATUS_SUCCESS;
 	}
 	vp_visit(c->vp, vp, get_one, &v);

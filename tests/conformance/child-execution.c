@@ -394,3 +394,219 @@ RULE_HOST(T11_12_k, "an exception that the parent injects is not told to it")
 	check_type(&m, HV_MESSAGE_IO_INTERCEPT);
 	check_value(header(&m)->rip, CHILD_DATA, "RIP");
 }
+
+/* ---- 12.1.4: flushes that are held back ---- */
+
+/*
+ * VP 1, in protected mode, at 0x2000: HvFlushVirtualAddressSpace of the VPs in EBX of test page 5, or, with @list, of the list there;
+ * then it writes its result to CHILD_DATA and counts.  VP 0 stands in an intercept of memory.
+ */
+enum { FLUSHER = 0x2000, FLUSH_INPUT = 0x5000, DONE = CHILD_DATA + 8 };
+
+static void prepare_flusher(const struct child *c, uint64_t mask, bool list)
+{
+	/* vmcall; mov [CHILD_DATA], eax; l: incl [DONE]; jmp l */
+	static const uint8_t code[] = { 0x0f, 0x01, 0xc1, 0xa3, BYTES_32(CHILD_DATA), 0xff, 0x05, BYTES_32(DONE), 0xeb, 0xf8 };
+	const uint64_t in[] = { 0, 2 /* all address spaces */, mask, 0x1000 };
+
+	child_put(c, FLUSHER, code, sizeof code);
+	child_put(c, FLUSH_INPUT, in, sizeof in);
+	child_set(c, HV_REGISTER_GUEST_OS_ID, TEST_OS_ID);
+	child_set(c, HV_REGISTER_HYPERCALL, 0x7001);
+	child_vp(c, 1);
+	child_protected_at(c, 1, FLUSHER);
+	/* EDX:EAX the input value, EBX:ECX the list's address, EDI:ESI no output. */
+	check_status(set_register(c->id, 1, HV_REGISTER_RAX, list ? HV_CALL_FLUSH_ADDRESS_LIST : HV_CALL_FLUSH_ADDRESS_SPACE), HV_STATUS_SUCCESS);
+	check_status(set_register(c->id, 1, HV_REGISTER_RDX, list), HV_STATUS_SUCCESS);
+	check_status(set_register(c->id, 1, HV_REGISTER_RBX, 0), HV_STATUS_SUCCESS);
+	check_status(set_register(c->id, 1, HV_REGISTER_RCX, FLUSH_INPUT), HV_STATUS_SUCCESS);
+	put64(c->first * 0x1000 + CHILD_DATA, 0x1111);
+	put64(c->first * 0x1000 + DONE, 0);
+}
+
+/* VP 0 stands in an intercept that inhibits flushes; VP 1 wants one of @mask. */
+static struct child inhibited(uint64_t mask, bool list)
+{
+	struct child c = make_child(OF_2009);
+
+	prepare_flusher(&c, mask, list);
+	RUN_CODE(&c, LOAD(CHILD_NOTHING));
+	child_go(&c, 1);
+	return c;
+}
+
+static void check_held_back(const struct child *c)
+{
+	check_silence();
+	check_value(child_get64(c, DONE), 0, "rounds behind the call");
+}
+
+static void check_done(const struct child *c)
+{
+	for (unsigned i = 0; i < 1000 && !child_get64(c, DONE); i++)
+		child_wait();
+	check_that(child_get64(c, DONE) != 0, "the flush does not return");
+	check_value(child_get64(c, CHILD_DATA) & 0xffff, HV_STATUS_SUCCESS, "its status");
+}
+
+static void allow(const struct child *c, uint32_t vp)
+{
+	check_status(set_register(c->id, vp, HV_REGISTER_INTERCEPT_SUSPEND, HV_SUSPENDED), HV_STATUS_SUCCESS);
+}
+
+RULE_HOST(T12_1_4_a, "an intercept of memory inhibits flushes")
+{
+	struct child c = make_child(OF_2009);
+
+	RUN_CODE(&c, LOAD(CHILD_NOTHING));
+	check_value(child_register(&c, HV_REGISTER_INTERCEPT_SUSPEND), HV_SUSPENDED | HV_TLB_FLUSH_INHIBIT, "the register, unmapped");
+	RUN_CODE(&c, LOAD(CHILD_UNTOUCHABLE));
+	check_value(child_register(&c, HV_REGISTER_INTERCEPT_SUSPEND), HV_SUSPENDED | HV_TLB_FLUSH_INHIBIT, "the register, no access");
+}
+
+RULE_HOST(T11_8_k, "with the suspension by an intercept of memory comes the inhibition, and both can go at once")
+{
+	struct child c = make_child(OF_2009);
+
+	RUN_CODE(&c, LOAD(CHILD_NOTHING));
+	child_set(&c, HV_REGISTER_EXPLICIT_SUSPEND, HV_SUSPENDED);
+	child_set(&c, HV_REGISTER_INTERCEPT_SUSPEND, 0);
+	check_value(child_register(&c, HV_REGISTER_INTERCEPT_SUSPEND), 0, "the register");
+}
+
+RULE_HOST(T12_1_4_b, "other intercepts do not inhibit flushes")
+{
+	struct child c = make_child(OF_2009);
+
+	must_install(&c, HV_INTERCEPT_IO_PORT, 0x80);
+	RUN_CODE(&c, OUT(0x80));
+	check_value(child_register(&c, HV_REGISTER_INTERCEPT_SUSPEND), HV_SUSPENDED, "the register");
+}
+
+RULE_HOST(T10_3_1_e, "each bit of the intercept suspend register can be cleared by itself")
+{
+	struct child c = make_child(OF_2009);
+
+	RUN_CODE(&c, LOAD(CHILD_NOTHING));
+	child_set(&c, HV_REGISTER_EXPLICIT_SUSPEND, HV_SUSPENDED);
+	child_set(&c, HV_REGISTER_INTERCEPT_SUSPEND, HV_TLB_FLUSH_INHIBIT);
+	check_value(child_register(&c, HV_REGISTER_INTERCEPT_SUSPEND), HV_TLB_FLUSH_INHIBIT, "the register");
+	check_status(set_register(c.id, 0, HV_REGISTER_INTERCEPT_SUSPEND, HV_SUSPENDED), HV_STATUS_INVALID_PARAMETER);
+	child_set(&c, HV_REGISTER_INTERCEPT_SUSPEND, 0);
+	RUN_CODE(&c, LOAD(CHILD_NOTHING));
+	allow(&c, 0);
+	check_value(child_register(&c, HV_REGISTER_INTERCEPT_SUSPEND), HV_SUSPENDED, "the register");
+}
+
+RULE_HOST(T12_1_4_d, "a flush of a VP that inhibits it does not return, and RIP stays")
+{
+	struct child c = inhibited(3, false);
+
+	check_held_back(&c);
+	check_register(c.id, 1, HV_REGISTER_RIP, FLUSHER);
+	/* Neither suspend register tells of it (OP-33). */
+	check_register(c.id, 1, HV_REGISTER_EXPLICIT_SUSPEND, 0);
+	check_register(c.id, 1, HV_REGISTER_INTERCEPT_SUSPEND, 0);
+}
+
+RULE_HOST(T10_3_1_g, "a flush call of another VP waits for the inhibition to end")
+{
+	struct child c = inhibited(1, false);
+
+	check_held_back(&c);
+}
+
+RULE_HOST(T12_1_4_e, "when the inhibition ends the flush is tried again")
+{
+	struct child c = inhibited(3, false);
+
+	check_held_back(&c);
+	allow(&c, 0);
+	check_done(&c);
+}
+
+RULE_HOST(T10_3_1_h, "who waited for the inhibition to end goes on")
+{
+	struct child c = inhibited(1, false);
+
+	check_held_back(&c);
+	child_set(&c, HV_REGISTER_EXPLICIT_SUSPEND, HV_SUSPENDED);
+	child_set(&c, HV_REGISTER_INTERCEPT_SUSPEND, 0);
+	check_done(&c);
+}
+
+RULE_HOST(T12_1_4_f, "the flush that is tried again succeeds")
+{
+	struct child c = inhibited(3, false);
+
+	allow(&c, 0);
+	check_done(&c);
+}
+
+RULE_HOST(T12_1_4_g, "a flush of several VPs waits for the last of them")
+{
+	struct child c = make_child(OF_2009);
+
+	prepare_flusher(&c, 7, false);
+	RUN_CODE(&c, LOAD(CHILD_NOTHING));
+	child_vp(&c, 2);
+	child_go(&c, 2);
+	next_message();
+	child_go(&c, 1);
+	check_held_back(&c);
+	allow(&c, 0);
+	check_held_back(&c);
+	allow(&c, 2);
+	check_done(&c);
+}
+
+RULE_HOST(T12_1_4_i, "a flush of others completes")
+{
+	struct child c = inhibited(2, false);
+
+	check_done(&c);
+	check_value(child_register(&c, HV_REGISTER_INTERCEPT_SUSPEND) & HV_TLB_FLUSH_INHIBIT, HV_TLB_FLUSH_INHIBIT, "the bit");
+}
+
+RULE_HOST(T12_1_4_h, "INVLPG and MOV to CR3 are not held back")
+{
+	struct child c = make_child(OF_2009);
+	/* invlpg [0]; mov eax, cr3; mov cr3, eax; l: incl [DONE]; jmp l */
+	static const uint8_t code[] = { 0x0f, 0x01, 0x3d, 0, 0, 0, 0, 0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8, 0xff, 0x05, BYTES_32(DONE), 0xeb, 0xf8 };
+
+	prepare_flusher(&c, 3, false);
+	put64(c.first * 0x1000 + CHILD_DATA, 0);
+	child_put(&c, FLUSHER, code, sizeof code);
+	RUN_CODE(&c, LOAD(CHILD_NOTHING));
+	child_go(&c, 1);
+	check_done(&c);
+}
+
+RULE_HOST(T12_1_4_j, "the registers of the flush stay as they are")
+{
+	struct child c = inhibited(3, true);
+
+	check_held_back(&c);
+	check_register(c.id, 1, HV_REGISTER_RAX, HV_CALL_FLUSH_ADDRESS_LIST);
+	check_register(c.id, 1, HV_REGISTER_RDX, 1);
+	check_register(c.id, 1, HV_REGISTER_RBX, 0);
+	check_register(c.id, 1, HV_REGISTER_RCX, FLUSH_INPUT);
+}
+
+RULE_HOST(T12_4_2_j, "HvFlushVirtualAddressSpace is held back, and executed again later")
+{
+	struct child c = inhibited(1, false);
+
+	check_held_back(&c);
+	allow(&c, 0);
+	check_done(&c);
+}
+
+RULE_HOST(T12_4_3_i, "HvFlushVirtualAddressList is held back, and executed again later")
+{
+	struct child c = inhibited(1, true);
+
+	check_held_back(&c);
+	allow(&c, 0);
+	check_done(&c);
+}

@@ -57,11 +57,16 @@ static void set_segments(const struct child *c, uint32_t vp, uint16_t code, uint
 		set_segment(c, vp, name, 0, name == HV_REGISTER_CS ? code : data);
 }
 
+void child_protected_at(const struct child *c, uint32_t vp, uint64_t rip)
+{
+	set(c, vp, HV_REGISTER_CR0, 0x11);
+	child_start_at(c, vp, rip);
+	set_segments(c, vp, 0xc09b, 0xc093);
+}
+
 void child_protected(const struct child *c)
 {
-	child_set(c, HV_REGISTER_CR0, 0x11);
-	child_start_at(c, 0, CHILD_CODE);
-	set_segments(c, 0, 0xc09b, 0xc093);
+	child_protected_at(c, 0, CHILD_CODE);
 }
 
 enum { TABLES = 0x8000 };            /* of the child, four pages */
@@ -175,8 +180,7 @@ void child_go(const struct child *c, uint32_t vp)
 	set(c, vp, HV_REGISTER_EXPLICIT_SUSPEND, 0);
 }
 
-/* A slice of time, in which children run. */
-static void pass(void)
+void child_wait(void)
 {
 	if (rule_way() == BY_QTEST) {
 		let_run(SLICE_MS);
@@ -192,7 +196,7 @@ void await_intercept(const struct child *c, uint32_t vp)
 	unsigned ms = 0;
 
 	while (!(get_register(c->id, vp, HV_REGISTER_INTERCEPT_SUSPEND).value.low & HV_SUSPENDED) && ms < LONG_WHILE_MS) {
-		pass();
+		child_wait();
 		ms += SLICE_MS;
 	}
 	check_that(ms < LONG_WHILE_MS, "VP %u does not come to an intercept", vp);
@@ -216,7 +220,7 @@ struct hv_message next_message(void)
 	struct hv_message m = slot(0);
 
 	for (unsigned ms = 0; m.type == HV_MESSAGE_NONE && ms < LONG_WHILE_MS; ms += SLICE_MS) {
-		pass();
+		child_wait();
 		m = slot(0);
 	}
 	check_that(m.type != HV_MESSAGE_NONE, "no message comes");
@@ -229,7 +233,7 @@ struct hv_message next_message(void)
 void check_silence(void)
 {
 	for (unsigned ms = 0; ms < SILENCE_MS; ms += SLICE_MS)
-		pass();
+		child_wait();
 	check_slot_empty(0);
 }
 

@@ -37,8 +37,9 @@ void child_set(const struct child *c, uint32_t name, uint64_t value);
 
 /* Of any segment; the base is 0 and the limit 4 GiB. */
 void child_segment(const struct child *c, uint32_t name, uint16_t selector, uint16_t attributes);
-/* VP 0 in 32-bit protected mode, flat, at CHILD_CODE. */
+/* VP 0 in 32-bit protected mode, flat, at CHILD_CODE; VP @vp at @rip. */
 void child_protected(const struct child *c);
+void child_protected_at(const struct child *c, uint32_t vp, uint64_t rip);
 /*
  * The same with paging: addresses below 4 MiB are themselves, and PAGED + n pages is the page @gpa[n], with the further bits
  * of a page table's entry that are in it.
@@ -68,6 +69,8 @@ void await_intercept(const struct child *c, uint32_t vp);
 /* The slot of SINT0 has something that nobody takes out; it is taken out. */
 void occupy_slot(void);
 void free_slot(void);
+/* A slice of time in which VPs run; ends early if a message comes. */
+void child_wait(void);
 /* The next message of SINT0, taken out of its slot.  None in a long while: fails the rule, type 0. */
 struct hv_message next_message(void);
 /* None comes for a short while. */

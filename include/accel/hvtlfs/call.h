@@ -41,6 +41,7 @@ struct hv_ctx {
 	/* What the call acts on, if its row says CALL_ON_*.  No other call acts on it before this one is over. */
 	struct partition *target;
 	uint32_t index;             /* of the element in the whole list; the first of those for list() */
+	bool wait;                  /* nothing has happened; again when the VP goes on, which has been suspended */
 	uint64_t changed;           /* a handler's own, from element to end(); 0 at first */
 	void *kept;                 /* the same; NULL at first; end() frees it */
 	const void *in;             /* fixed block; NULL if the row has none */

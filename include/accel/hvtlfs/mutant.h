@@ -132,6 +132,8 @@
 	X(timer_keeps_sint, "bits of a timer's SINT that were set stay set") \
 	X(message_expiration, "a timer's message has the time of its delivery as that of its expiration") \
 	X(intercept_first_port, "an access of several ports is intercepted at the first only") \
+	X(flush_not_held_back, "a flush is not held back by a VP that inhibits it") \
+	X(flush_not_inhibited, "an intercept of memory does not inhibit flushes") \
 	X(intercept_twice, "an intercept sends two messages") \
 	X(intercept_runs_on, "an intercept does not suspend the VP") \
 	X(intercept_behind, "an intercept leaves RIP behind the instruction") \
