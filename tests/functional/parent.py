@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A parent partition of our own (tests/guest/parent) boots Debian's kernel in its child, and in a child of its child.
+
+With --long it makes, boots and destroys a child a hundred times.
+"""
+import os
+import subprocess
+import sys
+import tempfile
+
+import vm
+from vm import equal, expect
+
+GOOD = 1  # isa-debug-exit: (0 << 1) | 1
+# The machine that the parent makes has two 8259s and no I/O APIC, which Linux calls an error.
+HARMLESS = "ACPI: No IOAPIC entries present"
+COUNTS = {1: ("-m", "512M", "child=256"), 2: ("-m", "896M", "child=576 host=1")}
+
+
+def parent_program(a):
+    return os.path.join(os.path.dirname(a.program), "tests", "guest", "guest-parent")
+
+
+def bundle(a, folder, depth, cmdline, rounds=1):
+    """What the parent at @depth runs at last is Linux."""
+    image, initrd = vm.linux()
+    make = os.path.join(vm.ROOT, "tests", "guest", "parent", "make-bundle")
+    out = os.path.join(folder, "1")
+    subprocess.run([sys.executable, make, image, initrd, f"console=ttyS0 {cmdline}", out], check=True)
+    for n in range(2, depth + 1):
+        inner, out = out, os.path.join(folder, str(n))
+        subprocess.run([sys.executable, make, parent_program(a), inner, "child=256 plain=1", out], check=True)
+    return out
+
+
+def start(a, folder, depth, cmdline, words=""):
+    *memory, parent_words = COUNTS[depth]
+    if not os.path.exists(parent_program(a)):
+        raise vm.Skip("the parent program is not built for this host")
+    accel = "hvtlfs,role=host" + (f",engine={os.environ['HVTLFS_ENGINE']}" if os.environ.get("HVTLFS_ENGINE") else "")
+    return vm.Emulator(a.program, *memory, "-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x4", "-kernel", parent_program(a),
+                       "-initrd", bundle(a, folder, depth, cmdline), "-append", f"{parent_words} {words}", accel=accel)
+
+
+def shell(a, depth):
+    with tempfile.TemporaryDirectory(prefix="hvtlfs-") as folder, start(a, folder, depth, "hvt=wait", "plain=1") as e:
+        e.console.wait("HVT waiting")
+        expect(e.console.find("Hypervisor detected: Microsoft Hyper-V"), "the kernel does not say that it found the hypervisor")
+        equal(e.console.run("echo $((6 * 7))"), ["42"], "answer of the child's shell")
+        ticks = lambda: sum(int(x) for x in e.console.run("grep HVS: /proc/interrupts")[0].split()[1:] if x.isdigit())
+        before = ticks()
+        e.console.run("sleep 1")
+        expect(ticks() > before, "the synthetic timer is not the child's clock")
+        equal(e.console.run("cat /sys/devices/system/clocksource/clocksource0/current_clocksource"), ["hyperv_clocksource_tsc_page"], "clock")
+        e.console.write("poweroff\n")
+        equal([x for x in vm.guest_warnings(e.console) if HARMLESS not in x], [], "warnings of the child's kernel")
+        equal(e.wait(120), GOOD, "exit code")
+        expect(e.console.find("as many as before"), "the parent did not look at its pool")
+
+
+def depth_1(a):
+    """Debian's kernel runs in a child, to a shell"""
+    shell(a, 1)
+
+
+def depth_2(a):
+    """Debian's kernel runs in a child's child, to a shell"""
+    shell(a, 2)
+
+
+def rounds_of(a, n):
+    with tempfile.TemporaryDirectory(prefix="hvtlfs-") as folder, start(a, folder, 1, "hvt=poweroff quiet", f"rounds={n}") as e:
+        sizes = []
+        for i in range(n):
+            e.console.wait(f"ok {3 * i + 3} - ", 200)
+            sizes.append(e.rss())
+        equal(e.wait(120), GOOD, "exit code")
+        vm.diagnose(f"resident after the rounds: {', '.join(f'{s >> 20}' for s in sizes)} MiB")
+        # The second round has touched all that the rounds touch.
+        expect(sizes[-1] < sizes[1] + (8 << 20), f"resident size grew from {sizes[1] >> 20} to {sizes[-1] >> 20} MiB")
+
+
+def rounds(a):
+    """Four times made, booted and destroyed, a child leaves nothing behind"""
+    rounds_of(a, 4)
+
+
+def hundred_rounds(a):
+    """A hundred times made, booted and destroyed, a child leaves nothing behind"""
+    rounds_of(a, 100)
+
+
+vm.main(__doc__, [depth_1, depth_2, rounds], [hundred_rounds])
