@@ -138,7 +138,7 @@ static enum x86_result fast_input(struct call *c)
 	c->in_list[0] = c->in;
 	c->in_list[1] = c->out;
 	for (unsigned i = 0; i < (HV_CALL_XMM_BYTES - HV_CALL_FAST_BYTES) / 16; i++)
-		memcpy(&c->in_list[2 + 2 * i], ymm[i].b, 16);
+		memcpy(&c->in_list[2 + 2 * i], ymm[MUTANT(call_xmm_order) ? 5 - i : i].b, 16);
 	return X86_OK;
 }
 
@@ -151,7 +151,7 @@ static enum x86_result fetch_input(struct call *c)
 		return fast_input(c);
 	if (c->in_size)
 		r = memory_param_check(c->vp, (gpa_t){ c->in }, X86_READ);
-	if (r == X86_OK && c->out_size)
+	if (r == X86_OK && c->out_size && !MUTANT(call_output_late))
 		r = memory_param_check(c->vp, (gpa_t){ c->out }, X86_WRITE);
 	if (r == X86_OK && c->in_size)
 		r = memory_param_read(c->vp, (gpa_t){ c->in }, c->in_list, c->in_size);

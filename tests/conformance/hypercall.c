@@ -182,6 +182,29 @@ RULE_EITHER(T4_11_3_i, "a list outside the GPA space is HV_STATUS_INVALID_ALIGNM
 	}
 }
 
+RULE_EITHER(T4_6_f, "a call whose output page cannot be written to is an exception, not a status, and nothing happens")
+{
+	uint64_t before[512], after[512];
+
+	get_bytes(HYPERCALL_PAGE, before, sizeof before);
+	FOR_EACH_CALL(row) {
+		struct call c = proper(row);
+
+		if (!output_size(row) || !call_allowed(row))
+			continue;
+		c.out = HYPERCALL_PAGE;
+		check_faulted(call_run(&c), VECTOR_GP);
+		if (!(row->flags & CALL_ROW_REP))
+			continue;
+		c.reps = 3;
+		c.start = 2;
+		check_faulted(call_run(&c), VECTOR_GP);
+	}
+	get_bytes(HYPERCALL_PAGE, after, sizeof after);
+	for (unsigned i = 0; i < 512; i++)
+		check_value(after[i], before[i], "the page at %u", i * 8);
+}
+
 RULE_EITHER(T25_j, "a call without its privilege is HV_STATUS_ACCESS_DENIED")
 {
 	FOR_EACH_CALL(row) {

@@ -315,3 +315,27 @@ RULE(T3_2_b, "leaf 1 has ECX bit 31 on each VP")
 	as_vp(1);
 	check_that(read_leaf(1).c >> 31, "VP 1");
 }
+
+/* ---- fast form ---- */
+
+/* An IPI to VP 0: processors behind byte 16, those of bank 0 at 24. */
+static void fast_ipi(unsigned vector, uint64_t format, uint64_t banks, uint64_t processors, bool arrives)
+{
+	const uint64_t in[4] = { vector, format, banks, processors };
+	struct reply r = CALL(.code = HV_CALL_SEND_IPI_EX, .fast = true, .variable = 1, .data = in, .size = sizeof in);
+
+	check_status(r, HV_STATUS_SUCCESS);
+	check_that(requested(vector) == arrives, "vector 0x%x, processors 0x%x", vector, (unsigned)processors);
+}
+
+RULE(T4_7_1_a, "bytes from 16 on are in XMM0 to XMM5, the lowest first")
+{
+	const uint64_t none[4] = { 0x74, 0, 3, 1 };
+
+	apic_set(true);
+	fast_ipi(0x71, 0, 1, 1, true);
+	fast_ipi(0x72, 0, 1, 1ull << 40, false);
+	fast_ipi(0x73, 0, 2, 1, false);
+	check_status(CALL(.code = HV_CALL_SEND_IPI_EX, .fast = true, .variable = 1, .data = none, .size = sizeof none),
+		     HV_STATUS_INVALID_HYPERCALL_INPUT);
+}

@@ -33,6 +33,8 @@
 	X(call_unused_list, "registers of lists that the call has not are checked") \
 	X(call_result_reps, "a refused call reports an element") \
 	X(call_register_lost, "the second parameter register is cleared") \
+	X(call_xmm_order, "XMM registers of a fast call are taken from the last one on") \
+	X(call_output_late, "an output page that cannot be written to is found out when the call is done") \
 	X(call_failure_ignored, "a rep call goes on behind an element that failed") \
 	X(call_failed_counts, "an element that failed counts as complete") \
 	X(call_reps_relative, "reps complete counts from the start index") \
