@@ -154,7 +154,7 @@ static bool set_role(struct options *o, const struct keyval *kv, GError **error)
 
 	if (!role || hv_role_named(role, &o->role))
 		return true;
-	return bad(error, "role=%s: guest or host", role);
+	return bad(error, "role=%s: guest, host or root", role);
 }
 
 static void accel_help(FILE *out)
@@ -163,7 +163,8 @@ static void accel_help(FILE *out)
 		     "hvtlfs   the hypervisor with its own x64 processor\n"
 		     "         engine=NAME     what runs instructions; engine=help lists them, the fastest first\n"
 		     "         memory=SIZE     of the whole machine: all partitions\n"
-		     "         role=guest|host what the first partition is: host may create partitions by hypercalls\n"
+		     "         role=guest|host|root what the first partition is: host may create partitions by hypercalls, root\n"
+		     "                         manages the processors and interrupts of the machine as well\n"
 		     "         call-slice=NS   after which a hypercall with a list lets interrupts in; default %u, 0: after each element\n"
 		     "         tb-size=MIB     jit: translated code of each processor, %d to %d, default %d\n"
 		     "         check=N         jit: every N-th block is run by the interpreter too; a difference ends the emulator\n"

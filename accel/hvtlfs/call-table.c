@@ -37,6 +37,7 @@ static const struct hv_call *const core_lists[] = {
 	few_calls,
 	life_calls,
 	property_calls,
+	root_calls,
 	pool_calls,
 	gpa_calls,
 	vp_calls,

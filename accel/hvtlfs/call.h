@@ -13,6 +13,7 @@ extern const struct hv_call interrupt_calls[];   /* interrupt.c: chapter 13 */
 extern const struct hv_call life_calls[];        /* life.c: chapter 5 */
 extern const struct hv_call intercept_calls[];   /* install.c: chapter 9 */
 extern const struct hv_call property_calls[];    /* property.c: chapter 5 */
+extern const struct hv_call root_calls[];        /* root.c: chapter 6 */
 extern const struct hv_call pool_calls[];        /* deposit.c: chapter 7 */
 extern const struct hv_call gpa_calls[];         /* gpa-calls.c: chapter 8 */
 extern const struct hv_call vp_calls[];          /* vp-calls.c: chapter 10 */

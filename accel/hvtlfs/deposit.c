@@ -17,6 +17,9 @@ bool domain_known(const struct hv_proximity_domain_info *d)
 {
 	if (!(d->flags & HV_PROXIMITY_VALID))
 		return true;                               /* T7.2.1.a */
+	/* A Linux without a table of nodes prefers the one whose number it does not know. */
+	if (d->flags == (HV_PROXIMITY_VALID | HV_PROXIMITY_PREFERRED) && d->id == UINT32_MAX)
+		return true;
 	/* All memory is one node, number 0 (OP6). */
 	return !(d->flags & ~(HV_PROXIMITY_VALID | HV_PROXIMITY_PREFERRED)) && d->id == 0;
 }

@@ -127,7 +127,7 @@ void hv_features_init(struct hv_features *f)
 
 bool hv_role_named(const char *name, enum hv_role *role)
 {
-	static const char *const names[] = { [HV_ROLE_GUEST] = "guest", [HV_ROLE_HOST] = "host" };
+	static const char *const names[] = { [HV_ROLE_GUEST] = "guest", [HV_ROLE_HOST] = "host", [HV_ROLE_ROOT] = "root" };
 
 	for (unsigned i = 0; i < G_N_ELEMENTS(names); i++)
 		if (!strcmp(name, names[i])) {
@@ -139,9 +139,11 @@ bool hv_role_named(const char *name, enum hv_role *role)
 
 void hv_features_role(struct hv_features *f, enum hv_role role)
 {
-	if (role == HV_ROLE_HOST)
+	if (role != HV_ROLE_GUEST)
 		f->privileges |= HV_CREATE_PARTITIONS | HV_ACCESS_PARTITION_ID | HV_ACCESS_MEMORY_POOL | HV_CREATE_PORT |
 				 HV_CONNECT_PORT | HV_ACCESS_STATS;
+	if (role == HV_ROLE_ROOT)
+		f->privileges |= HV_CPU_MANAGEMENT;
 }
 
 static const struct feature_switch *switch_find(const char *key)

@@ -45,6 +45,7 @@ struct hv {
 	struct lock list_lock;          /* LOCK_LIST; changes of `partitions` hold it besides, and all of the next */
 	GHashTable *by_id;              /* the same partitions, without a reference */
 
+	_Atomic uint64_t lps;           /* logical processors that the root has told of: root.c */
 	struct schedule schedule;       /* its own lock */
 
 	/* Deadlines of VPs that run guest code: timer.c. */

@@ -19,6 +19,17 @@ static bool own_frame(struct partition *p, spn_t *frame)
 	return true;
 }
 
+/*
+ * The root does not choose where these pages are: it takes what it finds in the MSR and sets the enable
+ * bit.  So each has a page of its own at the end of the GPA space, where no memory is.
+ */
+static uint64_t home_of(struct partition *p)
+{
+	if (!partition_is_root(p))
+		return 0;
+	return (p->map.pages - 1 - atomic_fetch_add(&p->homes, 1)) << HV_PAGE_SHIFT;
+}
+
 struct msr_page *msr_page_new(struct partition *p, uint32_t rights)
 {
 	struct msr_page *m;
@@ -35,6 +46,8 @@ struct msr_page *msr_page_new(struct partition *p, uint32_t rights)
 	m = g_new0(struct msr_page, 1);
 	m->partition = p;
 	m->owns = true;
+	m->home = home_of(p);
+	atomic_init(&m->value, m->home);
 	m->page = (struct overlay){ .frame = frame, .rights = rights, .at = GPN_NOWHERE };
 	return m;
 }
@@ -99,7 +112,7 @@ void msr_page_place(struct vp *vp, struct msr_page *m, uint64_t value)
 void msr_page_reset(struct msr_page *m)
 {
 	lock_acquire(&m->partition->lock);
-	msr_page_set(m, 0);
+	msr_page_set(m, m->home);
 	lock_release(&m->partition->lock);
 	memory_fill(m->partition, m->page.frame, zeros, sizeof zeros);
 }

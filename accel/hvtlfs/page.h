@@ -10,6 +10,7 @@ struct msr_page {
 	struct partition *partition;
 	/* partition.lock, and map.lock for where it is. */
 	struct overlay page;
+	uint64_t home;               /* what `value` is at reset: only the root finds a place there */
 	bool owns;                   /* the frame; an alias does not */
 	_Atomic uint64_t value;      /* as the guest reads it; written under partition.lock */
 };

@@ -64,6 +64,7 @@ struct partition {
 	_Atomic uint32_t refs;
 	_Atomic uint32_t state;      /* enum partition_state; written under lock */
 	_Atomic uint32_t life;       /* enum partition_life; written under call_lock */
+	_Atomic uint32_t homes;      /* pages that have one: page.c */
 	_Atomic bool stopped;        /* with its machine: VPs that come are suspended so */
 	_Atomic bool frozen;         /* property: its VPs and its time stand still; written under lock */
 	_Atomic bool has_children;   /* made by it; or had, since its last reset: it may share frames */
@@ -137,6 +138,7 @@ struct vp {
 	_Atomic uint32_t sipi;       /* SIPI_VALID | vector */
 	_Atomic bool deadline_dirty; /* a component's deadline moved */
 	_Atomic bool halted;
+	_Atomic bool unborn;         /* of the root: HvCreateVp has not made it yet, so no SIPI starts it */
 	_Atomic int thread_id;
 	_Atomic uint64_t run_time;   /* ns; final once `ended` */
 	int64_t armed;               /* timer_lock */
@@ -164,6 +166,12 @@ struct vp {
 
 enum { SIPI_VALID = 0x100 };
 enum { EXIT_NONE = -1, EXIT_AGAIN = -2 /* run on: a hypercall gave way */ };
+
+/* Does it manage the machine's processors? */
+static inline bool partition_is_root(const struct partition *p)
+{
+	return p->features.privileges & HV_CPU_MANAGEMENT;
+}
 
 /* ---- states.c ---- */
 

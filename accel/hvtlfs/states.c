@@ -159,6 +159,7 @@ static void reset_vp(struct vp *vp, void *o)
 		vp->cpu.activity = X86_WAIT_SIPI;
 	x86_tlb_flush(&vp->cpu, X86_FLUSH_ALL);
 	vp->not_alone = false;
+	atomic_store(&vp->unborn, vp->index && partition_is_root(vp->partition));
 	vp->cpu.alone = partition_vp_count(vp->partition) == 1;
 	vp->partition->hv->engine->forget(&vp->cpu);
 	msr_reset_vp(vp);
@@ -172,6 +173,8 @@ void partition_reset(struct partition *p)
 	foreach_made_by(p, partition_delete);
 	atomic_store(&p->has_children, false);
 	partition_return_pool(p);
+	if (partition_is_root(p))
+		atomic_store(&p->hv->lps, 0);
 	PARTITION_FOREACH_VP(vp, p)
 		vp_call(vp, reset_vp, NULL);
 	msr_reset_partition(p);

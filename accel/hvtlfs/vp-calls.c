@@ -9,10 +9,27 @@
 
 /* ---- 10.4.1, 10.4.2 ---- */
 
+/* The root's VPs are there with its machine, one for each logical processor, and begin when it asks for them. */
+static hv_status root_create_vp(struct partition *p, uint32_t index, uint64_t lp)
+{
+	struct vp *vp = partition_vp(p, index);
+	bool unborn = true;
+
+	if (!partition_is_root(p))
+		return HV_STATUS_ACCESS_DENIED;            /* T10.4.1.q */
+	if (lp >= VP_MAX || !(atomic_load(&p->hv->lps) >> lp & 1))
+		return HV_STATUS_INVALID_LP_INDEX;
+	if (!vp || !atomic_compare_exchange_strong(&vp->unborn, &unborn, false))
+		return HV_STATUS_INVALID_VP_INDEX;         /* T10.4.1.i */
+	return HV_STATUS_SUCCESS;
+}
+
 static hv_status create_vp(struct hv_ctx *c)
 {
 	const struct hv_in_create_vp *in = c->in;
 
+	if (c->target == c->caller)
+		return root_create_vp(c->caller, in->vp_index, in->flags);
 	if (in->vp_index >= VP_MAX || partition_vp(c->target, in->vp_index))
 		return HV_STATUS_INVALID_VP_INDEX;         /* T10.4.1.i, T10.4.1.j */
 	if (in->flags)
@@ -171,7 +188,7 @@ static hv_status set_vp_register(struct hv_ctx *c, const void *in, void *out)
 
 const struct hv_call vp_calls[] = {
 	{ HV_CALL_CREATE_VP, "HvCreateVp", "10.4.1", .in = sizeof(struct hv_in_create_vp),
-	  .privilege = HV_CREATE_PARTITIONS, .on = CALL_ON_CHILD, .run = create_vp },
+	  .privilege = HV_CREATE_PARTITIONS, .on = CALL_ON_CHILD | CALL_ON_ROOT_SELF, .run = create_vp },
 	{ HV_CALL_DELETE_VP, "HvDeleteVp", "10.4.2", .in = sizeof(struct hv_in_vp),
 	  .privilege = HV_CREATE_PARTITIONS, .on = CALL_ON_CHILD, .run = delete_vp },
 	{ HV_CALL_GET_VP_REGISTERS, "HvGetVpRegisters", "10.4.3", .in = sizeof(struct hv_in_vp), .in_elem = 4, .out_elem = 16,

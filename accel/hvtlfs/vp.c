@@ -111,6 +111,8 @@ void vp_pend(struct vp *vp, uint32_t bits)
 
 void vp_sipi(struct vp *vp, uint8_t vector)
 {
+	if (atomic_load(&vp->unborn))
+		return;
 	atomic_store(&vp->sipi, SIPI_VALID | vector);
 	vp_pend(vp, X86_PEND_WORK);
 }
@@ -608,6 +610,7 @@ static bool vp_set_up(struct vp *vp, GError **error)
 	x86_reset(&vp->cpu, X86_RESET_POWER_ON);
 	if (index)
 		vp->cpu.activity = X86_WAIT_SIPI;
+	atomic_store(&vp->unborn, index && partition_is_root(p));
 	return true;
 }
 

@@ -107,6 +107,9 @@ static void stack_exit(void *o, struct vp *vp, enum exit_reason reason)
 	case EXIT_RESET_MSR:
 		request(pc, "reset");
 		break;
+	case EXIT_POWER_OFF:
+		request(pc, "shutdown");
+		break;
 	case EXIT_CRASH:
 		request(pc, "panic");
 		break;

@@ -61,6 +61,7 @@ enum exit_reason {
 	EXIT_DEBUG,          /* gdb breakpoint or step */
 	EXIT_RESET_MSR,      /* HV_X64_MSR_RESET */
 	EXIT_CRASH,          /* crash MSR notify */
+	EXIT_POWER_OFF,      /* HvEnterSleepState by the root */
 };
 
 struct stack_ops {
@@ -133,6 +134,7 @@ void hv_features_init(struct hv_features *f);
 enum hv_role {
 	HV_ROLE_GUEST,   /* a partition like any other; its parent is the machine, out of sight */
 	HV_ROLE_HOST,    /* the same, and may make partitions */
+	HV_ROLE_ROOT,    /* manages the processors, interrupts and power of the machine, and may make partitions */
 };
 /* False: there is none of this name. */
 bool hv_role_named(const char *name, enum hv_role *role);
