@@ -25,7 +25,18 @@ static bool page(void *o, uint64_t gpa, struct x86_page *out)
 	out->host = frames_host(frames, t.frame);
 	out->rights = t.rights;
 	out->code = &frames_descriptor(frames, t.frame)->code;
+	if (atomic_load_explicit(&vp->partition->tracked, memory_order_relaxed) && !t.overlay) {
+		gpa_map_see(&vp->partition->map, gpa_page((gpa_t){ gpa }), GPA_ACCESSED);
+		out->rights |= t.seen & GPA_DIRTY ? 0 : X86_PAGE_CLEAN;
+	}
 	return true;
+}
+
+static void page_dirty(void *o, uint64_t gpa)
+{
+	struct vp *vp = o;
+
+	gpa_map_see(&vp->partition->map, gpa_page((gpa_t){ gpa }), GPA_DIRTY);
 }
 
 /*
@@ -310,6 +321,7 @@ static void op_init_taken(void *o)
 
 const struct x86_ops vp_ops = {
 	.page = page,
+	.page_dirty = page_dirty,
 	.mmio_read = vp_mmio_read,
 	.mmio_write = vp_mmio_write,
 	.probe = probe,

@@ -18,6 +18,8 @@
 #include "partition.h"
 #include "target/i386/mem.h"
 
+enum { ALL_RIGHTS = X86_PAGE_READ | X86_PAGE_WRITE | X86_PAGE_EXEC };
+
 /* What an element of a call asks for. */
 struct change {
 	struct partition *p;         /* whose pages */
@@ -25,15 +27,17 @@ struct change {
 	uint64_t source;             /* page of the caller; if content is 0 */
 	uint32_t rights;             /* X86_PAGE_* */
 	uint32_t content;            /* HV_MAP_GPA_CONTENT */
+	uint32_t unseen, seen;       /* of struct gpa_target: what goes, what comes */
 };
 
 /* ---- flags ---- */
 
 /* Those that say nothing of a page here: caches are coherent, and all mappings are as adjustable as each other. */
 #define FLAGS_WITHOUT_EFFECT (HV_MAP_GPA_ADJUSTABLE | HV_MAP_GPA_NOT_CACHED | HV_MAP_GPA_RANGE_NOT_ACCESSED)
+#define FLAGS_SEEN (HV_MAP_GPA_CLEAR_ACCESSED | HV_MAP_GPA_SET_ACCESSED | HV_MAP_GPA_CLEAR_DIRTY | HV_MAP_GPA_SET_DIRTY)
 #define FLAGS_KNOWN \
 	(HV_MAP_GPA_READABLE | HV_MAP_GPA_WRITABLE | HV_MAP_GPA_KERNEL_EXECUTABLE | HV_MAP_GPA_USER_EXECUTABLE | \
-	 HV_MAP_GPA_CONTENT | HV_MAP_GPA_LARGE_PAGE | FLAGS_WITHOUT_EFFECT)
+	 HV_MAP_GPA_CONTENT | HV_MAP_GPA_LARGE_PAGE | FLAGS_SEEN | FLAGS_WITHOUT_EFFECT)
 
 static bool flags_legal(uint32_t flags)
 {
@@ -55,6 +59,17 @@ static bool flags_legal(uint32_t flags)
 	default:
 		return read && !write;
 	}
+}
+
+static uint32_t seen_bits(bool accessed, bool dirty)
+{
+	return (accessed ? GPA_ACCESSED : 0) | (dirty ? GPA_DIRTY : 0);
+}
+
+static void flags_seen(struct change *m, uint32_t flags)
+{
+	m->unseen = seen_bits(flags & HV_MAP_GPA_CLEAR_ACCESSED, flags & HV_MAP_GPA_CLEAR_DIRTY);
+	m->seen = seen_bits(flags & HV_MAP_GPA_SET_ACCESSED, flags & HV_MAP_GPA_SET_DIRTY);
 }
 
 static uint32_t flags_rights(uint32_t flags)
@@ -202,6 +217,7 @@ static void map_checked(struct hv_ctx *c, const struct change *m)
 	forget(c, m);
 	for (uint64_t done = 0, n; done < m->pages; done += n) {
 		source_run(c->caller, m, done, &n, &t);
+		t.seen = m->seen;
 		frames_count(m->p->hv, &t, n, 1);
 		gpa_map_put(&m->p->map, (gpn_t){ m->at + done }, n, &t);
 	}
@@ -232,7 +248,6 @@ static hv_status map_child(struct hv_ctx *c, const struct change *m)
 static hv_status map_self(struct hv_ctx *c, const struct change *m)
 {
 	struct partition *p = m->p;
-	struct gpa_target t;
 	hv_status s;
 
 	if (m->content & ~HV_MAP_GPA_NO_ACCESS || (!m->content && m->source != m->at))
@@ -241,15 +256,10 @@ static hv_status map_self(struct hv_ctx *c, const struct change *m)
 	if (s != HV_STATUS_SUCCESS)
 		return target_check(m) == HV_STATUS_OBJECT_IN_USE ? HV_STATUS_ACCESS_DENIED : s;
 	lock_acquire(&p->lock);
-	for (uint64_t done = 0, n; done < m->pages; done += n) {
-		bool mapped;
-
-		n = gpa_map_run(&p->map, (gpn_t){ m->at + done }, m->pages - done, &t, &mapped);
-		t.rights = m->rights;
-		gpa_map_put(&p->map, (gpn_t){ m->at + done }, n, &t);
-		c->changed += n;
-	}
+	gpa_map_change(&p->map, (gpn_t){ m->at }, m->pages, &(struct gpa_target){ .rights = ALL_RIGHTS },
+		       &(struct gpa_target){ .rights = m->rights });
 	lock_release(&p->lock);
+	c->changed += m->pages;
 	return HV_STATUS_SUCCESS;
 }
 
@@ -263,6 +273,7 @@ static hv_status map(struct hv_ctx *c, uint64_t at, uint64_t source, uint32_t fl
 		return HV_STATUS_INVALID_PARAMETER;        /* T8.3.1.i */
 	m.rights = flags_rights(flags);
 	m.content = flags & HV_MAP_GPA_CONTENT;
+	flags_seen(&m, flags);
 	if (flags & HV_MAP_GPA_LARGE_PAGE)
 		m.pages = HV_GPA_LARGE_PAGES;
 	if (!in_space(c->target, at, m.pages) || (!m.content && !in_space(c->caller, source, m.pages)))
@@ -363,8 +374,9 @@ static void modify_checked(struct hv_ctx *c, const struct change *m)
 			continue;
 		t.rights = m->rights;
 		frames_count(p->hv, &t, n, 1);
-		gpa_map_put(&p->map, (gpn_t){ m->at + done }, n, &t);
 	}
+	gpa_map_change(&p->map, (gpn_t){ m->at }, m->pages, &(struct gpa_target){ .rights = ALL_RIGHTS, .seen = m->unseen },
+		       &(struct gpa_target){ .rights = m->rights, .seen = m->seen });
 }
 
 static hv_status modify(struct hv_ctx *c, const struct change *m)
@@ -394,11 +406,70 @@ static hv_status modify_sparse_gpa_pages(struct hv_ctx *c, const void *in, void 
 	if (!flags_legal(call->map_flags) || call->map_flags & HV_MAP_GPA_CONTENT & ~HV_MAP_GPA_NO_ACCESS)
 		return HV_STATUS_INVALID_PARAMETER;
 	m.rights = flags_rights(call->map_flags);
+	flags_seen(&m, call->map_flags);
 	if (!in_space(m.p, m.at, m.pages))
 		return HV_STATUS_INVALID_PARAMETER;
 	lock_acquire(maps);
 	s = modify(c, &m);
 	lock_release(maps);
+	return s;
+}
+
+/* ---- what has been accessed ---- */
+
+void gpa_space_track(struct partition *p, struct vp *self, bool on)
+{
+	if (on)
+		gpa_map_change(&p->map, (gpn_t){ 0 }, p->map.pages, &(struct gpa_target){ .seen = GPA_ACCESSED | GPA_DIRTY },
+			       &(struct gpa_target){ .seen = 0 });
+	atomic_store(&p->tracked, on);
+	/* From now on each first access asks. */
+	partition_flush(p, self);
+}
+
+/* Whatever the map has there; 0 where nothing is mapped. */
+static hv_status access_change(struct hv_ctx *c, const struct change *m, uint8_t *before)
+{
+	struct partition *p = m->p;
+	hv_status s = HV_STATUS_SUCCESS;
+	struct gpa_target t;
+	bool mapped;
+
+	gpa_map_run(&p->map, (gpn_t){ m->at }, 1, &t, &mapped);
+	if (mapped)
+		*before = (uint8_t)t.seen;
+	if (!mapped || !(m->unseen | m->seen))
+		return HV_STATUS_SUCCESS;
+	lock_acquire(&p->lock);
+	if (pay(p, m->at, 1)) {
+		gpa_map_change(&p->map, (gpn_t){ m->at }, 1, &(struct gpa_target){ .seen = m->unseen },
+			       &(struct gpa_target){ .seen = m->seen });
+		c->changed += m->unseen != 0;
+	} else {
+		s = HV_STATUS_INSUFFICIENT_MEMORY;
+	}
+	lock_release(&p->lock);
+	return s;
+}
+
+static hv_status get_gpa_pages_access_states(struct hv_ctx *c, const void *in, void *out)
+{
+	const struct hv_in_access_states *call = c->in;
+	const uint64_t known = HV_ACCESS_CLEAR_ACCESSED | HV_ACCESS_SET_ACCESSED | HV_ACCESS_CLEAR_DIRTY | HV_ACCESS_SET_DIRTY;
+	struct change m = {
+		.p = c->target, .at = nth(call->first_gpa_page, c->index, 1), .pages = 1,
+		.unseen = seen_bits(call->flags & HV_ACCESS_CLEAR_ACCESSED, call->flags & HV_ACCESS_CLEAR_DIRTY),
+		.seen = seen_bits(call->flags & HV_ACCESS_SET_ACCESSED, call->flags & HV_ACCESS_SET_DIRTY),
+	};
+	hv_status s;
+
+	if (call->flags & ~known || m.unseen & m.seen || !in_space(m.p, m.at, 1))
+		return HV_STATUS_INVALID_PARAMETER;
+	if (!atomic_load(&m.p->tracked))
+		return HV_STATUS_OPERATION_DENIED;
+	lock_acquire(&c->caller->family->maps_lock);
+	s = access_change(c, &m, out);
+	lock_release(&c->caller->family->maps_lock);
 	return s;
 }
 
@@ -496,7 +567,12 @@ static void clip(struct partition *p, uint64_t at, uint64_t pages, uint8_t allow
 		now = clipped(&t, allowed);
 		frames_count(p->hv, &t, n, (uint32_t)-1);
 		frames_count(p->hv, &now, n, 1);
-		gpa_map_put(&p->map, (gpn_t){ at + done }, n, &now);
+		if (has_frame(&now))
+			gpa_map_change(&p->map, (gpn_t){ at + done }, n,
+				       &(struct gpa_target){ .rights = ~allowed & ALL_RIGHTS, .limit = ~allowed & ALL_RIGHTS },
+				       &(struct gpa_target){ .rights = 0 });
+		else
+			gpa_map_put(&p->map, (gpn_t){ at + done }, n, &now);
 		for (uint64_t i = 0; i < n; i++, t.frame.v++)
 			g_array_append_val(frames, t.frame.v);
 	}
@@ -620,5 +696,8 @@ const struct hv_call gpa_calls[] = {
 	{ HV_CALL_MODIFY_SPARSE_GPA_PAGES, "HvModifySparseGpaPages", "later revisions",
 	  .in = sizeof(struct hv_in_sparse_gpa_pages), .in_elem = 8, .flags = CALL_REP, .on = CALL_ON_CHILD,
 	  .element = modify_sparse_gpa_pages, .end = changed_end },
+	{ HV_CALL_GET_GPA_PAGES_ACCESS_STATES, "HvGetGpaPagesAccessStates", "later revisions",
+	  .in = sizeof(struct hv_in_access_states), .out_elem = 1, .flags = CALL_REP, .on = CALL_ON_CHILD,
+	  .element = get_gpa_pages_access_states, .end = changed_end },
 	{ .name = NULL },
 };

@@ -22,14 +22,19 @@ struct gpa_table {
 enum {
 	ENTRY_MAP = 1, ENTRY_TABLE = 2, ENTRY_KIND = 3, ENTRY_OVERLAY = 4,
 	ENTRY_BARE = 8,              /* no frame */
-	RIGHTS_SHIFT = 4, LIMIT_SHIFT = 8, FRAME_SHIFT = 16,
+	RIGHTS_SHIFT = 4, LIMIT_SHIFT = 8, SEEN_SHIFT = 12, FRAME_SHIFT = 16,
 };
+
+static uint64_t entry_bits(const struct gpa_target *t)
+{
+	return (uint64_t)t->rights << RIGHTS_SHIFT | (uint64_t)t->limit << LIMIT_SHIFT | (uint64_t)t->seen << SEEN_SHIFT;
+}
 
 static uint64_t entry_of(const struct gpa_target *t)
 {
 	if (t->frame.v == SPN_NONE.v)
 		return ENTRY_MAP | ENTRY_BARE;
-	return ENTRY_MAP | (uint64_t)t->rights << RIGHTS_SHIFT | (uint64_t)t->limit << LIMIT_SHIFT | t->frame.v << FRAME_SHIFT;
+	return ENTRY_MAP | entry_bits(t) | t->frame.v << FRAME_SHIFT;
 }
 
 static struct gpa_table *entry_table(uint64_t entry)
@@ -182,6 +187,7 @@ static bool entry_target(uint64_t e, struct gpa_target *t)
 	t->frame = e & ENTRY_BARE ? SPN_NONE : (spn_t){ e >> FRAME_SHIFT };
 	t->rights = e >> RIGHTS_SHIFT & 7;
 	t->limit = e >> LIMIT_SHIFT & 7;
+	t->seen = e >> SEEN_SHIFT & 3;
 	t->overlay = e & ENTRY_OVERLAY;
 	return true;
 }
@@ -207,6 +213,23 @@ enum gpa_access gpa_map_access(const struct gpa_map *m, gpn_t at, uint32_t right
 	return t.overlay ? GPA_FORBIDDEN : GPA_DENIED;
 }
 
+/* Locks: map->lock held.  The table that *@slot of a table of @level leads to, made if there is none. */
+static struct gpa_table *table_below(_Atomic uint64_t *slot, unsigned level)
+{
+	uint64_t old = atomic_load_explicit(slot, memory_order_relaxed);
+	struct gpa_table *t;
+
+	if ((old & ENTRY_KIND) == ENTRY_TABLE)
+		return entry_table(old);
+	t = table_new(old, level - 1);
+	/* What is seen of a page is noted without the lock. */
+	while (!atomic_compare_exchange_strong(slot, &old, (uintptr_t)t | ENTRY_TABLE)) {
+		free(t);
+		t = table_new(old, level - 1);
+	}
+	return t;
+}
+
 /*
  * Locks: m->lock held.  Sets [@at, @end) of what @t covers from @base on; @entry
  * is what @at gets.
@@ -225,11 +248,7 @@ static void table_set(struct gpa_table *t, unsigned level, uint64_t base, uint64
 		if ((old & ENTRY_KIND) != ENTRY_TABLE && stop - at == span && level < GPA_LEVELS - 1) {
 			atomic_store_explicit(slot, entry, memory_order_release);
 		} else {
-			if ((old & ENTRY_KIND) != ENTRY_TABLE) {
-				old = (uintptr_t)table_new(old, level - 1) | ENTRY_TABLE;
-				atomic_store_explicit(slot, old, memory_order_release);
-			}
-			table_set(entry_table(old), level - 1, slot_base, at, stop, entry);
+			table_set(table_below(slot, level), level - 1, slot_base, at, stop, entry);
 		}
 		entry = entry_part(entry, stop - at);
 		at = stop;
@@ -295,6 +314,59 @@ bool gpa_map_protect(struct gpa_map *m, gpn_t at, spn_t frame, uint32_t rights)
 	}
 	lock_release(&m->lock);
 	return same;
+}
+
+static void entry_change(_Atomic uint64_t *slot, uint64_t clear, uint64_t set)
+{
+	uint64_t old = atomic_load_explicit(slot, memory_order_relaxed);
+
+	while (old && !(old & ENTRY_BARE) && !atomic_compare_exchange_weak(slot, &old, (old & ~clear) | set))
+		;
+}
+
+/* Locks: map->lock held. */
+static void table_change(struct gpa_table *t, unsigned level, uint64_t base, uint64_t at, uint64_t end, uint64_t clear,
+			 uint64_t set)
+{
+	uint64_t span = 1ull << level_shift(level);
+
+	while (at < end) {
+		_Atomic uint64_t *slot = &t->entry[level_index(at, level)];
+		uint64_t old = atomic_load_explicit(slot, memory_order_relaxed);
+		uint64_t slot_base = base + level_index(at, level) * span, stop = MIN(end, slot_base + span);
+
+		if ((old & ENTRY_KIND) == ENTRY_TABLE || (old && stop - at != span))
+			table_change(table_below(slot, level), level - 1, slot_base, at, stop, clear, set);
+		else
+			entry_change(slot, clear, set);
+		at = stop;
+	}
+}
+
+void gpa_map_change(struct gpa_map *m, gpn_t at, uint64_t pages, const struct gpa_target *clear, const struct gpa_target *set)
+{
+	assert(range_ok(m, at, pages));
+	lock_acquire(&m->lock);
+	table_change(m->root, GPA_LEVELS - 1, 0, at.v, at.v + pages, entry_bits(clear), entry_bits(set));
+	lock_release(&m->lock);
+}
+
+void gpa_map_see(struct gpa_map *m, gpn_t at, uint32_t seen)
+{
+	uint64_t bits = (uint64_t)seen << SEEN_SHIFT;
+	struct gpa_table *t = m->root;
+
+	if (at.v >= m->pages)
+		return;
+	for (unsigned level = GPA_LEVELS - 1;; level--) {
+		_Atomic uint64_t *slot = &t->entry[level_index(at.v, level)];
+		uint64_t e = atomic_load_explicit(slot, memory_order_acquire);
+
+		while ((e & ENTRY_KIND) != ENTRY_TABLE)
+			if (!e || e & ENTRY_BARE || (e & bits) == bits || atomic_compare_exchange_weak(slot, &e, e | bits))
+				return;
+		t = entry_table(e);
+	}
 }
 
 uint64_t gpa_map_run(struct gpa_map *m, gpn_t at, uint64_t most, struct gpa_target *t, bool *mapped)

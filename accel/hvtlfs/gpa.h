@@ -29,8 +29,10 @@ struct gpa_target {
 	spn_t frame;         /* SPN_NONE: mapped without access and without a frame */
 	uint32_t rights;     /* X86_PAGE_*; legal are 0, R, RW, RX, RWX (T8.1.2.a) */
 	uint32_t limit;      /* what rights may become while the mapping lasts */
+	uint32_t seen;       /* GPA_ACCESSED, GPA_DIRTY; kept while the partition is tracked */
 	bool overlay;
 };
+enum { GPA_ACCESSED = 1 << 0, GPA_DIRTY = 1 << 1 };
 #define SPN_NONE ((spn_t){ UINT64_MAX })
 
 /* What an access to a page meets. */
@@ -89,6 +91,13 @@ void gpa_map_foreach(struct gpa_map *m, void (*f)(void *o, gpn_t at, uint64_t pa
  * must be kept off by the caller.
  */
 uint64_t gpa_map_cost(struct gpa_map *m, gpn_t at, uint64_t pages);
+/*
+ * Rights, limit and `seen` of all pages of the range that have a frame, below the overlays: what is in *clear goes, then
+ * what is in *set comes.  Parts of large pages may take tables: gpa_map_cost().
+ */
+void gpa_map_change(struct gpa_map *m, gpn_t at, uint64_t pages, const struct gpa_target *clear, const struct gpa_target *set);
+/* Adds to `seen` of what is mapped at @at.  No lock; any thread. */
+void gpa_map_see(struct gpa_map *m, gpn_t at, uint32_t seen);
 /* Rights of the mapping below the overlays, which must be to @frame; false: it is not. */
 bool gpa_map_protect(struct gpa_map *m, gpn_t at, spn_t frame, uint32_t rights);
 /* True if no page of the range is mapped (overlays do not count, T8.1.3.a). */

@@ -85,6 +85,13 @@ static void frame_written(struct partition *p, spn_t frame, unsigned offset, siz
 	}
 }
 
+/* By GPA, as a VP would: noted. */
+static void see(struct partition *p, gpa_t at, uint32_t seen)
+{
+	if (atomic_load_explicit(&p->tracked, memory_order_relaxed))
+		gpa_map_see(&p->map, gpa_page(at), seen);
+}
+
 static void page_write(struct partition *p, spn_t frame, unsigned offset, const void *from, size_t n)
 {
 	copy_out(frames_host(&p->hv->frames, frame) + offset, from, n);
@@ -121,6 +128,7 @@ static bool locked_read(struct partition *p, gpa_t at, uint8_t *to, size_t n)
 		/* Again: a parent may have taken it. */
 		if (!gpa_map_lookup(&p->map, gpa_page(at), &t) || !(t.rights & X86_PAGE_READ))
 			return false;
+		see(p, at, GPA_ACCESSED);
 		copy_in(to, frames_host(&p->hv->frames, t.frame) + gpa_offset(at), part);
 	}
 	return true;
@@ -136,6 +144,7 @@ static bool locked_write(struct partition *p, gpa_t at, const uint8_t *from, siz
 		part = page_part(at, n);
 		if (!gpa_map_lookup(&p->map, gpa_page(at), &t) || !(t.rights & X86_PAGE_WRITE))
 			return false;
+		see(p, at, GPA_ACCESSED | GPA_DIRTY);
 		page_write(p, t.frame, gpa_offset(at), from, part);
 	}
 	return true;
@@ -184,6 +193,7 @@ enum x86_result memory_param_read(struct vp *vp, gpa_t at, void *to, size_t n)
 	struct gpa_target target;
 
 	if (gpa_map_lookup(&vp->partition->map, gpa_page(at), &target) && target.rights & X86_PAGE_READ) {
+		see(vp->partition, at, GPA_ACCESSED);
 		copy_in(to, frames_host(&vp->partition->hv->frames, target.frame) + gpa_offset(at), n);
 		return X86_OK;
 	}
@@ -205,6 +215,7 @@ enum x86_result memory_param_write(struct vp *vp, gpa_t at, const void *from, si
 	struct gpa_target target;
 
 	if (gpa_map_lookup(&vp->partition->map, gpa_page(at), &target) && target.rights & X86_PAGE_WRITE) {
+		see(vp->partition, at, GPA_ACCESSED | GPA_DIRTY);
 		page_write(vp->partition, target.frame, gpa_offset(at), from, n);
 		return X86_OK;
 	}

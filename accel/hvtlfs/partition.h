@@ -81,6 +81,7 @@ struct partition {
 	GArray *extents;             /* struct extent: all frames it owns; lock.  None if by_parent */
 
 	struct gpa_map map;          /* its own lock */
+	_Atomic bool tracked;        /* which pages are accessed and written to is noted: gpa-calls.c */
 	/* Users of guest memory that are no VPs' TLBs; ACCESS_CLOSED ends them: memory.c. */
 	_Atomic uint32_t accessors;
 
@@ -222,6 +223,8 @@ void pool_page_back(struct partition *to, struct pool_page page);
 
 /* Nothing is mapped any more, and no frame counts this partition.  Its VPs have ended. */
 void gpa_space_clear(struct partition *p);
+/* Notes from now on which pages are accessed and written to, beginning with none; or no more.  @self: partition_flush()'s. */
+void gpa_space_track(struct partition *p, struct vp *self, bool on);
 
 /* ---- assert.c ---- */
 

@@ -62,4 +62,19 @@ struct hv_gpa_mapping {
 };
 static_assert(sizeof(struct hv_gpa_mapping) == 16, "8.3.3");
 
+/* 0x00c9, of later revisions: input, no list; a byte comes back for each page, as it was before. */
+struct hv_in_access_states {
+	uint64_t target_partition_id;
+	uint64_t flags;
+	uint64_t first_gpa_page;
+};
+static_assert(sizeof(struct hv_in_access_states) == 24, "later revisions");
+#define HV_ACCESS_CLEAR_ACCESSED (1ull << 0)
+#define HV_ACCESS_SET_ACCESSED (1ull << 1)
+#define HV_ACCESS_CLEAR_DIRTY (1ull << 2)
+#define HV_ACCESS_SET_DIRTY (1ull << 3)
+/* The byte. */
+#define HV_PAGE_ACCESSED (1u << 0)
+#define HV_PAGE_DIRTY (1u << 1)
+
 #endif

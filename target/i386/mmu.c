@@ -161,6 +161,12 @@ static uint64_t entry_read(struct x86_cpu *c, uint64_t gpa, unsigned size, const
 	return v;
 }
 
+static void tell_dirty(struct x86_cpu *c, const struct x86_page *page, uint64_t gpa)
+{
+	if (page->rights & X86_PAGE_CLEAN)
+		c->ops->page_dirty(c->opaque, gpa);
+}
+
 /* Sets @bits in an entry that held @old; false: it has changed meanwhile. */
 static bool entry_mark(struct x86_cpu *c, uint64_t gpa, unsigned size, uint64_t old, uint64_t bits)
 {
@@ -176,6 +182,7 @@ static bool entry_mark(struct x86_cpu *c, uint64_t gpa, unsigned size, uint64_t 
 			x86_result_raise(c, r);
 		return true;
 	}
+	tell_dirty(c, &p, gpa & X86_PAGE_MASK);
 	if (size == 8) {
 		done = __atomic_compare_exchange_n((uint64_t *)(void *)(p.host + (gpa & 4095)), &old, old | bits,
 						   false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
@@ -539,11 +546,22 @@ static const struct x86_tlb_back *slot_fill(struct x86_cpu *c, uint64_t page, en
 	return b;
 }
 
-static struct x86_page page_at(struct x86_cpu *c, uint64_t gpa)
+/*
+ * The page that *w leads to, for @a.  One that is clean to the outside is so for paging, too: so the first store
+ * walks again, and tells.
+ */
+static struct x86_page page_at(struct x86_cpu *c, struct walk *w, enum x86_access a)
 {
 	struct x86_page page;
 
-	return c->ops->page(c->opaque, gpa, &page) ? page : (struct x86_page){ .host = NULL };
+	if (!c->ops->page(c->opaque, w->gpa, &page))
+		return (struct x86_page){ .host = NULL };
+	if (a == X86_WRITE)
+		tell_dirty(c, &page, w->gpa);
+	else if (page.rights & X86_PAGE_CLEAN)
+		w->flags &= (uint8_t)~WALK_DIRTY;
+	page.rights &= ~(uint32_t)X86_PAGE_CLEAN;
+	return page;
 }
 
 static const struct x86_tlb_back *tlb_fill(struct x86_cpu *c, uint64_t lin, enum x86_access a, enum x86_mmu mmu)
@@ -555,7 +573,7 @@ static const struct x86_tlb_back *tlb_fill(struct x86_cpu *c, uint64_t lin, enum
 
 	c->count.tlb_fill++;
 	walk_for(c, lin, a, mmu, &w);
-	to = page_at(c, w.gpa);
+	to = page_at(c, &w, a);
 	clean = to.host && !x86_has_code(to.code);
 	tlb2_put(c, page, &w, &to, clean);
 	return slot_fill(c, page, mmu, &w, &to, clean);
@@ -578,7 +596,7 @@ static const struct x86_tlb_back *tlb_refill(struct x86_cpu *c, uint64_t lin, en
 	c->count.tlb_refill++;
 	to = (struct x86_page){ .host = way->host, .rights = way->gpa >> WAY_RIGHTS_SHIFT & 7, .code = way->code };
 	if (!to.host)
-		to = page_at(c, w.gpa);
+		to = page_at(c, &w, a);
 	clean = way_clean(c, way);
 	if (!clean && to.host && !x86_has_code(to.code)) {
 		way_set_clean(c, way);
@@ -957,6 +975,7 @@ size_t x86_debug_write(struct x86_cpu *c, uint64_t lin, const void *from, size_t
 
 		if (gpa == UINT64_MAX || !c->ops->page(c->opaque, gpa & X86_PAGE_MASK, &p))
 			break;
+		tell_dirty(c, &p, gpa & X86_PAGE_MASK);
 		x86_host_move(p.host + (gpa & 4095), at + done, k);
 		if (x86_code_written(p.code, gpa & 4095, k)) {
 			x86_pend(c, X86_PEND_CODE_ALL);

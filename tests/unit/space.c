@@ -664,6 +664,74 @@ static void test_taken(void)
 	world_close(&w);
 }
 
+/* ---- what has been accessed ---- */
+
+enum { NOT, A = HV_PAGE_ACCESSED, D = HV_PAGE_DIRTY, AD = A | D };
+
+/* The state of @n pages of the child's from @first on; then @flags. */
+static void check_states(struct world *w, uint64_t first, unsigned n, const uint8_t *want, uint64_t flags)
+{
+	const struct one *r = &w->line[0];
+	uint8_t got[16];
+
+	check(call(r, HV_CALL_GET_GPA_PAGES_ACCESS_STATES, n, (const uint64_t []){ w->line[1].p->id, flags, first }, 24),
+	      HV_STATUS_SUCCESS, n);
+	g_assert_true(partition_read(r->p, page_gpa(OUT), got, n));
+	for (unsigned i = 0; i < n; i++)
+		if (got[i] != want[i])
+			g_error("page %#" PRIx64 ": %#x, not %#x", first + i, got[i], want[i]);
+}
+#define STATES(w, first, flags, ...) \
+	check_states(w, first, sizeof((const uint8_t[]){ __VA_ARGS__ }), (const uint8_t[]){ __VA_ARGS__ }, flags)
+#define CLEAR (HV_ACCESS_CLEAR_ACCESSED | HV_ACCESS_CLEAR_DIRTY)
+
+static void test_accessed(void)
+{
+	struct world w;
+	struct one *r = &w.line[0], *c = &w.line[1];
+	uint64_t large;
+
+	world_open(&w, 2);
+	share_low_pages(&w, 2);
+	check(call(r, HV_CALL_GET_GPA_PAGES_ACCESS_STATES, 1, (const uint64_t []){ c->p->id, 0, 0 }, 24),
+	      HV_STATUS_OPERATION_DENIED, 0);
+	gpa_space_track(c->p, NULL, true);
+	place(c, copier, sizeof copier);
+	STATES(&w, 0, CLEAR, NOT, AD, NOT, NOT, NOT, NOT, NOT, NOT, NOT);
+	for (unsigned i = 0; i < 3; i++) {
+		go(&w, 2);
+		copied(&w);
+		stop(&w);
+		/* Code, what is written, what is read. */
+		STATES(&w, 0, 0, NOT, A, NOT, NOT, NOT, AD, NOT, A, NOT);
+		STATES(&w, 0, i & 1 ? CLEAR : HV_ACCESS_CLEAR_DIRTY, NOT, A, NOT, NOT, NOT, AD, NOT, A, NOT);
+		STATES(&w, 4, 0, NOT, i & 1 ? NOT : A, NOT, i & 1 ? NOT : A);
+	}
+	/* Rights do not matter to it; a new mapping begins with nothing, or as it is told. */
+	check(modify(r, c->p, 5, R), HV_STATUS_SUCCESS, 1);
+	STATES(&w, 5, 0, A);
+	check(map(r, c->p, 5, RWX, 5, 1), HV_STATUS_SUCCESS, 1);
+	STATES(&w, 5, 0, NOT);
+	check(modify(r, c->p, 5, RWX | HV_MAP_GPA_SET_DIRTY), HV_STATUS_SUCCESS, 1);
+	STATES(&w, 5, HV_ACCESS_SET_ACCESSED, D);
+	STATES(&w, 5, 0, AD);
+	/* A large page is written to as a whole, and cleared in parts. */
+	large = large_fresh(r);
+	check(map(r, c->p, AT, RWX | HV_MAP_GPA_LARGE_PAGE, large, 1), HV_STATUS_SUCCESS, 1);
+	g_assert_true(partition_write(c->p, page_gpa(AT + 9), &large, sizeof large));
+	STATES(&w, AT + 3, CLEAR, AD);
+	STATES(&w, AT + 2, 0, AD, NOT, AD);
+	check_same(r->p, large + 3, c->p, AT + 3);
+	/* Nothing there. */
+	STATES(&w, AT + LARGE, CLEAR, NOT);
+	check(call(r, HV_CALL_GET_GPA_PAGES_ACCESS_STATES, 1, (const uint64_t []){ c->p->id, 0x10, 0 }, 24),
+	      HV_STATUS_INVALID_PARAMETER, 0);
+	check(call(r, HV_CALL_GET_GPA_PAGES_ACCESS_STATES, 1, (const uint64_t []){ c->p->id, 3, 0 }, 24),
+	      HV_STATUS_INVALID_PARAMETER, 0);
+	gpa_space_track(c->p, NULL, false);
+	world_close(&w);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -679,5 +747,6 @@ int main(int argc, char **argv)
 	g_test_add_func("/space/code", test_code);
 	g_test_add_func("/space/flush", test_flush);
 	g_test_add_func("/space/taken", test_taken);
+	g_test_add_func("/space/accessed", test_accessed);
 	return g_test_run();
 }

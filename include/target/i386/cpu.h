@@ -231,7 +231,8 @@ struct x86_code_page {
 	_Atomic uint32_t sealed;
 };
 
-enum { X86_PAGE_READ = 1, X86_PAGE_WRITE = 2, X86_PAGE_EXEC = 4 };
+/* CLEAN: page_dirty() is to be told before the first write. */
+enum { X86_PAGE_READ = 1, X86_PAGE_WRITE = 2, X86_PAGE_EXEC = 4, X86_PAGE_CLEAN = 8 };
 
 struct x86_page {
 	uint8_t *host;               /* the 4 KiB page in this process */
@@ -260,6 +261,8 @@ struct x86_ops {
 	 * no lock; called for each TLB fill.
 	 */
 	bool (*page)(void *o, uint64_t gpa, struct x86_page *page);
+	/* The processor is about to write to the page at @gpa, which was CLEAN.  Takes no lock. */
+	void (*page_dirty)(void *o, uint64_t gpa);
 	/*
 	 * Accesses of 1, 2, 4 or 8 bytes outside RAM, or to RAM without the right.  x86_cpu.outside
 	 * tells the linear address.
