@@ -17,6 +17,7 @@
 #include "hv/gpa.h"
 #include "partition.h"
 #include "target/i386/mem.h"
+#include "trace/log.h"
 
 enum { ALL_RIGHTS = X86_PAGE_READ | X86_PAGE_WRITE | X86_PAGE_EXEC };
 
@@ -29,6 +30,14 @@ struct change {
 	uint32_t content;            /* HV_MAP_GPA_CONTENT */
 	uint32_t unseen, seen;       /* of struct gpa_target: what goes, what comes */
 };
+
+static void log_pages(const struct partition *p, uint64_t at, uint64_t pages, const char *what, uint32_t rights)
+{
+	if (log_on(LOG_GPA))
+		log_print(LOG_GPA, "%s: page %#" PRIx64 "+%" PRIu64 " %s %s%s%s\n", p->name, at, pages, what,
+			  rights & X86_PAGE_READ ? "r" : "-", rights & X86_PAGE_WRITE ? "w" : "-",
+			  rights & X86_PAGE_EXEC ? "x" : "-");
+}
 
 /* ---- flags ---- */
 
@@ -214,6 +223,7 @@ static void map_checked(struct hv_ctx *c, const struct change *m)
 {
 	struct gpa_target t;
 
+	log_pages(m->p, m->at, m->pages, "mapped", m->rights);
 	forget(c, m);
 	for (uint64_t done = 0, n; done < m->pages; done += n) {
 		source_run(c->caller, m, done, &n, &t);
@@ -255,6 +265,7 @@ static hv_status map_self(struct hv_ctx *c, const struct change *m)
 	s = source_check(p, &(struct change){ .p = p, .pages = m->pages, .source = m->at, .rights = m->rights });
 	if (s != HV_STATUS_SUCCESS)
 		return target_check(m) == HV_STATUS_OBJECT_IN_USE ? HV_STATUS_ACCESS_DENIED : s;
+	log_pages(p, m->at, m->pages, "its own", m->rights);
 	lock_acquire(&p->lock);
 	gpa_map_change(&p->map, (gpn_t){ m->at }, m->pages, &(struct gpa_target){ .rights = ALL_RIGHTS },
 		       &(struct gpa_target){ .rights = m->rights });
@@ -316,6 +327,7 @@ static hv_status unmap(struct hv_ctx *c, const struct change *m)
 		return s;
 	lock_acquire(&m->p->lock);
 	if (pay(m->p, m->at, m->pages)) {
+		log_pages(m->p, m->at, m->pages, "unmapped", 0);
 		forget(c, m);
 		gpa_map_clear(&m->p->map, (gpn_t){ m->at }, m->pages);
 	} else {
@@ -367,6 +379,7 @@ static void modify_checked(struct hv_ctx *c, const struct change *m)
 	struct gpa_target t;
 	bool mapped;
 
+	log_pages(p, m->at, m->pages, "modified", m->rights);
 	forget(c, m);
 	for (uint64_t done = 0, n; done < m->pages; done += n) {
 		n = gpa_map_run(&p->map, (gpn_t){ m->at + done }, m->pages - done, &t, &mapped);
@@ -565,6 +578,7 @@ static void clip(struct partition *p, uint64_t at, uint64_t pages, uint8_t allow
 		if (!mapped || !has_frame(&t))
 			continue;
 		now = clipped(&t, allowed);
+		log_pages(p, at + done, n, "lost", now.rights);
 		frames_count(p->hv, &t, n, (uint32_t)-1);
 		frames_count(p->hv, &now, n, 1);
 		if (has_frame(&now))

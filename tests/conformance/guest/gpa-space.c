@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Chapters 7 and 8 as instructions show them: accesses to what a partition has given away. */
 #include "../host.h"
+#include "hv/msr.h"
 #include "machine.h"
 
 static volatile uint64_t *word(uint64_t page, unsigned at)
@@ -84,3 +85,23 @@ RULE_HOST_GUEST(T4_6_j, "who has no parent gets a fault for parameters in a page
 	check_faulted(CALL(.code = HV_CALL_CREATE_PARTITION, .in = page * PAGE, .out = test_page(1)), GP);
 	check_value(out64(next_child(HV_PARTITION_ID_SELF, 0)), id, "first child");
 }
+
+#ifdef __x86_64__
+RULE_GUEST(T8_1_3_h, "a page table under an overlay is a fault, the overlay's content or its own; without it it is its own")
+{
+	const uint64_t window = 0x18000000000ull;
+	volatile uint64_t *seen = (volatile uint64_t *)window;
+	uint64_t table;
+
+	put64(test_page(2), 0x1234);
+	page_map(window, test_page(2), P_P | P_W, 1);
+	invlpg(window);
+	check_value(*seen, 0x1234, "what is seen at first");
+	table = (uint64_t)(unsigned long)page_entry(window, 1) & ~(uint64_t)(PAGE - 1);
+	set_msr(HV_X64_MSR_HYPERCALL, table | HV_MSR_PAGE_ENABLE);
+	TRY("movq (%0), %%rax", : : "r"(seen) : "rax", "memory");
+	check_that(!event.count || event.vector == PF || event.vector == GP, "vector %u", event.vector);
+	set_msr(HV_X64_MSR_HYPERCALL, HYPERCALL_PAGE | HV_MSR_PAGE_ENABLE);
+	check_value(*seen, 0x1234, "what is seen afterwards");
+}
+#endif
