@@ -2,6 +2,8 @@
 /* Chapter 16: what intercept messages hold. */
 #include "child.h"
 
+#include "hv/interrupt.h"
+
 #define IO(m) MESSAGE_AS(hv_io_message, m)
 #define MEMORY(m) MESSAGE_AS(hv_memory_message, m)
 #define MSR(m) MESSAGE_AS(hv_msr_message, m)
@@ -774,4 +776,148 @@ RULE_HOST(T16_5_8_a, "an exception that cannot be delivered is told")
 	check_value(header(&m)->rip, CHILD_CODE + 5, "RIP");
 	m = RUN_CODE(&c, OUT(0x80));
 	check_type(&m, HV_MESSAGE_IO_INTERCEPT);
+}
+
+/* ---- 16.5.5, 13.3.4: the end of level-triggered interrupts ---- */
+
+enum { SERVED = 0x45, HANDLER = 0x5000, EOI_BYTES = 12 };
+enum eoi_by { EOI_BY_PAGE, EOI_BY_MSR };
+
+/*
+ * The child takes interrupt SERVED; its handler ends it at HANDLER, with EOI_BYTES of code or, by MSR, what lies behind, puts the
+ * word of the APIC's ISR that has SERVED into EAX, and does OUT(0x77), which is told.
+ */
+static struct child serving(uint64_t flags, bool level, enum eoi_by by)
+{
+	/* mov dword [0xfee000b0], 0 */
+	static const uint8_t by_page[EOI_BYTES] = { 0x66, 0x67, 0xc7, 0x05, BYTES_32(0xfee000b0), 0, 0, 0, 0 };
+	/* mov ecx, HV_X64_MSR_EOI; xor eax, eax; nop; wrmsr */
+	static const uint8_t by_msr[EOI_BYTES] = { 0x66, 0xb9, BYTES_32(HV_X64_MSR_EOI), 0x66, 0x31, 0xc0, 0x90, 0x0f, 0x30 };
+	/* mov eax, [0xfee00120]; out 0x77, al */
+	static const uint8_t rest[] = { 0x66, 0x67, 0xa1, BYTES_32(0xfee00120), OUT(0x77) };
+	/* mov dword [0xfee000f0], 0x1ff; xor edx, edx; sti; l: inc word [0x4000]; jmp l */
+	static const uint8_t code[] = { 0x66, 0x67, 0xc7, 0x05, BYTES_32(0xfee000f0), BYTES_32(0x1ff), 0x66, 0x31, 0xd2, 0xfb,
+					0xff, 0x06, 0x00, 0x40, 0xeb, 0xfa };
+	struct child c = make_child(flags);
+	struct hv_in_assert_virtual_interrupt in = { .partition_id = c.id, .type = HV_INTERRUPT_FIXED, .vector = SERVED,
+		.control = level ? HV_INTERRUPT_LEVEL_TRIGGERED : 0 };
+	uint32_t far = HANDLER;
+
+	child_put(&c, SERVED * 4, &far, sizeof far);
+	child_put(&c, HANDLER, by == EOI_BY_MSR ? by_msr : by_page, EOI_BYTES);
+	child_put(&c, HANDLER + EOI_BYTES, rest, sizeof rest);
+	child_put(&c, CHILD_CODE, code, sizeof code);
+	must_install(&c, HV_INTERCEPT_IO_PORT, 0x77);
+	child_go(&c, 0);
+	/* Until its APIC is on. */
+	for (unsigned i = 0; i < 1000 && !child_get64(&c, CHILD_DATA); i++)
+		child_wait();
+	check_status(CALL(.code = HV_CALL_ASSERT_VIRTUAL_INTERRUPT, .data = &in, .size = sizeof in), HV_STATUS_SUCCESS);
+	return c;
+}
+
+static void check_end(const struct hv_message *m, const struct child *c)
+{
+	if (!check_type(m, HV_MESSAGE_APIC_EOI))
+		return;
+	check_value(m->payload_size, sizeof(struct hv_vp_message), "size");
+	check_value(m->sender, c->id, "sender");
+	check_value(MESSAGE_AS(hv_vp_message, m)->vp, 0, "VP");
+	check_value(MESSAGE_AS(hv_vp_message, m)->vector, SERVED, "vector");
+}
+
+RULE_HOST(T13_3_4_a, "the end of a level-triggered interrupt is told with VP and vector")
+{
+	struct child c = serving(OF_2009, true, EOI_BY_PAGE);
+	struct hv_message m = next_message();
+
+	check_end(&m, &c);
+}
+
+RULE_HOST(T13_3_4_b, "the end is told behind the instruction, and the APIC knows it")
+{
+	struct child c = serving(OF_2009, true, EOI_BY_PAGE);
+	struct hv_message m = next_message();
+
+	check_end(&m, &c);
+	check_value(child_register(&c, HV_REGISTER_RIP), HANDLER + EOI_BYTES, "RIP");
+	m = go_on(&c);
+	check_type(&m, HV_MESSAGE_IO_INTERCEPT);
+	check_value(IO(&m)->rax >> SERVED % 32 & 1, 0, "the bit in service");
+}
+
+RULE_HOST(T13_3_4_c, "the VP stands until its parent lets it go on; one of an exo partition does not")
+{
+	struct child c = serving(OF_2009, true, EOI_BY_PAGE), d;
+	struct hv_message m = next_message();
+
+	check_end(&m, &c);
+	check_value(child_register(&c, HV_REGISTER_INTERCEPT_SUSPEND), HV_SUSPENDED, "the register");
+	check_silence();
+	d = serving(EXO | HV_CREATE_LAPIC, true, EOI_BY_PAGE);
+	m = next_message();
+	check_end(&m, &d);
+	m = next_message();
+	check_type(&m, HV_MESSAGE_IO_INTERCEPT);
+}
+
+RULE_HOST(T13_3_4_d, "the end by the synthetic register is told like that by the page")
+{
+	struct child c = serving(OF_2009, true, EOI_BY_MSR);
+	struct hv_message m = next_message();
+
+	check_end(&m, &c);
+	check_value(child_register(&c, HV_REGISTER_RIP), HANDLER + EOI_BYTES, "RIP");
+}
+
+RULE_HOST(T13_3_4_e, "the end of an edge-triggered interrupt is not told")
+{
+	struct hv_message m;
+
+	serving(OF_2009, false, EOI_BY_PAGE);
+	m = next_message();
+	check_type(&m, HV_MESSAGE_IO_INTERCEPT);
+	check_value(header(&m)->rip, HANDLER + EOI_BYTES + 7, "RIP");
+}
+
+RULE_HOST(T16_5_5_a, "an EOI by the page or the register sends the message")
+{
+	for (int by = EOI_BY_PAGE; by <= EOI_BY_MSR; by++) {
+		struct child c = serving(OF_2009, true, (enum eoi_by)by);
+		struct hv_message m = next_message();
+
+		check_end(&m, &c);
+	}
+}
+
+RULE_HOST(T16_5_5_b, "only level-triggered interrupts send the message")
+{
+	for (int level = 0; level < 2; level++) {
+		struct hv_message m;
+
+		serving(OF_2009, level, EOI_BY_MSR);
+		m = next_message();
+		check_type(&m, level ? HV_MESSAGE_APIC_EOI : HV_MESSAGE_IO_INTERCEPT);
+	}
+}
+
+RULE_HOST(T16_5_5_c, "the vector is that of the interrupt that has ended")
+{
+	struct hv_message m;
+
+	serving(EXO | HV_CREATE_LAPIC, true, EOI_BY_MSR);
+	m = next_message();
+	check_type(&m, HV_MESSAGE_APIC_EOI);
+	check_value(MESSAGE_AS(hv_vp_message, &m)->vector, SERVED, "vector");
+}
+
+RULE_HOST(T16_5_5_d, "the message follows the instruction, which is complete")
+{
+	struct child c = serving(OF_2009, true, EOI_BY_MSR);
+	struct hv_message m = next_message();
+
+	check_end(&m, &c);
+	m = go_on(&c);
+	check_type(&m, HV_MESSAGE_IO_INTERCEPT);
+	check_silence();
 }
