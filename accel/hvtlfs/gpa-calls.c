@@ -699,6 +699,36 @@ void gpa_space_clear(struct partition *p)
 	lock_release(&p->family->maps_lock);
 }
 
+struct reduced {
+	gpn_t at;
+	uint64_t pages;
+	struct gpa_target as_given;
+};
+
+static void find_reduced(void *o, gpn_t at, uint64_t pages, const struct gpa_target *t)
+{
+	struct reduced r = { .at = at, .pages = pages, .as_given = *t };
+
+	r.as_given.rights = t->limit;
+	if (t->rights != t->limit)
+		g_array_append_val((GArray *)o, r);
+}
+
+void gpa_space_reset(struct partition *p)
+{
+	GArray *all = g_array_new(FALSE, FALSE, sizeof(struct reduced));
+
+	lock_acquire(&p->family->maps_lock);
+	gpa_map_foreach(&p->map, find_reduced, all);
+	for (guint i = 0; i < all->len; i++) {
+		const struct reduced *r = &g_array_index(all, struct reduced, i);
+
+		gpa_map_put(&p->map, r->at, r->pages, &r->as_given);
+	}
+	lock_release(&p->family->maps_lock);
+	g_array_free(all, TRUE);
+}
+
 const struct hv_call gpa_calls[] = {
 	{ HV_CALL_MAP_GPA_PAGES, "HvMapGpaPages", "8.3.1", .in = sizeof(struct hv_in_map_gpa_pages), .in_elem = 8,
 	  .flags = CALL_REP, .on = CALL_ON_CHILD | CALL_ON_ROOT_SELF, .element = map_gpa_pages, .end = changed_end },

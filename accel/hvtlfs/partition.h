@@ -223,6 +223,8 @@ void pool_page_back(struct partition *to, struct pool_page page);
 
 /* Nothing is mapped any more, and no frame counts this partition.  Its VPs have ended. */
 void gpa_space_clear(struct partition *p);
+/* A machine's partition has all rights again that it was given.  No page of it is in a pool; the caller flushes. */
+void gpa_space_reset(struct partition *p);
 /* Notes from now on which pages are accessed and written to, beginning with none; or no more.  @self: partition_flush()'s. */
 void gpa_space_track(struct partition *p, struct vp *self, bool on);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* How partitions run, stop and start again; those that they made go with them. */
+#include "accel/hvtlfs/mutant.h"
 #include "partition.h"
 
 #include "target/i386/mem.h"
@@ -173,6 +174,8 @@ void partition_reset(struct partition *p)
 	foreach_made_by(p, partition_delete);
 	atomic_store(&p->has_children, false);
 	partition_return_pool(p);
+	if (!MUTANT(rights_outlive_reset))
+		gpa_space_reset(p);
 	if (partition_is_root(p))
 		atomic_store(&p->hv->lps, 0);
 	PARTITION_FOREACH_VP(vp, p)

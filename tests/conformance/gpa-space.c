@@ -72,11 +72,24 @@ RULE_HOST(T8_1_1_a, "the GPA space runs from 0 to what the processor can address
 
 RULE_HOST(T8_1_1_c, "memory of a partition without a parent is there from the start, and stays")
 {
-	uint64_t page = fresh_pages(1);
+	uint64_t page = fresh_pages(3);
 
 	put64(page << 12, 1);
 	check_status(unmap_pages(own_id(), page, 1), HV_STATUS_ACCESS_DENIED);
 	check_value(get64(page << 12), 1, "what is in it");
+	if (rule_way() == BY_GUEST)
+		return;
+	/* Whatever it has done with it, all is there behind a reset. */
+	check_reps(map_pages(make_active_partition(), AT, MAP_RWX, page, 1), HV_STATUS_SUCCESS, 1);
+	deposit_list(HV_PARTITION_ID_SELF, (const uint64_t []){ page + 1 }, 1);
+	check_reps(map_pages(own_id(), page + 2, HV_MAP_GPA_READABLE, page + 2, 1), HV_STATUS_SUCCESS, 1);
+	put64((page + 2) << 12, 2);
+	check_that(get64((page + 2) << 12) != 2, "what cannot be written to was");
+	reset_machine();
+	for (unsigned i = 0; i < 3; i++) {
+		put64((page + i) << 12, i + 3);
+		check_value(get64((page + i) << 12), i + 3, "page %u behind a reset", i);
+	}
 }
 
 RULE_HOST(T8_1_1_d, "where a partition without a parent has no memory are devices, or nothing")

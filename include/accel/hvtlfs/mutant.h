@@ -66,6 +66,7 @@
 	X(map_from_start, "the elements of HvMapGpaPages go to the same page") \
 	X(map_no_flush, "map calls flush no TLB") \
 	X(pool_page_is_device, "a page that has gone into a pool is device memory to who gave it") \
+	X(rights_outlive_reset, "rights that a partition has taken from itself do not come back with a reset") \
 	X(deposit_shared, "a page that another partition can reach can be deposited") \
 	X(port_number_taken, "a number of a port or connection that is in use is given away again") \
 	X(port_flag_range, "an event port may go to flags beyond the last") \
