@@ -3,6 +3,7 @@
  * What partitions map of each other's memory, over several generations (chapter 8): VPs that stand still make
  * the hypercalls; and what those see of it that run.
  */
+#include <math.h>
 #include <string.h>
 
 #include "hv/gpa.h"
@@ -420,6 +421,111 @@ static void test_ends(void)
 	world_close(&w);
 }
 
+/* ---- whatever they do ---- */
+
+enum { FRAMES = RAM << 8 };
+
+/* Per frame: how often mapped, how often with rights; and what the partition above allows. */
+struct tally {
+	uint32_t maps[FRAMES], shares[FRAMES];
+	uint8_t allowed[FRAMES], mine[FRAMES];
+	bool top;
+};
+
+static void tally(void *o, gpn_t at, uint64_t pages, const struct gpa_target *t)
+{
+	struct tally *all = o;
+
+	if (t->frame.v == SPN_NONE.v)
+		return;
+	for (uint64_t i = t->frame.v; i < t->frame.v + pages; i++) {
+		/* The hypervisor's own lie behind all RAM. */
+		if (i >= FRAMES)
+			return;
+		all->mine[i] |= (uint8_t)(0x80 | t->rights);
+		if (all->top)
+			continue;
+		all->maps[i]++;
+		all->shares[i] += t->rights != 0;
+		g_assert_cmphex(0x80 & ~all->allowed[i], ==, 0);
+		g_assert_cmphex(t->rights & ~all->allowed[i], ==, 0);
+		g_assert_cmphex(t->rights & ~t->limit, ==, 0);
+	}
+}
+
+/* Nobody below has what the one above has not; the counts are right. */
+static void check_line(struct world *w, unsigned generations)
+{
+	struct tally *all = g_new0(struct tally, 1);
+
+	for (unsigned i = 0; i < generations; i++) {
+		all->top = i == 0;
+		memset(all->mine, 0, sizeof all->mine);
+		gpa_map_foreach(&w->line[i].p->map, tally, all);
+		memcpy(all->allowed, all->mine, sizeof all->allowed);
+		/* The first may hand on what it can give, with any rights. */
+		for (unsigned k = 0; i == 0 && k < FRAMES; k++)
+			all->allowed[k] = 0x87;
+	}
+	for (unsigned k = 0; k < FRAMES; k++) {
+		const struct frame *f = frames_descriptor(&w->hv->frames, (spn_t){ k });
+
+		g_assert_cmpuint(atomic_load(&f->maps), ==, all->maps[k]);
+		/* What has gone into a pool is still counted for who gave it. */
+		if (!atomic_load(&f->pooled))
+			g_assert_cmpuint(atomic_load(&f->shares), ==, all->shares[k]);
+	}
+	g_free(all);
+}
+
+/* All work on the same few pages, or they would not meet. */
+static void random_step(struct world *w, unsigned generations)
+{
+	enum { SOME = 32 };
+	static const uint32_t some_flags[] = {
+		7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 0, 1, 3, 5, HV_MAP_GPA_NO_ACCESS, HV_MAP_GPA_ZERO_PAGE | 1,
+	};
+	/* The first ones less often: what they take, all below lose. */
+	unsigned i = (unsigned)sqrt(g_test_rand_int_range(0, (int)((generations - 1) * (generations - 1))));
+	unsigned n = (unsigned)g_test_rand_int_range(1, 20);
+	const struct one *by = &w->line[i];
+	const struct partition *to = w->line[i + 1].p;
+	uint32_t flags = some_flags[g_test_rand_int_range(0, G_N_ELEMENTS(some_flags))];
+	uint64_t at = AT + (uint64_t)g_test_rand_int_range(0, SOME), from = AT + (uint64_t)g_test_rand_int_range(0, SOME);
+
+	switch (g_test_rand_int_range(0, 16)) {
+	default:
+		map(by, to, at, flags, from, n);
+		break;
+	case 0: case 1:
+		map(by, to, AT, flags | HV_MAP_GPA_LARGE_PAGE, AT, 1);
+		break;
+	case 2: case 3: case 4:
+		unmap(by, to, at, n / 4 + 1);
+		break;
+	case 5: case 6:
+		modify(by, to, at, flags);
+		break;
+	case 7:
+		deposit(by, to, from, 1);
+		withdraw(by, to, (unsigned)g_test_rand_int_range(0, 2) + 1);
+	}
+}
+
+static void test_random(void)
+{
+	enum { STEPS = 4000, LOOK = 100 };
+	struct world w;
+
+	world_open(&w, GENERATIONS);
+	for (unsigned i = 0; i < STEPS; i++) {
+		random_step(&w, GENERATIONS);
+		if (i % LOOK == 0)
+			check_line(&w, GENERATIONS);
+	}
+	world_close(&w);
+}
+
 /* ---- at the same time ---- */
 
 enum { ROUNDS = 3000, PAGES = 16 };
@@ -742,6 +848,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/space/large", test_large);
 	g_test_add_func("/space/content", test_content);
 	g_test_add_func("/space/ends", test_ends);
+	g_test_add_func("/space/random", test_random);
 	g_test_add_func("/space/race", test_race);
 	g_test_add_func("/space/locked", test_locked);
 	g_test_add_func("/space/code", test_code);
