@@ -248,7 +248,7 @@ static bool settle(struct vp *vp)
 	return !vp->unsettled;
 }
 
-static void vp_slice(struct vp *vp)
+static void run_once(struct vp *vp)
 {
 	if (vp->not_alone) {
 		vp->not_alone = vp->cpu.alone = false;
@@ -282,6 +282,11 @@ static void vp_slice(struct vp *vp)
 		vp_exit(vp, EXIT_DEBUG);
 		break;
 	}
+}
+
+static void vp_slice(struct vp *vp)
+{
+	run_once(vp);
 	if (vp->partition->by_parent)
 		intercept_tell(vp);
 }

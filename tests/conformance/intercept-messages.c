@@ -921,3 +921,38 @@ RULE_HOST(T16_5_5_d, "the message follows the instruction, which is complete")
 	check_type(&m, HV_MESSAGE_IO_INTERCEPT);
 	check_silence();
 }
+
+/* ---- 16.5.7 ---- */
+
+RULE_HOST(T16_5_7_a, "registers that do not fit together are told when the VP is to go on, not before")
+{
+	struct child c = make_child(OF_2009);
+	struct hv_message m;
+
+	/* Paging without protection. */
+	child_set(&c, HV_REGISTER_CR0, 0x80000010);
+	check_silence();
+	m = RUN_CODE(&c, 0x90);
+	if (!check_type(&m, HV_MESSAGE_INVALID_REGISTER))
+		return;
+	check_value(m.payload_size, sizeof(struct hv_vp_message), "size");
+	check_value(MESSAGE_AS(hv_vp_message, &m)->vp, 0, "VP");
+	check_silence();
+}
+
+RULE_HOST(T16_5_7_b, "the VP stands until its parent lets it go on, with other registers")
+{
+	struct child c = make_child(OF_2009);
+	struct hv_message m;
+
+	must_install(&c, HV_INTERCEPT_IO_PORT, 0x80);
+	child_set(&c, HV_REGISTER_CR0, 0x80000010);
+	m = RUN_CODE(&c, OUT(0x80));
+	check_type(&m, HV_MESSAGE_INVALID_REGISTER);
+	check_value(child_register(&c, HV_REGISTER_INTERCEPT_SUSPEND), HV_SUSPENDED, "the register");
+	m = go_on(&c);
+	check_type(&m, HV_MESSAGE_INVALID_REGISTER);
+	child_set(&c, HV_REGISTER_CR0, 0x10);
+	m = go_on(&c);
+	check_type(&m, HV_MESSAGE_IO_INTERCEPT);
+}
