@@ -70,8 +70,25 @@ static enum x86_result io(struct vp *vp, uint16_t port, unsigned size, uint8_t a
 	return X86_STOP;
 }
 
+/* T15.1.6.a to T15.1.6.f: IN at the very port. */
+static bool pm_timer_read(const struct vp *vp, uint16_t port, uint32_t *value)
+{
+	uint32_t assist = atomic_load_explicit(&vp->partition->pm_timer, memory_order_relaxed);
+	unsigned __int128 ticks;
+
+	if (!(assist & HV_PM_TIMER_ENABLED) || (assist & HV_PM_TIMER_PORT) != port || (vp->cpu.ins && !MUTANT(pm_timer_ins)))
+		return false;
+	ticks = (unsigned __int128)partition_reference_time(vp->partition) * 3579545 / 10000000;
+	*value = (uint32_t)ticks;
+	if (assist & HV_PM_TIMER_WIDTH_24 && !MUTANT(pm_timer_wide))
+		*value &= 0xffffff;
+	return true;
+}
+
 static enum x86_result io_read(void *o, struct vp *vp, uint16_t port, unsigned size, uint32_t *value)
 {
+	if (pm_timer_read(vp, port, value))
+		return X86_OK;                             /* T11.9.b, T15.1.6.g */
 	return io(vp, port, size, HV_INTERCEPT_READ);
 }
 

@@ -74,6 +74,7 @@ struct partition {
 	_Atomic uint32_t ext_int;    /* assert.c */
 	struct lock maps_lock;      /* LOCK_MAPS; the family's is used: gpa-calls.c */
 	_Atomic uint64_t ram_frames; /* written under lock */
+	_Atomic uint32_t pm_timer;   /* HV_PM_TIMER_*: the PM timer that the hypervisor answers for (15.1.6) */
 	_Atomic uint32_t msr_action; /* enum hv_msr_action of MSRs that are not virtualized: property 0x00050017 */
 	struct intercepts *intercepts;   /* set once, before it is active; NULL unless by_parent */
 

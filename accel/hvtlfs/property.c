@@ -238,6 +238,16 @@ static hv_status set_msr_action(struct partition *p, uint64_t v)
 	return HV_STATUS_SUCCESS;
 }
 
+static uint64_t get_pm_timer(struct partition *p) { return atomic_load(&p->pm_timer); }
+
+static hv_status set_pm_timer(struct partition *p, uint64_t v)
+{
+	if (v & HV_PM_TIMER_RESERVED)
+		return HV_STATUS_INVALID_PARAMETER;
+	atomic_store(&p->pm_timer, (uint32_t)v);
+	return HV_STATUS_SUCCESS;
+}
+
 /* ---- others ---- */
 
 /* T5.2.6.c: nothing here walks nested tables, so a page is as good as many. */
@@ -275,10 +285,10 @@ static const struct property properties[] = {
 	{ HV_PROPERTY_CPU_RESERVE, LATE, BOTH(reserve) },
 	{ HV_PROPERTY_CPU_CAP, LATE, BOTH(cap) },
 	{ HV_PROPERTY_CPU_WEIGHT, LATE, BOTH(weight) },
-	/* The assists of 15.1.5 and 15.1.6 are not offered: 0, and nothing else can be set. */
+	/* The assist of 15.1.5 is not offered: 0, and nothing else can be set. */
 	{ HV_PROPERTY_EMULATED_TIMER_PERIOD, 0, get_none },
 	{ HV_PROPERTY_EMULATED_TIMER_CONTROL, 0, get_none },
-	{ HV_PROPERTY_PM_TIMER_ASSIST, 0, get_none },
+	{ HV_PROPERTY_PM_TIMER_ASSIST, LATE, BOTH(pm_timer) },
 	{ HV_PROPERTY_TIME_FREEZE, LATE, BOTH(frozen) },
 	{ HV_PROPERTY_REFERENCE_TIME, LATE, BOTH(time) },
 	{ HV_PROPERTY_DEBUG_CHANNEL_ID, LATE, BOTH(channel) },

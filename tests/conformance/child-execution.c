@@ -610,3 +610,150 @@ RULE_HOST(T12_4_3_i, "HvFlushVirtualAddressList is held back, and executed again
 	allow(&c, 0);
 	check_done(&c);
 }
+
+/* ---- 15.1.6, 11.9: the PM timer that the hypervisor answers for ---- */
+
+enum { PM_PORT = 0x608 };
+
+static struct reply set_pm_timer(const struct child *c, uint64_t value)
+{
+	struct hv_in_set_partition_property in = { .partition_id = c->id, .code = HV_PROPERTY_PM_TIMER_ASSIST, .value = value };
+
+	return CALL(.code = HV_CALL_SET_PARTITION_PROPERTY, .data = &in, .size = sizeof in);
+}
+
+/* A child with the assist; all other ports are told. */
+static struct child child_with_pm_timer(uint64_t width)
+{
+	struct child c = make_child(EXO);
+
+	check_status(set_pm_timer(&c, PM_PORT | HV_PM_TIMER_ENABLED | width), HV_STATUS_SUCCESS);
+	return c;
+}
+
+/* mov dx, port; in eax, dx */
+#define IN_32(port) 0xba, (port) & 0xff, (port) >> 8, 0x66, 0xed
+
+/* The value that the child reads, with what OUT(0x80) behind it tells. */
+static uint64_t pm_timer_of(const struct child *c)
+{
+	struct hv_message m = RUN_CODE(c, 0x66, 0xb8, BYTES_32(0), IN_32(PM_PORT), OUT(0x80));
+
+	check_type(&m, HV_MESSAGE_IO_INTERCEPT);
+	check_value(MESSAGE_AS(hv_io_message, &m)->port, 0x80, "port that is told");
+	return (uint32_t)MESSAGE_AS(hv_io_message, &m)->rax;
+}
+
+static uint64_t ticks(const struct child *c)
+{
+	/* 0.3579545 of a unit, without a division that 32-bit code has not. */
+	return child_register(c, HV_REGISTER_TIME_REF_COUNT) * 1537402871 >> 32;
+}
+
+RULE_HOST(T15_1_6_a, "IN from the port gives the timer, and is not told")
+{
+	struct child c = child_with_pm_timer(0);
+	uint64_t before = ticks(&c), v = pm_timer_of(&c), after = ticks(&c);
+
+	/* In steps of a millisecond. */
+	check_that(v + 4000 >= before && v <= after + 4000, "%llu is not between %llu and %llu", (unsigned long long)v,
+		   (unsigned long long)before, (unsigned long long)after);
+}
+
+RULE_HOST(T11_9_b, "what the hypervisor emulates it emulates, whatever is installed")
+{
+	struct child c = make_child(OF_2009);
+	struct hv_message m;
+
+	check_status(set_pm_timer(&c, PM_PORT | HV_PM_TIMER_ENABLED), HV_STATUS_SUCCESS);
+	must_install(&c, HV_INTERCEPT_IO_PORT, PM_PORT);
+	must_install(&c, HV_INTERCEPT_IO_PORT, 0x80);
+	m = RUN_CODE(&c, IN_32(PM_PORT), OUT(0x80));
+	check_value(MESSAGE_AS(hv_io_message, &m)->port, 0x80, "port that is told");
+}
+
+RULE_HOST(T15_1_6_b, "a timer of 24 bits has no more")
+{
+	/* 2^24 ticks are 4.7 s: the partition's time is set to 5 s. */
+	for (int wide = 0; wide < 2; wide++) {
+		struct child c = child_with_pm_timer(wide ? 0 : HV_PM_TIMER_WIDTH_24);
+		struct hv_in_set_partition_property in = { .partition_id = c.id, .code = HV_PROPERTY_REFERENCE_TIME, .value = 50000000 };
+		struct hv_in_set_partition_property freeze = { .partition_id = c.id, .code = HV_PROPERTY_TIME_FREEZE, .value = 1 };
+
+		check_status(CALL(.code = HV_CALL_SET_PARTITION_PROPERTY, .data = &freeze, .size = sizeof freeze), HV_STATUS_SUCCESS);
+		check_status(CALL(.code = HV_CALL_SET_PARTITION_PROPERTY, .data = &in, .size = sizeof in), HV_STATUS_SUCCESS);
+		freeze.value = 0;
+		check_status(CALL(.code = HV_CALL_SET_PARTITION_PROPERTY, .data = &freeze, .size = sizeof freeze), HV_STATUS_SUCCESS);
+		check_value(pm_timer_of(&c) >= 1 << 24, wide, "a value above 24 bits");
+	}
+}
+
+/* The first message that comes of @code is of a port. */
+static void check_told(const struct child *c, uint16_t port, const void *code, size_t n)
+{
+	struct hv_message m = run_code(c, code, n);
+
+	check_type(&m, HV_MESSAGE_IO_INTERCEPT);
+	check_value(MESSAGE_AS(hv_io_message, &m)->port, port, "port that is told");
+}
+#define CHECK_TOLD(c, port, ...) check_told(c, port, (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
+
+RULE_HOST(T15_1_6_c, "INS is not assisted")
+{
+	struct child c = child_with_pm_timer(0);
+
+	/* mov dx, port; mov di, 0x4000; insd */
+	CHECK_TOLD(&c, PM_PORT, 0xba, PM_PORT & 0xff, PM_PORT >> 8, 0xbf, 0, 0x40, 0x66, 0x6d);
+}
+
+RULE_HOST(T15_1_6_d, "OUT is not assisted")
+{
+	struct child c = child_with_pm_timer(0);
+
+	/* mov dx, port; out dx, eax */
+	CHECK_TOLD(&c, PM_PORT, 0xba, PM_PORT & 0xff, PM_PORT >> 8, 0x66, 0xef);
+}
+
+RULE_HOST(T15_1_6_e, "IN from the ports behind it is not assisted")
+{
+	struct child c = child_with_pm_timer(0);
+
+	CHECK_TOLD(&c, PM_PORT + 1, IN_32(PM_PORT + 1));
+	CHECK_TOLD(&c, PM_PORT + 2, IN_32(PM_PORT + 2));
+	CHECK_TOLD(&c, PM_PORT + 3, IN_32(PM_PORT + 3));
+}
+
+RULE_HOST(T15_1_6_f, "IN from the ports before it is not assisted")
+{
+	struct child c = child_with_pm_timer(0);
+
+	CHECK_TOLD(&c, PM_PORT - 1, IN_32(PM_PORT - 1));
+	CHECK_TOLD(&c, PM_PORT - 2, IN_32(PM_PORT - 2));
+	CHECK_TOLD(&c, PM_PORT - 3, IN_32(PM_PORT - 3));
+}
+
+RULE_HOST(T15_1_6_g, "with an intercept of the port, too, IN is not told")
+{
+	struct child c = child_with_pm_timer(0);
+
+	must_install(&c, HV_INTERCEPT_IO_PORT, PM_PORT);
+	pm_timer_of(&c);
+}
+
+RULE_HOST(T15_1_6_h, "with an intercept of the port, too, each OUT is told")
+{
+	struct child c = child_with_pm_timer(0);
+
+	must_install(&c, HV_INTERCEPT_IO_PORT, PM_PORT);
+	for (unsigned i = 0; i < 3; i++)
+		CHECK_TOLD(&c, PM_PORT, 0xba, PM_PORT & 0xff, PM_PORT >> 8, 0x66, 0xef);
+}
+
+RULE_HOST(T15_1_6_i, "an assist that is not enabled is none")
+{
+	struct child c = child_with_pm_timer(0);
+
+	check_status(set_pm_timer(&c, PM_PORT), HV_STATUS_SUCCESS);
+	CHECK_TOLD(&c, PM_PORT, IN_32(PM_PORT));
+	check_status(set_pm_timer(&c, 1ull << 18), HV_STATUS_INVALID_PARAMETER);
+}

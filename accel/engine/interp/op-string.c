@@ -197,7 +197,9 @@ static void ins_one(struct x86_cpu *c, const struct uop *u, unsigned n)
 	x86_check_io(c, port, n);
 	/* The device must not be read if the store cannot be done. */
 	x86_probe_write(c, lin, n);
+	c->ins = true;
 	r = c->ops->io_read(c->opaque, port, n, &v);
+	c->ins = false;
 	if (r != X86_OK)
 		x86_result_raise(c, r);
 	mem_set(c, lin, n, v);

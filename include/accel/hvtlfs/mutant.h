@@ -137,6 +137,8 @@
 	X(intercept_first_port, "an access of several ports is intercepted at the first only") \
 	X(flush_not_held_back, "a flush is not held back by a VP that inhibits it") \
 	X(flush_not_inhibited, "an intercept of memory does not inhibit flushes") \
+	X(pm_timer_ins, "INS is assisted as IN is") \
+	X(pm_timer_wide, "a PM timer of 24 bits has 32") \
 	X(intercept_twice, "an intercept sends two messages") \
 	X(intercept_runs_on, "an intercept does not suspend the VP") \
 	X(intercept_behind, "an intercept leaves RIP behind the instruction") \

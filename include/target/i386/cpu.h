@@ -545,6 +545,7 @@ struct x86_cpu {
 	enum x86_result stop_cause;   /* with x86_stop() */
 	struct x86_stopped stopped;   /* valid when the engine has answered X86_RUN_STOPPED */
 	uint64_t outside;             /* linear address of what mmio_read(), mmio_write(), probe(), bad_fetch() are asked for */
+	bool ins;                     /* it is INS that calls io_read() */
 	bool quiet;                   /* a walk that must have no effects: tables outside of RAM are none */
 
 	struct x86_tlb_entry tlb[X86_MMU_COUNT][X86_TLB_SIZE] __attribute__((aligned(64)));
