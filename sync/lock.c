@@ -5,8 +5,10 @@
  */
 #include "sync/lock.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 enum lock_nesting { LOCK_ASCENDING, LOCK_SAME_LEVEL };
 
@@ -113,6 +115,24 @@ static void take(struct lock *l, enum lock_nesting nesting)
 void lock_acquire(struct lock *l)
 {
 	take(l, LOCK_ASCENDING);
+}
+
+bool lock_acquire_within(struct lock *l, unsigned us)
+{
+	struct timespec until;
+	int e;
+
+	check_order(l, LOCK_ASCENDING);
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += (long)us * 1000;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	e = pthread_mutex_clocklock(&l->mutex, CLOCK_MONOTONIC, &until);
+	assert(e == 0 || e == ETIMEDOUT);
+	if (e)
+		return false;
+	note_taken(l);
+	return true;
 }
 
 void lock_acquire_nested(struct lock *l)

@@ -215,6 +215,21 @@ static hv_status may_act(const struct hv_call *row, const struct partition *call
 	return HV_STATUS_SUCCESS;
 }
 
+/*
+ * Who has the lock may be waiting for this very VP to park, to end or to run a task, as a parent that acts on the
+ * VP of a child which acts on itself.  False: the call is to be executed again, behind that.
+ */
+static bool target_lock(struct hv_ctx *x)
+{
+	bool inside = vp_outside_begin(x->vp), got;
+
+	do
+		got = lock_acquire_within(&x->target->call_lock, 1000);
+	while (!got && !vp_is_awaited(x->vp));
+	vp_outside_end(x->vp, inside);
+	return got;
+}
+
 static void target_drop(struct hv_ctx *x)
 {
 	if (!x->target)
@@ -224,6 +239,7 @@ static void target_drop(struct hv_ctx *x)
 	x->target = NULL;
 }
 
+/* With c->again the status says nothing. */
 static hv_status target_find(struct call *c, struct hv_ctx *x)
 {
 	const struct hv_call *row = c->row;
@@ -237,12 +253,12 @@ static hv_status target_find(struct call *c, struct hv_ctx *x)
 	if (!x->target)
 		return HV_STATUS_INVALID_PARTITION_ID;
 	s = may_act(row, x->caller, x->target);
-	if (s != HV_STATUS_SUCCESS) {
+	c->again = s == HV_STATUS_SUCCESS && !target_lock(x);
+	if (s != HV_STATUS_SUCCESS || c->again) {
 		partition_unref(x->target);
 		x->target = NULL;
 		return s;
 	}
-	call_continue(x);
 	s = atomic_load(&x->target->life) == LIFE_DELETED ? HV_STATUS_INVALID_PARTITION_ID :
 	    states >> atomic_load(&x->target->life) & 1 ? HV_STATUS_SUCCESS : HV_STATUS_INVALID_PARTITION_STATE;
 	if (s != HV_STATUS_SUCCESS)
@@ -257,6 +273,8 @@ static enum x86_result run_simple(struct call *c)
 
 	context(c, &x);
 	s = target_find(c, &x);
+	if (c->again)
+		return X86_OK;
 	if (s == HV_STATUS_SUCCESS)
 		s = c->row->run(&x);
 	target_drop(&x);
@@ -305,6 +323,8 @@ static enum x86_result run_rep(struct call *c)
 	context(c, &x);
 	i = c->start;
 	s = target_find(c, &x);
+	if (c->again)
+		return X86_OK;
 	if (s == HV_STATUS_SUCCESS) {
 		s = run_elements(c, &x, &i);
 		if (row->end)

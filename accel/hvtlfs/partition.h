@@ -250,6 +250,8 @@ void vp_suspend(struct vp *vp, uint32_t why);      /* does not wait */
 void vp_wait_parked(struct vp *vp);                /* at once on its own thread */
 void vp_continue(struct vp *vp, uint32_t why);     /* clears the bits of @why */
 bool vp_is_current(const struct vp *vp);
+/* Somebody waits for it to park, to end or to run a task.  Own thread. */
+bool vp_is_awaited(struct vp *vp);
 /*
  * vp_call() for VPs of other partitions: here and now if @vp is suspended, on its own thread at a
  * boundary if it runs.  @self: whose thread this is; it is outside meanwhile.
@@ -306,6 +308,8 @@ enum x86_result vp_mmio_write(void *o, uint64_t gpa, unsigned size, uint64_t val
 void memory_close(struct partition *p);
 /* Up to a page of @data to the start of a frame of @p, whatever rights the guest has. */
 void memory_fill(struct partition *p, spn_t frame, const void *data, size_t n);
+/* Somebody who is no VP's TLB stored into @frame: decoded code of it is stale on all VPs. */
+void memory_written(struct partition *p, spn_t frame, unsigned offset, size_t n);
 /*
  * Guest memory as a hypercall's parameters: @n bytes inside one page.  What is no
  * RAM is the stack's, as for an instruction.  On the VP's thread.

@@ -447,6 +447,16 @@ void vp_continue(struct vp *vp, uint32_t why)
 
 /* ---- tasks ---- */
 
+bool vp_is_awaited(struct vp *vp)
+{
+	bool is;
+
+	lock_acquire(&vp->lock);
+	is = vp->suspend || vp->quit || vp->tasks;
+	lock_release(&vp->lock);
+	return is;
+}
+
 static struct vp *current_of(struct partition *p)
 {
 	PARTITION_FOREACH_VP(vp, p)
@@ -547,7 +557,11 @@ void vp_visit(struct vp *self, struct vp *vp, void (*f)(struct vp *vp, void *o),
 	mine = borrow(vp);
 	lock_release(&vp->lock);
 	if (mine) {
+		/* As a task would be run: changes of its map wait for what @f does with what it has found there. */
+		vp_enter(vp);
 		f(vp, o);
+		vp_exclusive_end(vp);
+		vp_leave(vp);
 		lock_acquire(&vp->lock);
 		vp->borrowed = false;
 		pthread_cond_broadcast(&vp->changed);

@@ -39,6 +39,8 @@ void lock_init(struct lock *l, enum lock_level level, const char *name);
 void lock_destroy(struct lock *l);
 void lock_acquire(struct lock *l);
 void lock_release(struct lock *l);
+/* The same, waiting @us microseconds at most; false: not taken. */
+bool lock_acquire_within(struct lock *l, unsigned us);
 /* Also allowed while a lock of the same level is held (parent, then child). */
 void lock_acquire_nested(struct lock *l);
 /* Is @l held by this thread?  Always true in builds without checks. */
