@@ -42,6 +42,7 @@ static const struct hv_call *const core_lists[] = {
 	gpa_calls,
 	vp_calls,
 	assert_calls,
+	translate_calls,
 	intercept_calls,
 	mmu_calls,
 	interrupt_calls,

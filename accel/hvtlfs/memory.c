@@ -68,8 +68,7 @@ static void copy_out(uint8_t *to, const void *from, size_t n)
 		x86_host_st8(to++, *f++);
 }
 
-/* Somebody who is no VP's TLB stored into @frame: decoded code of it is stale on all VPs. */
-static void frame_written(struct partition *p, spn_t frame, unsigned offset, size_t n)
+void memory_written(struct partition *p, spn_t frame, unsigned offset, size_t n)
 {
 	struct x86_code_page *code = &frames_descriptor(&p->hv->frames, frame)->code;
 
@@ -95,7 +94,7 @@ static void see(struct partition *p, gpa_t at, uint32_t seen)
 static void page_write(struct partition *p, spn_t frame, unsigned offset, const void *from, size_t n)
 {
 	copy_out(frames_host(&p->hv->frames, frame) + offset, from, n);
-	frame_written(p, frame, offset, n);
+	memory_written(p, frame, offset, n);
 }
 
 static size_t page_part(gpa_t at, size_t n)

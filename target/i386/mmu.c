@@ -138,20 +138,31 @@ static void code_stored(struct x86_cpu *c, struct x86_code_page *code, unsigned 
 
 /* ---- paging entries ---------------------------------------------------------- */
 
-/* *@table: the page that it is in; NULL if it is not RAM. */
-static uint64_t entry_read(struct x86_cpu *c, uint64_t gpa, unsigned size, const uint8_t **table)
+enum { MAX_LEVELS = 5 };
+
+/* A walk under way: entries seen, to be marked accessed once all checks pass. */
+struct path {
+	uint64_t gpa[MAX_LEVELS], entry[MAX_LEVELS];
+	unsigned count, size;
+	uint64_t at;                 /* of the entry that was looked at last */
+	const uint8_t *table;        /* the page that it is in; NULL if that is not RAM */
+	uint64_t last;               /* its address and WALK_* before its entry, if it is of the last level; else 0 */
+};
+
+static uint64_t entry_read(struct x86_cpu *c, uint64_t gpa, unsigned size, struct path *path)
 {
 	struct x86_page p;
 	uint64_t v = 0;
 	enum x86_result r;
 
+	path->at = gpa;
 	if (c->ops->page(c->opaque, gpa & X86_PAGE_MASK, &p) && (p.rights & X86_PAGE_READ)) {
 		uint8_t *at = p.host + (gpa & 4095);
 
-		*table = p.host;
+		path->table = p.host;
 		return size == 8 ? x86_host_ld64((uint64_t *)(void *)at) : x86_host_ld32((uint32_t *)(void *)at);
 	}
-	*table = NULL;
+	path->table = NULL;
 	if (c->quiet)
 		x86_result_raise(c, X86_STOP);
 	c->outside = X86_NO_LINEAR;
@@ -176,6 +187,8 @@ static bool entry_mark(struct x86_cpu *c, uint64_t gpa, unsigned size, uint64_t 
 	if (!c->ops->page(c->opaque, gpa & X86_PAGE_MASK, &p) || !(p.rights & X86_PAGE_WRITE)) {
 		enum x86_result r;
 
+		if (c->quiet)
+			x86_result_raise(c, X86_STOP);
 		c->outside = X86_NO_LINEAR;
 		r = c->ops->mmio_write(c->opaque, gpa, size, old | bits);
 		if (r != X86_OK)
@@ -198,16 +211,6 @@ static bool entry_mark(struct x86_cpu *c, uint64_t gpa, unsigned size, uint64_t 
 }
 
 /* ---- walks --------------------------------------------------------------------- */
-
-enum { MAX_LEVELS = 5 };
-
-/* A walk under way: entries seen, to be marked accessed once all checks pass. */
-struct path {
-	uint64_t gpa[MAX_LEVELS], entry[MAX_LEVELS];
-	unsigned count, size;
-	const uint8_t *table;        /* the last one */
-	uint64_t last;               /* its address and WALK_* before its entry, if it is of the last level; else 0 */
-};
 
 static uint64_t reserved_high(const struct x86_cpu *c)
 {
@@ -240,7 +243,7 @@ static bool walk_long(struct x86_cpu *c, uint64_t lin, struct walk *w, struct pa
 
 	p->size = 8;
 	for (;; shift -= 9) {
-		uint64_t at = table + (lin >> shift & 511) * 8, e = entry_read(c, at, 8, &p->table);
+		uint64_t at = table + (lin >> shift & 511) * 8, e = entry_read(c, at, 8, p);
 		uint64_t reserved = high | pae;
 		bool large = false;
 
@@ -274,7 +277,7 @@ static bool walk_long(struct x86_cpu *c, uint64_t lin, struct walk *w, struct pa
 /* 4-byte entries, with 4 MiB pages above 4 GiB (PSE-36). */
 static bool walk_short(struct x86_cpu *c, uint64_t lin, struct walk *w, struct path *p)
 {
-	uint64_t at = (c->cr3 & 0xfffff000) + (lin >> 22 & 1023) * 4, e = entry_read(c, at, 4, &p->table);
+	uint64_t at = (c->cr3 & 0xfffff000) + (lin >> 22 & 1023) * 4, e = entry_read(c, at, 4, p);
 
 	p->size = 4;
 	if (!(e & PTE_P))
@@ -294,7 +297,7 @@ static bool walk_short(struct x86_cpu *c, uint64_t lin, struct walk *w, struct p
 		return true;
 	}
 	at = (e & 0xfffff000) + (lin >> 12 & 1023) * 4;
-	e = entry_read(c, at, 4, &p->table);
+	e = entry_read(c, at, 4, p);
 	if (!(e & PTE_P))
 		return false;
 	rights_and(w, e);
@@ -915,23 +918,33 @@ struct x86_page x86_fetch_page(struct x86_cpu *c, uint64_t lin, bool *global)
 
 /* ---- translation without effects ---------------------------------------------------------- */
 
-/* A table outside of RAM may raise; that counts as no translation. */
-static bool walk_quietly(struct x86_cpu *c, uint64_t lin, struct walk *w)
+/* A table outside of RAM raises; that counts as no translation.  False: it raised; p->at is where. */
+static bool quietly(struct x86_cpu *c, bool (*f)(struct x86_cpu *c, uint64_t lin, struct walk *w, struct path *p),
+		    uint64_t lin, struct walk *w, struct path *p, bool *ok)
 {
 	sigjmp_buf here, *outer = c->on_raise;
 	struct x86_event event = c->event;
-	struct path p;
-	bool ok = false;
+	bool done = false;
 
 	c->on_raise = &here;
 	c->quiet = true;
-	if (sigsetjmp(here, 0) == 0)
-		ok = walk(c, lin, w, &p);
-	else
+	if (sigsetjmp(here, 0) == 0) {
+		*ok = f(c, lin, w, p);
+		done = true;
+	} else {
 		c->event = event;
+	}
 	c->quiet = false;
 	c->on_raise = outer;
-	return ok;
+	return done;
+}
+
+static bool walk_quietly(struct x86_cpu *c, uint64_t lin, struct walk *w)
+{
+	struct path p;
+	bool ok;
+
+	return quietly(c, walk, lin, w, &p, &ok) && ok;
 }
 
 uint64_t x86_debug_translate(struct x86_cpu *c, uint64_t lin)
@@ -985,4 +998,91 @@ size_t x86_debug_write(struct x86_cpu *c, uint64_t lin, const void *from, size_t
 		done += k;
 	}
 	return done;
+}
+
+/* ---- for who asks how another processor would translate ------------------------------------ */
+
+static bool mark_accessed(struct x86_cpu *c, uint64_t lin, struct walk *w, struct path *p)
+{
+	for (unsigned i = 0; i < p->count; i++) {
+		p->at = p->gpa[i];
+		if (!(p->entry[i] & PTE_A) && !entry_mark(c, p->gpa[i], p->size, p->entry[i], PTE_A))
+			return false;
+		p->entry[i] |= PTE_A;
+	}
+	return true;
+}
+
+static bool mark_dirty(struct x86_cpu *c, uint64_t lin, struct walk *w, struct path *p)
+{
+	unsigned leaf = p->count - 1;
+
+	if (!p->count || p->entry[leaf] & PTE_D)
+		return true;
+	p->at = p->gpa[leaf];
+	return entry_mark(c, p->gpa[leaf], p->size, p->entry[leaf], PTE_D);
+}
+
+/* The index that the leaf has into the PAT, and what is there. */
+static uint8_t memory_type(const struct x86_cpu *c, const struct walk *w, const struct path *p)
+{
+	uint64_t e = p->count ? p->entry[p->count - 1] : 0;
+	unsigned i = (e >> 3 & 3) | (e >> (w->shift == 12 ? 7 : 12) & 1) << 2;
+	uint8_t type = c->pat >> 8 * i & 7;
+
+	if (!(c->cr0 & CR0_PG))
+		return X86_TYPE_WB;
+	return type == X86_TYPE_UC_MINUS ? X86_TYPE_UC : type;
+}
+
+static enum x86_mmu mmu_of(const struct x86_cpu *c, const struct x86_translation *t)
+{
+	if (t->user)
+		return X86_MMU_USER;
+	return t->smap && (c->cr4 & CR4_SMAP) ? X86_MMU_KERNEL : X86_MMU_KERNEL_AC;
+}
+
+static bool unwritable(struct x86_translation *t, const struct path *p)
+{
+	t->result = X86_TABLE_UNWRITABLE;
+	t->gpa = p->at;
+	return true;
+}
+
+/* True: *t is final.  False: an entry changed under it. */
+static bool translate_once(struct x86_cpu *c, uint64_t lin, struct x86_translation *t)
+{
+	struct path p = { .count = 0 };
+	struct walk w;
+	bool walked, ok, marked = true;
+
+	walked = quietly(c, walk, lin, &w, &p, &ok);
+	t->result = !walked ? X86_TABLE_UNREADABLE : ok ? X86_TRANSLATED : w.error & PF_RSVD ? X86_TABLE_RESERVED : X86_NOT_PRESENT;
+	t->gpa = p.at;
+	/* Also above where it ended: those tables were used. */
+	if (t->mark && !quietly(c, mark_accessed, lin, &w, &p, &marked))
+		return unwritable(t, &p);
+	if (!marked)
+		return false;
+	if (t->result != X86_TRANSLATED)
+		return true;
+	if (t->access & ~allowed(c, &w, mmu_of(c, t))) {
+		t->result = X86_NOT_ALLOWED;
+		return true;
+	}
+	if (t->mark && t->access & 1 << X86_WRITE && !quietly(c, mark_dirty, lin, &w, &p, &marked))
+		return unwritable(t, &p);
+	t->gpa = w.gpa;
+	t->type = memory_type(c, &w, &p);
+	return marked;
+}
+
+void x86_translate(struct x86_cpu *c, uint64_t lin, struct x86_translation *t)
+{
+	if ((c->cr0 & CR0_PG) && (c->efer & EFER_LMA ? !x86_canonical(c, lin) : lin >> 32 != 0)) {
+		t->result = X86_NOT_PRESENT;
+		return;
+	}
+	while (!translate_once(c, lin, t))
+		;
 }

@@ -225,4 +225,29 @@ uint64_t x86_debug_translate(struct x86_cpu *c, uint64_t lin);
 size_t x86_debug_read(struct x86_cpu *c, uint64_t lin, void *to, size_t n);
 size_t x86_debug_write(struct x86_cpu *c, uint64_t lin, const void *from, size_t n);
 
+/* How another than the processor itself learns what it would do with an address. */
+enum x86_translated {
+	X86_TRANSLATED,
+	X86_NOT_PRESENT,             /* or beyond what paging translates */
+	X86_NOT_ALLOWED,
+	X86_TABLE_RESERVED,          /* an entry has a reserved bit */
+	X86_TABLE_UNREADABLE,        /* a table is not RAM that can be read, or written to mark what was used */
+	X86_TABLE_UNWRITABLE,
+};
+/* Memory types as the PAT has them. */
+enum { X86_TYPE_UC = 0, X86_TYPE_WC = 1, X86_TYPE_WT = 4, X86_TYPE_WP = 5, X86_TYPE_WB = 6, X86_TYPE_UC_MINUS = 7 };
+struct x86_translation {
+	/* Asked. */
+	unsigned access;             /* 1 << enum x86_access each; all must be allowed */
+	bool user;                   /* as at CPL 3 */
+	bool smap;                   /* CR4.SMAP counts */
+	bool mark;                   /* accessed bits are set, the dirty bit if @access has the write */
+	/* Answered. */
+	enum x86_translated result;
+	uint64_t gpa;                /* of the page if translated; of the table's entry if that was not to be reached */
+	uint8_t type;                /* X86_TYPE_*, by paging alone; if translated */
+};
+/* Raises nothing.  @lin is the address of a page.  The processor does not run. */
+void x86_translate(struct x86_cpu *c, uint64_t lin, struct x86_translation *t);
+
 #endif
