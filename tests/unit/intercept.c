@@ -32,6 +32,7 @@ struct world {
 	struct hv *hv;
 	struct partition *p, *child;
 	struct vp *vp;               /* the child's */
+	_Atomic bool quit;           /* for toggle() */
 };
 
 static const struct vp_component *const components[] = { &apic_component, &synic_component, NULL };
@@ -73,6 +74,14 @@ static void share(struct world *w)
 	}
 }
 
+static struct vp *add_vp(struct world *w, uint32_t index)
+{
+	lock_acquire(&w->child->call_lock);
+	g_assert_true(partition_add_vp(w->child, index));
+	lock_release(&w->child->call_lock);
+	return partition_vp(w->child, index);
+}
+
 static void make_child(struct world *w, uint64_t flags)
 {
 	feed(w, w->p, OWN, OWN_PAGES);
@@ -83,11 +92,7 @@ static void make_child(struct world *w, uint64_t flags)
 	g_assert_true(partition_init_child(w->child));
 	atomic_store(&w->child->life, LIFE_ACTIVE);
 	share(w);
-	lock_acquire(&w->child->call_lock);
-	g_assert_true(partition_add_vp(w->child, 0));
-	lock_release(&w->child->call_lock);
-	w->vp = partition_vp(w->child, 0);
-	g_assert_nonnull(w->vp);
+	w->vp = add_vp(w, 0);
 }
 
 static void open_flags(struct world *w, uint64_t flags)
@@ -853,6 +858,87 @@ static void ended(void)
 	}
 }
 
+/* ---- a storm ---- */
+
+enum { STORM_VPS = 3, STORM_EACH = 300 };
+
+static void *toggle(void *o)
+{
+	struct world *w = o;
+
+	/* Listeners come and go; one of the two is always there or coming. */
+	for (unsigned i = 0; !atomic_load(&w->quit); i++) {
+		struct vp *vp = partition_vp(w->p, i % VPS);
+
+		wr(vp, HV_X64_MSR_SCONTROL, 0);
+		wr(vp, HV_X64_MSR_SINT0, i & 4 ? VECTOR : HV_SINT_MASKED);
+		wr(vp, HV_X64_MSR_SCONTROL, 1);
+	}
+	return NULL;
+}
+
+/* Takes what has come to VP @index of the parent, and lets who has sent it go on. */
+static unsigned answer(struct world *w, unsigned index, unsigned seen[STORM_VPS])
+{
+	struct hv_message m;
+	uint32_t vp;
+
+	if (!look(w, index, &m) || !look(w, index, &m))
+		return 0;
+	g_assert_cmphex(m.type, ==, 0x80010000);
+	vp = ((struct hv_io_message *)m.payload)->header.vp;
+	g_assert_cmpuint(vp, <, STORM_VPS);
+	seen[vp]++;
+	g_assert_true(partition_write(w->p, gpa(SIMP + index * 0x1000), &(uint32_t){ 0 }, 4));
+	wr(partition_vp(w->p, index), HV_X64_MSR_EOM, 0);
+	vp_continue(partition_vp(w->child, vp), SUSPEND_INTERCEPT);
+	return 1;
+}
+
+/* Each VP has one message at a time, none is lost, and the end in the middle leaves none. */
+static void storm(void)
+{
+	unsigned seen[STORM_VPS] = { 0 }, total = 0;
+	struct world w;
+	GThread *toggles;
+	int64_t end = monotonic_ns() + INT64_C(90000000000);
+
+	open_world(&w);
+	synic_on(partition_vp(w.p, 1));
+	/* l: out 0x80, al; jmp l */
+	place(&w, "\xe6\x80\xeb\xfc", 4);
+	for (uint32_t i = 1; i < STORM_VPS; i++) {
+		struct vp *vp;
+
+		vp = add_vp(&w, i);
+		vp_cpu(vp)->activity = X86_ACTIVE;
+		vp_cpu(vp)->seg[X86_CS] = vp_cpu(w.vp)->seg[X86_CS];
+		vp_cpu(vp)->rip = CODE;
+		x86_mode_update(vp_cpu(vp));
+		vp_continue(vp, SUSPEND_EXPLICIT);
+	}
+	resume(&w);
+	toggles = g_thread_new("toggles", toggle, &w);
+	while (seen[0] < STORM_EACH || seen[1] < STORM_EACH || seen[2] < STORM_EACH) {
+		unsigned n = answer(&w, 0, seen) + answer(&w, 1, seen);
+
+		total += n;
+		if (!n)
+			g_usleep(50);
+		if (monotonic_ns() > end)
+			g_error("%u messages: %u, %u, %u", total, seen[0], seen[1], seen[2]);
+	}
+	end_child(&w);
+	atomic_store(&w.quit, true);
+	g_thread_join(toggles);
+	for (unsigned index = 0; index < VPS; index++) {
+		g_assert_true(partition_write(w.p, gpa(SIMP + index * 0x1000), &(uint32_t){ 0 }, 4));
+		wr(partition_vp(w.p, index), HV_X64_MSR_EOM, 0);
+		none(&w, index);
+	}
+	close_world(&w);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -879,5 +965,6 @@ int main(int argc, char **argv)
 	g_test_add_func("/intercept/other-listener", other_listener);
 	g_test_add_func("/intercept/replaced", replaced);
 	g_test_add_func("/intercept/ended", ended);
+	g_test_add_func("/intercept/storm", storm);
 	return g_test_run();
 }
