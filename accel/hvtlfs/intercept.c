@@ -92,6 +92,15 @@ static uint8_t fetch_bytes(struct vp *vp, uint8_t bytes[HV_INSTRUCTION_BYTES])
 
 /* ---- messages: each gives its payload's size ---- */
 
+/* As the guest's page tables have it: T16.3.d. */
+static uint32_t cache_type(struct vp *vp, uint64_t lin)
+{
+	struct x86_translation t = { .access = 0 };
+
+	x86_translate(&vp->cpu, lin & X86_PAGE_MASK, &t);
+	return t.result != X86_TRANSLATED ? HV_CACHE_WRITE_BACK : t.type == X86_TYPE_UC_MINUS ? HV_CACHE_UNCACHED : t.type;
+}
+
 static uint8_t fill_memory(struct vp *vp, struct hv_memory_message *m)
 {
 	const struct intercept *i = &vp->intercept;
@@ -104,6 +113,8 @@ static uint8_t fill_memory(struct vp *vp, struct hv_memory_message *m)
 	if (i->memory.gva != X86_NO_LINEAR || MUTANT(intercept_table_gva)) {              /* T16.3.f */
 		m->info = HV_MEMORY_GVA_VALID | HV_MEMORY_GVA_GPA_VALID;
 		m->gva = i->memory.gva;
+		if (!MUTANT(intercept_cache_type))
+			m->cache_type = cache_type(vp, i->memory.gva);
 	}
 	if (exo(vp)) {
 		m->tpr_priority = tpr_class(vp);

@@ -497,6 +497,21 @@ RULE_HOST(T16_3_f, "no virtual address is told of an access to a page table")
 	check_value(MEMORY(&m)->gpa, CHILD_NOTHING + 3 * 4, "GPA");
 }
 
+RULE_HOST(T16_3_d, "the cache type is that of the page table's entry")
+{
+	/* With the PAT as it is at power-on: PWT, PCD, both. */
+	static const uint32_t pages[] = { CHILD_NOTHING, CHILD_NOTHING | 1 << 3, CHILD_NOTHING | 1 << 4, CHILD_NOTHING | 3 << 3 };
+	static const uint32_t want[] = { HV_CACHE_WRITE_BACK, HV_CACHE_WRITE_THROUGH, HV_CACHE_UNCACHED, HV_CACHE_UNCACHED };
+	struct child c = make_child(EXO);
+
+	child_paged(&c, pages, 4);
+	for (unsigned i = 0; i < 4; i++) {
+		struct hv_message m = RUN_AS_IS(&c, LOAD32(CHILD_PAGED + i * 0x1000));
+
+		check_value(MEMORY(&m)->cache_type, want[i], "cache type of page %u", i);
+	}
+}
+
 RULE_HOST(T16_3_e, "page tables are cached with write back")
 {
 	struct child c = make_child(EXO);

@@ -141,6 +141,7 @@
 	X(flush_not_inhibited, "an intercept of memory does not inhibit flushes") \
 	X(pm_timer_ins, "INS is assisted as IN is") \
 	X(pm_timer_wide, "a PM timer of 24 bits has 32") \
+	X(intercept_cache_type, "an intercept of memory has always the cache type write-back") \
 	X(intercept_twice, "an intercept sends two messages") \
 	X(intercept_runs_on, "an intercept does not suspend the VP") \
 	X(intercept_behind, "an intercept leaves RIP behind the instruction") \
