@@ -154,3 +154,22 @@ RULE(T13_3_4_1_b, "each VP has its own page")
 	as_vp(0);
 	check_value(msr_of(HV_X64_MSR_VP_ASSIST_PAGE), test_page(3) | 1, "of VP 0");
 }
+
+static void check_free_of_privilege(uint16_t code)
+{
+	FOR_EACH_CALL(row)
+		if (row->code == code)
+			check_value(row->privilege, 0, "privileges that call 0x%x needs", code);
+}
+
+RULE(T12_4_1_f, "the switch needs no privilege")
+{
+	check_free_of_privilege(HV_CALL_SWITCH_ADDRESS_SPACE);
+	check_status(CALL(.code = HV_CALL_SWITCH_ADDRESS_SPACE, .fast = true, .in = 1ull << 60), HV_STATUS_INVALID_PARAMETER);
+}
+
+RULE(T12_4_2_m, "the flush needs no privilege")
+{
+	check_free_of_privilege(SPACE);
+	check_value(flush(SPACE, 0, HV_FLUSH_ALL_PROCESSORS, 0), HV_STATUS_SUCCESS, "by any partition");
+}
