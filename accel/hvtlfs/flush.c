@@ -45,12 +45,14 @@ static void merge(struct flush *to, const struct flush *f)
 
 static void flush_now(struct x86_cpu *c, const struct flush *f)
 {
+	if (MUTANT(flush_nothing))
+		return;
 	if (f->everything) {
 		x86_tlb_flush(c, X86_FLUSH_ALL);
 		return;
 	}
 	for (uint32_t i = 0; i < f->count; i++) {
-		uint64_t page = f->range[i] & HV_RANGE_PAGE, more = f->range[i] & HV_RANGE_MORE;
+		uint64_t page = f->range[i] & HV_RANGE_PAGE, more = MUTANT(flush_one_page) ? 0 : f->range[i] & HV_RANGE_MORE;
 
 		for (uint64_t k = 0; k <= more; k++)
 			x86_tlb_flush_page(c, page + k * HV_PAGE_SIZE);
@@ -91,7 +93,7 @@ void flush_absorb(struct vp *vp)
 void flush_run(struct partition *p, struct vp *self, const struct vp_set *who, const struct flush *f)
 {
 	VP_SET_FOREACH(vp, who, p)
-		if (vp != self)
+		if (vp != self && !MUTANT(flush_own_only))
 			ask(vp, f);
 	vps_rendezvous(p, self, who, 0);
 	if (vp_set_has(who, self))

@@ -24,6 +24,7 @@
 #include <time.h>
 
 #include "hv/interrupt.h"
+#include "accel/hvtlfs/mutant.h"
 #include "hv/msr.h"
 #include "hv/partition.h"
 #include "target/i386/mem.h"
@@ -62,8 +63,8 @@ static const uint32_t lvt_writable[LVT_COUNT] = {
 
 struct apic {
 	struct vp *vp;                   /* set once */
-	uint32_t id;                     /* set at init */
 	/* Read by other threads, written by the VP's own. */
+	_Atomic uint32_t id;             /* the initial one, until the guest writes another (xAPIC) */
 	_Atomic uint32_t base_flags;     /* low bits of IA32_APIC_BASE */
 	_Atomic uint32_t svr, ldr, dfr, tpr;
 	_Atomic uint32_t lvt[LVT_COUNT];
@@ -76,6 +77,7 @@ struct apic {
 	/* The VP's thread only. */
 	uint32_t esr, initial, divide;
 	uint64_t icr;
+	_Atomic bool offered;            /* assist is not NULL: who requests an interrupt has it looked at */
 	/* Where the highest interrupt in service was told to need no EOI; NULL: it was not. */
 	uint32_t *assist;
 	uint64_t tsc_deadline;
@@ -191,6 +193,7 @@ static void assist_withdraw(struct apic *a)
 	if (a->assist)
 		assist_put(a->assist, false);
 	a->assist = NULL;
+	atomic_store(&a->offered, false);
 }
 
 static void in_service_end(struct apic *a, uint8_t vector)
@@ -209,11 +212,23 @@ static void retire(struct apic *a)
 	if (!a->assist || x86_host_ld32(a->assist) & HV_ASSIST_NO_EOI_REQUIRED)
 		return;
 	a->assist = NULL;
+	atomic_store(&a->offered, false);
 	v = highest(a->isr);
 	if (v < 0)
 		return;
 	vp_count(a->vp, COUNT_EOIS_AVOIDED);
 	in_service_end(a, (uint8_t)v);
+}
+
+/*
+ * T13.3.4.1.f: what is requested behind the offer needs the EOI, whatever RFLAGS.IF is.  Who requests it
+ * sees `offered`, or its request is seen here.
+ */
+static void assist_look(struct apic *a)
+{
+	retire(a);
+	if (a->assist && highest(a->irr) >= 0 && !MUTANT(assist_stays))
+		assist_withdraw(a);
 }
 
 /* @vector begins to be served; T13.3.4.1.d, T13.3.4.1.e, T13.3.4.1.l. */
@@ -228,6 +243,8 @@ static void assist_offer(struct apic *a, uint8_t vector)
 		return;
 	assist_put(word, alone);
 	a->assist = alone ? word : NULL;
+	atomic_store(&a->offered, alone);
+	assist_look(a);
 }
 
 static bool apic_pending(struct vp *vp, void *state)
@@ -307,6 +324,8 @@ static void accept_as(struct apic *a, uint8_t vector, bool level, bool auto_eoi)
 	set_to(a->auto_eoi, vector, auto_eoi);
 	bit_set(a->irr, vector);
 	vp_pend(a->vp, X86_PEND_INTR);
+	if (atomic_load(&a->offered))
+		vp_deadline_changed(a->vp);
 }
 
 static void accept(struct apic *a, uint8_t vector, bool level)
@@ -415,7 +434,7 @@ static bool deliver(struct partition *p, const struct message *m)
 	if (log_on(LOG_IRQ))
 		log_print(LOG_IRQ, "apic: message mode %u vector 0x%02x to %s 0x%x\n", m->mode, m->vector,
 			  m->logical ? "logical" : "physical", m->dest);
-	if (m->mode == MODE_LOWEST)
+	if (m->mode == MODE_LOWEST && !MUTANT(apic_lowest_all))
 		return deliver_lowest(p, m);
 	/* APIC ids are VP indexes as a rule: one look instead of a walk. */
 	same = m->logical ? NULL : partition_vp(p, m->dest);
@@ -639,6 +658,8 @@ static int64_t apic_next_deadline(struct vp *vp, void *state)
 {
 	struct apic *a = state;
 
+	/* accept_as() asks for this by way of the deadline: it is the VP's thread, between two instructions. */
+	assist_look(a);
 	return a->suspended ? INT64_MAX : a->deadline;
 }
 
@@ -767,6 +788,12 @@ static void write_icr(struct apic *a, uint64_t v)
 static bool reg_write(struct apic *a, unsigned reg, uint64_t v)
 {
 	switch (reg) {
+	case REG_ID:
+		/* T10.1.6.d; an x2APIC's is fixed. */
+		if (is_x2(a) || MUTANT(apic_id_fixed))
+			return false;
+		a->id = (uint32_t)v >> 24;
+		break;
 	case REG_TPR: set_tpr(a, v & 0xff); break;
 	case REG_EOI: end_of_interrupt(a); break;
 	case REG_LDR: a->ldr = v & 0xff000000; break;
@@ -926,6 +953,8 @@ static enum x86_result base_write(struct vp *vp, uint32_t msr, uint64_t value)
 	if (from != to && ((from & BASE_EXTD && to == BASE_EN) || (from == 0 && (to & BASE_EXTD))))
 		return X86_FAULT_GP;
 	set_base(a, value);
+	if (to & BASE_EXTD)
+		a->id = c->apic_id;
 	if (!to && from)
 		reset_registers(a);
 	if ((to & BASE_EXTD) && !(from & BASE_EXTD)) {

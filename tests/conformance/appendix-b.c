@@ -18,7 +18,7 @@ static const struct known {
 	{ 0x0001, false, 8, 0, 0, 0, ANY, 0, 0 },
 	{ 0x0002, false, 24, 0, 0, 0, ANY, 0, 0 },
 	{ 0x0003, true, 24, 8, 0, 0, ANY, 0, 0 },
-	{ 0x0004, false, 0, 0, 32, 0, ANY, HV_CPU_MANAGEMENT, 0 },
+	{ 0x0004, false, 0, 0, 32, 0, ANY, HV_CPU_MANAGEMENT, 8 },
 	{ 0x0008, false, 8, 0, 0, 0, ANY, 0, 0 },
 	{ 0x0009, false, 8, 0, 0, 0, ANY, HV_CPU_MANAGEMENT, 0 },
 	{ 0x0040, false, 16, 0, 8, 0, ANY, HV_CREATE_PARTITIONS, 56 },

@@ -60,6 +60,12 @@
 	X(msr_unknown_zero, "an unknown synthetic MSR reads as 0") \
 	X(msr_read_only, "a write to a read-only MSR is ignored") \
 	X(msr_reference_tsc_bits, "bits 11:1 of the reference TSC MSR are dropped") \
+	X(assist_stays, "'no EOI required' stays when a lower interrupt is requested") \
+	X(flush_nothing, "flushes of address spaces do nothing") \
+	X(flush_own_only, "flushes are of the caller only") \
+	X(flush_one_page, "an element of a list is one page") \
+	X(apic_id_fixed, "writes to the APIC's ID register are ignored") \
+	X(apic_lowest_all, "lowest priority goes to all that match") \
 	X(flush_any_flags, "flush hypercalls take flags that there are not") \
 	X(map_any_flags, "map calls take any flags") \
 	X(map_pooled, "a page in a pool can be mapped") \

@@ -62,12 +62,35 @@ asm(".text\ncall_real: pushq %rbx; pushq %rbp; movq %cr3, %rbp; lcall *1f; popq 
 	"movl %cr0, %eax; orl $0x80000000, %eax; movl %eax, %cr0; lretl\n"
     ".balign 8\nreal_idt: .word 0x3ff; .long 0\nreal_esp: .long 0\nreal_faults: .long 0, 0\n.code64\n.popsection");
 
-RULE_GUEST(T4_5_a, "a hypercall in real mode is #UD")
+/* Down to real mode and up again. */
+static void visit_real(void)
 {
 	struct { uint16_t limit; uint64_t base; } __attribute__((packed)) table = { sizeof idt - 1, (uint64_t)idt };
 
+	real_faults[0] = real_faults[1] = 0;
 	call_real();
 	asm volatile("lidt %0" : : "m"(table));
+}
+
+RULE_GUEST(T4_5_a, "a hypercall in real mode is #UD")
+{
+	visit_real();
 	check_value(real_faults[0], 1, "#UD of VMCALL");
 	check_value(real_faults[1], 1, "#UD of VMMCALL");
+}
+
+RULE_GUEST(T11_4_a, "real-mode code runs, and its handler of an exception")
+{
+	visit_real();
+	check_value(real_faults[0], 1, "calls of the handler");
+}
+
+RULE_GUEST(T11_4_b, "the way to real mode and back leaves what it does not touch")
+{
+	uint64_t cr3 = read_cr3(), cr4 = read_cr4(), cr0 = read_cr0();
+
+	visit_real();
+	check_value(read_cr3(), cr3, "CR3");
+	check_value(read_cr4(), cr4, "CR4");
+	check_value(read_cr0(), cr0, "CR0");
 }

@@ -505,8 +505,9 @@ static void ask_lower(unsigned vector)
 	if (vector == HIGH) {
 		offered_high = *assist & HV_ASSIST_NO_EOI_REQUIRED;
 		send_self(MIDDLE);
-		/* With interrupts off the offer is looked at again no sooner than they are let in. */
-		open_gate();
+		/* Interrupts stay off: the bit must go all the same. */
+		for (unsigned i = 0; i < 50; i++)
+			pause_cpu();
 	}
 	look_and_end(vector);
 	if (vector == HIGH)

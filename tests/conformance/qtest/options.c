@@ -256,3 +256,17 @@ RULE(T13_2_3_a, "the APIC's synthetic MSRs without their privilege are #GP")
 	restart_with("hv-vapic=on");
 	check_value(msr_of(HV_X64_MSR_TPR), 0, "TPR with it");
 }
+
+/* ---- 13.2.1 ---- */
+
+RULE_QTEST(T13_2_1_b, "the enable bit of IA32_APIC_BASE is kept or fixed at 1")
+{
+	enum { APIC_BASE = 0x1b, ENABLE = 1 << 11 };
+	uint64_t base = msr_of(APIC_BASE);
+
+	check_that(base & ENABLE, "it is off at power-on");
+	set_msr(APIC_BASE, base & ~(uint64_t)ENABLE);
+	check_value(msr_of(APIC_BASE) & ~(uint64_t)ENABLE, base & ~(uint64_t)ENABLE, "the rest of it");
+	set_msr(APIC_BASE, base);
+	check_value(msr_of(APIC_BASE), base, "when it is on again");
+}
