@@ -208,13 +208,17 @@ static hv_status source_run(struct partition *from, const struct change *m, uint
 	return HV_STATUS_SUCCESS;
 }
 
-static hv_status source_check(struct partition *from, const struct change *m)
+/* *one: it is one piece. */
+static hv_status source_check(struct partition *from, const struct change *m, bool *one)
 {
 	hv_status s = HV_STATUS_SUCCESS;
 	struct gpa_target t;
 
-	for (uint64_t done = 0, n; done < m->pages && s == HV_STATUS_SUCCESS; done += n)
+	*one = true;
+	for (uint64_t done = 0, n; done < m->pages && s == HV_STATUS_SUCCESS; done += n) {
 		s = source_run(from, m, done, &n, &t);
+		*one &= n == m->pages;
+	}
 	return s;
 }
 
@@ -236,14 +240,16 @@ static void map_checked(struct hv_ctx *c, const struct change *m)
 static hv_status map_child(struct hv_ctx *c, const struct change *m)
 {
 	struct partition *p = m->p;
-	hv_status s = source_check(c->caller, m);
+	bool one;
+	hv_status s = source_check(c->caller, m, &one);
 
 	if (s == HV_STATUS_SUCCESS)
 		s = target_check(m);
 	if (s != HV_STATUS_SUCCESS)
 		return s;
 	lock_acquire(&p->lock);
-	if (pay(p, m->at, m->pages))
+	/* Several pieces go into one table of small pages. */
+	if (pay(p, m->at, one ? m->pages : 1))
 		map_checked(c, m);
 	else
 		s = HV_STATUS_INSUFFICIENT_MEMORY;         /* T8.3.1.m */
@@ -259,10 +265,11 @@ static hv_status map_self(struct hv_ctx *c, const struct change *m)
 {
 	struct partition *p = m->p;
 	hv_status s;
+	bool one;
 
 	if (m->content & ~HV_MAP_GPA_NO_ACCESS || (!m->content && m->source != m->at))
 		return HV_STATUS_ACCESS_DENIED;
-	s = source_check(p, &(struct change){ .p = p, .pages = m->pages, .source = m->at, .rights = m->rights });
+	s = source_check(p, &(struct change){ .p = p, .pages = m->pages, .source = m->at, .rights = m->rights }, &one);
 	if (s != HV_STATUS_SUCCESS)
 		return target_check(m) == HV_STATUS_OBJECT_IN_USE ? HV_STATUS_ACCESS_DENIED : s;
 	log_pages(p, m->at, m->pages, "its own", m->rights);
@@ -319,12 +326,22 @@ static hv_status map_sparse_gpa_pages(struct hv_ctx *c, const void *in, void *ou
 
 /* ---- unmap ---- */
 
+static bool any_mapped(const struct change *m)
+{
+	struct gpa_target t;
+	bool mapped = false;
+
+	for (uint64_t done = 0; done < m->pages && !mapped;)
+		done += gpa_map_run(&m->p->map, (gpn_t){ m->at + done }, m->pages - done, &t, &mapped);
+	return mapped;
+}
+
 static hv_status unmap(struct hv_ctx *c, const struct change *m)
 {
 	hv_status s = target_check(m);
 
-	if (s != HV_STATUS_SUCCESS)
-		return s;
+	if (s != HV_STATUS_SUCCESS || !any_mapped(m))
+		return s;                                  /* T8.3.2.c: without a table that could be paid for */
 	lock_acquire(&m->p->lock);
 	if (pay(m->p, m->at, m->pages)) {
 		log_pages(m->p, m->at, m->pages, "unmapped", 0);
@@ -598,7 +615,12 @@ static void take_from(struct partition *p, const struct loser *s, GArray *frames
 	lock_acquire(&p->lock);
 	for (guint i = 0; i < s->pages->len; i++) {
 		const struct lost_page *l = &g_array_index(s->pages, struct lost_page, i);
+		struct gpa_target t;
+		bool mapped;
 
+		gpa_map_run(&p->map, (gpn_t){ l->at }, 1, &t, &mapped);
+		if (!mapped || !has_frame(&t))
+			continue;
 		if (pay(p, l->at, 1))
 			clip(p, l->at, 1, l->allowed, frames);
 		else

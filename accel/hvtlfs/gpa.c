@@ -433,6 +433,30 @@ static uint64_t tables_missing(const struct gpa_table *t, unsigned level, uint64
 	return sum;
 }
 
+/* Locks: map->lock held. */
+static uint64_t tables_below(const struct gpa_table *t, unsigned level)
+{
+	uint64_t sum = 1;
+
+	for (unsigned i = 0; level > 0 && i < TABLE_ENTRIES; i++) {
+		uint64_t e = atomic_load_explicit(&t->entry[i], memory_order_relaxed);
+
+		if ((e & ENTRY_KIND) == ENTRY_TABLE)
+			sum += tables_below(entry_table(e), level - 1);
+	}
+	return sum;
+}
+
+uint64_t gpa_map_bytes(struct gpa_map *m)
+{
+	uint64_t tables;
+
+	lock_acquire(&m->lock);
+	tables = tables_below(m->root, GPA_LEVELS - 1);
+	lock_release(&m->lock);
+	return tables * sizeof(struct gpa_table);
+}
+
 uint64_t gpa_map_cost(struct gpa_map *m, gpn_t at, uint64_t pages)
 {
 	uint64_t tables;

@@ -91,6 +91,8 @@ void gpa_map_foreach(struct gpa_map *m, void (*f)(void *o, gpn_t at, uint64_t pa
  * must be kept off by the caller.
  */
 uint64_t gpa_map_cost(struct gpa_map *m, gpn_t at, uint64_t pages);
+/* What all its tables take. */
+uint64_t gpa_map_bytes(struct gpa_map *m);
 /*
  * Rights, limit and `seen` of all pages of the range that have a frame, below the overlays: what is in *clear goes, then
  * what is in *set comes.  Parts of large pages may take tables: gpa_map_cost().

@@ -228,6 +228,18 @@ static hv_status set_per_socket(struct partition *p, uint64_t v)
 	return HV_STATUS_SUCCESS;
 }
 
+static uint64_t get_tracking(struct partition *p) { return atomic_load(&p->tracked); }
+
+/* For HvGetGpaPagesAccessStates. */
+static hv_status set_tracking(struct partition *p, uint64_t v)
+{
+	if (v > 1)
+		return HV_STATUS_INVALID_PARAMETER;
+	if (v != get_tracking(p))
+		gpa_space_track(p, NULL, v);
+	return HV_STATUS_SUCCESS;
+}
+
 static uint64_t get_msr_action(struct partition *p) { return atomic_load(&p->msr_action); }
 
 static hv_status set_msr_action(struct partition *p, uint64_t v)
@@ -294,6 +306,7 @@ static const struct property properties[] = {
 	{ HV_PROPERTY_DEBUG_CHANNEL_ID, LATE, BOTH(channel) },
 	{ HV_PROPERTY_VIRTUAL_TLB_PAGE_COUNT, LATE, BOTH(tlb_pages) },
 	{ HV_PROPERTY_PROCESSORS_PER_SOCKET, EARLY | LATE, BOTH(per_socket) },
+	{ HV_PROPERTY_GPA_ACCESS_TRACKING, LATE, BOTH(tracking) },
 	{ HV_PROPERTY_UNIMPLEMENTED_MSR_ACTION, EARLY | LATE, BOTH(msr_action) },
 	{ HV_PROPERTY_PROCESSOR_VENDOR, 0, get_vendor },
 	{ HV_PROPERTY_PROCESSOR_FEATURES, 0, get_processor_features },

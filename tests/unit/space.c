@@ -498,7 +498,7 @@ static void random_step(struct world *w, unsigned generations)
 		map(by, to, at, flags, from, n);
 		break;
 	case 0: case 1:
-		map(by, to, AT, flags | HV_MAP_GPA_LARGE_PAGE, AT, 1);
+		map(by, to, AT + (uint64_t)g_test_rand_int_range(0, 4) * LARGE, flags | HV_MAP_GPA_LARGE_PAGE, AT, 1);
 		break;
 	case 2: case 3: case 4:
 		unmap(by, to, at, n / 4 + 1);
@@ -512,14 +512,25 @@ static void random_step(struct world *w, unsigned generations)
 	}
 }
 
+/* What a pool pays beside the tables of the map. */
+static uint64_t other_charges(const struct one *o)
+{
+	return o->p->pool.charged - gpa_map_bytes(&o->p->map);
+}
+
 static void test_random(void)
 {
 	enum { STEPS = 4000, LOOK = 100 };
+	uint64_t other[GENERATIONS];
 	struct world w;
 
 	world_open(&w, GENERATIONS);
+	for (unsigned i = 1; i < GENERATIONS; i++)
+		other[i] = other_charges(&w.line[i]);
 	for (unsigned i = 0; i < STEPS; i++) {
 		random_step(&w, GENERATIONS);
+		for (unsigned k = 1; k < GENERATIONS; k++)
+			g_assert_cmpuint(other_charges(&w.line[k]), ==, other[k]);
 		if (i % LOOK == 0)
 			check_line(&w, GENERATIONS);
 	}
@@ -791,6 +802,13 @@ static void check_states(struct world *w, uint64_t first, unsigned n, const uint
 	check_states(w, first, sizeof((const uint8_t[]){ __VA_ARGS__ }), (const uint8_t[]){ __VA_ARGS__ }, flags)
 #define CLEAR (HV_ACCESS_CLEAR_ACCESSED | HV_ACCESS_CLEAR_DIRTY)
 
+static void track(struct world *w, uint64_t on)
+{
+	const uint64_t in[] = { w->line[1].p->id, HV_PROPERTY_GPA_ACCESS_TRACKING, on };
+
+	check(call(&w->line[0], HV_CALL_SET_PARTITION_PROPERTY, 0, in, sizeof in), HV_STATUS_SUCCESS, 0);
+}
+
 static void test_accessed(void)
 {
 	struct world w;
@@ -801,7 +819,7 @@ static void test_accessed(void)
 	share_low_pages(&w, 2);
 	check(call(r, HV_CALL_GET_GPA_PAGES_ACCESS_STATES, 1, (const uint64_t []){ c->p->id, 0, 0 }, 24),
 	      HV_STATUS_OPERATION_DENIED, 0);
-	gpa_space_track(c->p, NULL, true);
+	track(&w, 1);
 	place(c, copier, sizeof copier);
 	STATES(&w, 0, CLEAR, NOT, AD, NOT, NOT, NOT, NOT, NOT, NOT, NOT);
 	for (unsigned i = 0; i < 3; i++) {
@@ -834,7 +852,9 @@ static void test_accessed(void)
 	      HV_STATUS_INVALID_PARAMETER, 0);
 	check(call(r, HV_CALL_GET_GPA_PAGES_ACCESS_STATES, 1, (const uint64_t []){ c->p->id, 3, 0 }, 24),
 	      HV_STATUS_INVALID_PARAMETER, 0);
-	gpa_space_track(c->p, NULL, false);
+	track(&w, 0);
+	check(call(r, HV_CALL_GET_GPA_PAGES_ACCESS_STATES, 1, (const uint64_t []){ c->p->id, 0, 0 }, 24),
+	      HV_STATUS_OPERATION_DENIED, 0);
 	world_close(&w);
 }
 
