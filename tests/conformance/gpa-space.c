@@ -5,6 +5,7 @@
  */
 #include "child.h"
 
+#include "hv/mmu.h"
 #include "hv/msr.h"
 #include "machine.h"
 
@@ -267,6 +268,47 @@ RULE_HOST(T8_1_3_c, "rights of the page below do not matter to an overlay")
 	code = read_data(&c);
 	check_reps(modify_pages(c.id, HV_MAP_GPA_NO_ACCESS, DATA_PAGE, 1), HV_STATUS_SUCCESS, 1);
 	check_value(read_data(&c), code, "what is read");
+}
+
+/* What the parent reads at CHILD_DATA as the child's VP would. */
+static uint64_t parent_reads_data(const struct child *c)
+{
+	struct hv_in_read_gpa in = { .partition_id = c->id, .byte_count = 2, .base_gpa = CHILD_DATA, .flags = HV_CACHE_WRITE_BACK };
+	struct hv_out_read_gpa out;
+
+	check_status(CALL(.code = HV_CALL_READ_GPA, .data = &in, .size = sizeof in, .out = test_page(OUT_PAGE)), HV_STATUS_SUCCESS);
+	get_bytes(test_page(OUT_PAGE), &out, sizeof out);
+	check_value(out.result, HV_ACCESS_SUCCESS, "result of the read");
+	return out.data[0] | (uint64_t)out.data[1] << 8;
+}
+
+RULE_HOST(T8_1_3_f, "HvReadGpa reads the overlay if there is one, else the page")
+{
+	struct child c = make_child(EXO);
+
+	put64(replace(&c, CHILD_DATA, MAP_RWX) << 12, 0x1111);
+	check_value(parent_reads_data(&c), 0x1111, "the page");
+	child_overlay(&c, CHILD_DATA);
+	check_value(parent_reads_data(&c), read_data(&c), "the overlay");
+	check_that(parent_reads_data(&c) != 0x1111, "the page is read");
+}
+
+RULE_HOST(T8_1_3_g, "HvTranslateVirtualAddress tells whether an address leads to an overlay")
+{
+	struct child c = make_child(EXO);
+	struct hv_in_translate_virtual_address in = { .partition_id = c.id, .flags = HV_TRANSLATE_READ, .gva_page = DATA_PAGE };
+
+	for (unsigned overlay = 0; overlay < 2; overlay++) {
+		struct hv_out_translate_virtual_address out;
+
+		check_status(CALL(.code = HV_CALL_TRANSLATE_VIRTUAL_ADDRESS, .data = &in, .size = sizeof in,
+				  .out = test_page(OUT_PAGE)), HV_STATUS_SUCCESS);
+		get_bytes(test_page(OUT_PAGE), &out, sizeof out);
+		check_value(out.result, HV_TRANSLATE_SUCCESS, "result");
+		check_value(out.gpa_page, DATA_PAGE, "GPA page");
+		check_value(!!(out.info & HV_TRANSLATE_OVERLAY_PAGE), overlay, "whether it is an overlay");
+		child_overlay(&c, CHILD_DATA);
+	}
 }
 
 /* ---- 8.3.1 HvMapGpaPages ---- */
