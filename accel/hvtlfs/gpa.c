@@ -289,14 +289,7 @@ void gpa_map_clear(struct gpa_map *m, gpn_t at, uint64_t pages)
 
 bool gpa_map_below(struct gpa_map *m, gpn_t at, struct gpa_target *t)
 {
-	bool there;
-
-	if (at.v >= m->pages)
-		return false;
-	lock_acquire(&m->lock);
-	there = entry_target(entry_get(m, at.v), t);
-	lock_release(&m->lock);
-	return there;
+	return at.v < m->pages && entry_target(entry_get(m, at.v), t);
 }
 
 bool gpa_map_protect(struct gpa_map *m, gpn_t at, spn_t frame, uint32_t rights)
@@ -375,9 +368,7 @@ uint64_t gpa_map_run(struct gpa_map *m, gpn_t at, uint64_t most, struct gpa_targ
 	unsigned level;
 
 	assert(range_ok(m, at, most));
-	lock_acquire(&m->lock);
 	entry = entry_find(m, at.v, &level);
-	lock_release(&m->lock);
 	*mapped = entry_target(entry, t);
 	span = 1ull << level_shift(level);
 	return MIN(most, span - (at.v & (span - 1)));
@@ -415,7 +406,7 @@ void gpa_map_foreach(struct gpa_map *m, run_fn f, void *o)
 	lock_release(&m->lock);
 }
 
-/* Locks: map->lock held.  The tables that table_set() would make. */
+/* The tables that table_set() would make. */
 static uint64_t tables_missing(const struct gpa_table *t, unsigned level, uint64_t base, uint64_t at, uint64_t end)
 {
 	uint64_t span = 1ull << level_shift(level), sum = 0;
@@ -459,13 +450,8 @@ uint64_t gpa_map_bytes(struct gpa_map *m)
 
 uint64_t gpa_map_cost(struct gpa_map *m, gpn_t at, uint64_t pages)
 {
-	uint64_t tables;
-
 	assert(range_ok(m, at, pages));
-	lock_acquire(&m->lock);
-	tables = tables_missing(m->root, GPA_LEVELS - 1, 0, at.v, at.v + pages);
-	lock_release(&m->lock);
-	return tables * sizeof(struct gpa_table);
+	return tables_missing(m->root, GPA_LEVELS - 1, 0, at.v, at.v + pages) * sizeof(struct gpa_table);
 }
 
 /* Locks: m->lock held.  First mapped page of [@at, @end), or @end. */

@@ -81,7 +81,7 @@ void gpa_map_clear(struct gpa_map *m, gpn_t at, uint64_t pages);
 bool gpa_map_below(struct gpa_map *m, gpn_t at, struct gpa_target *t);
 /*
  * The pages from @at on, @most of them at most, that are like the first: in *t if they are mapped, which
- * *mapped tells.  Below the overlays; inside the space.
+ * *mapped tells.  Below the overlays; inside the space.  No lock.
  */
 uint64_t gpa_map_run(struct gpa_map *m, gpn_t at, uint64_t most, struct gpa_target *t, bool *mapped);
 /* All mapped pages below the overlays, in such runs, in no order.  @f must not change the map. */

@@ -7,12 +7,12 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "hv/gpa.h"
 #include "hv/hypercall.h"
 #include "hv/status.h"
 #include "partition.h"
-#include "sync/futex.h"
 
 #define MIB (UINT64_C(1) << 20)
 #define RWX (HV_MAP_GPA_READABLE | HV_MAP_GPA_WRITABLE | HV_MAP_GPA_EXECUTABLE)
@@ -23,6 +23,8 @@ struct bench {
 	struct hv *hv;
 	struct partition *parent, *child;
 	uint64_t pages;
+	void (*run)(struct vp *vp, struct bench *b);
+	int64_t took;                /* ns of its thread's processor time */
 };
 
 static gpa_t page_gpa(uint64_t page) { return (gpa_t){ page << HV_PAGE_SHIFT }; }
@@ -89,8 +91,8 @@ static void map(struct vp *vp, struct bench *b, uint32_t flags)
 	}
 }
 
-static void map_small(struct vp *vp, void *o) { map(vp, o, RWX); }
-static void map_large(struct vp *vp, void *o) { map(vp, o, RWX | HV_MAP_GPA_LARGE_PAGE); }
+static void map_small(struct vp *vp, struct bench *b) { map(vp, b, RWX); }
+static void map_large(struct vp *vp, struct bench *b) { map(vp, b, RWX | HV_MAP_GPA_LARGE_PAGE); }
 
 static void unmap_by(struct vp *vp, struct bench *b, uint32_t flags)
 {
@@ -104,14 +106,31 @@ static void unmap_by(struct vp *vp, struct bench *b, uint32_t flags)
 	}
 }
 
-static void unmap_small(struct vp *vp, void *o) { unmap_by(vp, o, 0); }
-static void unmap_large(struct vp *vp, void *o) { unmap_by(vp, o, HV_UNMAP_GPA_LARGE_PAGE); }
+static void unmap_small(struct vp *vp, struct bench *b) { unmap_by(vp, b, 0); }
+static void unmap_large(struct vp *vp, struct bench *b) { unmap_by(vp, b, HV_UNMAP_GPA_LARGE_PAGE); }
+
+static int64_t thread_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static void timed(struct vp *vp, void *o)
+{
+	struct bench *b = o;
+
+	b->took = -thread_ns();
+	b->run(vp, b);
+	b->took += thread_ns();
+}
 
 int main(int argc, char **argv)
 {
 	static const struct {
 		const char *what;
-		void (*run)(struct vp *vp, void *o);
+		void (*run)(struct vp *vp, struct bench *b);
 	} steps[] = {
 		{ "map in large pages", map_large },
 		{ "unmap large pages", unmap_large },
@@ -124,12 +143,10 @@ int main(int argc, char **argv)
 
 	open_bench(&b);
 	for (unsigned i = 0; i < G_N_ELEMENTS(steps); i++) {
-		int64_t from = monotonic_ns(), took;
-
-		vp_call(partition_vp(b.parent, 0), steps[i].run, &b);
-		took = monotonic_ns() - from;
-		printf("%-36s %8.3f ms  %5.1f ns a page of 4 KiB\n", steps[i].what, (double)took / 1e6,
-		       (double)took / (double)b.pages);
+		b.run = steps[i].run;
+		vp_call(partition_vp(b.parent, 0), timed, &b);
+		printf("%-36s %8.3f ms  %5.1f ns a page of 4 KiB\n", steps[i].what, (double)b.took / 1e6,
+		       (double)b.took / (double)b.pages);
 	}
 	partition_unref(b.child);
 	hv_free(b.hv);
