@@ -43,6 +43,7 @@ static const struct hv_call *const core_lists[] = {
 	vp_calls,
 	assert_calls,
 	translate_calls,
+	state_page_calls,
 	intercept_calls,
 	mmu_calls,
 	interrupt_calls,

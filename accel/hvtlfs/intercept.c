@@ -9,6 +9,7 @@
 #include "hv/intercept.h"
 #include "hv/synic.h"
 #include "partition.h"
+#include "state-page.h"
 #include "target/i386/flags.h"
 #include "target/i386/mem.h"
 #include "trace/log.h"
@@ -354,6 +355,7 @@ static void tell(struct vp *vp)
 		m.payload_size = sizeof(struct hv_opaque_message);
 		*(struct hv_opaque_message *)m.payload = (struct hv_opaque_message){ vp->index };
 	}
+	register_page_store(vp);
 	/* Before the message: who reads it finds the VP suspended (T9.1.b). */
 	if (!MUTANT(intercept_runs_on))
 		vp_suspend(vp, SUSPEND_INTERCEPT);

@@ -115,6 +115,15 @@ struct vp_task {
 	struct vp_task *next;        /* vp->lock */
 };
 
+/* A page of its pool that the partition's parent sees: state-page.c. */
+struct state_page {
+	spn_t frame;
+	gpn_t at;                    /* of the parent */
+	bool mapped;
+};
+
+struct hv_register_page;
+
 struct vp {
 	struct x86_cpu cpu;          /* the thread that runs it; first, for its alignment */
 
@@ -134,6 +143,8 @@ struct vp {
 	struct vp_task *tasks;
 	/* Its intercept message page in the host, where its parent sees it (0x00e1); NULL: it is not mapped. */
 	struct hv_message *message_page;
+
+	struct state_page state_page[2];   /* by HV_VP_STATE_PAGE_*; call_lock */
 
 	struct gate gate;            /* where it sleeps while halted */
 	_Atomic uint32_t pending_tasks;
@@ -160,6 +171,7 @@ struct vp {
 	int stop_exit;               /* enum exit_reason of a STOP answer, EXIT_NONE or EXIT_AGAIN */
 	struct intercept intercept;  /* what its parent has to be told at the boundary */
 	uint32_t eoi_due[8];         /* bit per vector: also that it ended, level-triggered */
+	struct hv_register_page *register_page;   /* in the host; NULL: it is not mapped */
 	struct msr_page *assist;     /* set once */
 	_Atomic uint64_t count[VP_COUNT_COUNT];   /* enum vp_count */
 	bool not_alone;              /* asked for; takes effect in the next slice */

@@ -54,13 +54,20 @@ bool pool_withdraw(struct pool *p, struct pool_page *page)
 	return true;
 }
 
+bool pool_take_page(struct pool *p, struct pool_page *page)
+{
+	if (!pool_withdraw(p, page))
+		return false;
+	g_array_append_vals(p->used, page, 1);
+	return true;
+}
+
 bool pool_take(struct pool *p, spn_t *frame)
 {
 	struct pool_page page;
 
-	if (!pool_withdraw(p, &page))
+	if (!pool_take_page(p, &page))
 		return false;
-	g_array_append_val(p->used, page);
 	*frame = page.frame;
 	return true;
 }

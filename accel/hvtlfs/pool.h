@@ -33,6 +33,8 @@ void pool_deposit(struct pool *p, struct pool_page page);
 bool pool_withdraw(struct pool *p, struct pool_page *page);
 /* A page for something that guests see, its content whatever it was.  False: none available. */
 bool pool_take(struct pool *p, spn_t *frame);
+/* The same, for something that its depositor sees, too. */
+bool pool_take_page(struct pool *p, struct pool_page *page);
 void pool_give(struct pool *p, spn_t frame);
 /* False: not enough available; nothing charged then (T7.1.1.b). */
 bool pool_charge(struct pool *p, uint64_t bytes);

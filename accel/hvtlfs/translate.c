@@ -14,6 +14,7 @@
 #include "hv/mmu.h"
 #include "hv/vp.h"
 #include "partition.h"
+#include "state-page.h"
 #include "target/i386/flags.h"
 #include "target/i386/mem.h"
 
@@ -104,6 +105,7 @@ static void translate_visit(struct vp *vp, void *o)
 		.mark = (flags & HV_TRANSLATE_SET_TABLE_BITS) && !MUTANT(translate_marks_nothing),
 	};
 
+	register_page_load(vp);
 	/* Registers that came one by one: what follows from them together. */
 	if (vp->unsettled)
 		vp->unsettled = !x86_settle(&vp->cpu);

@@ -6,6 +6,7 @@
 #include "hv/vp.h"
 #include "partition.h"
 #include "registers.h"
+#include "state-page.h"
 
 /* ---- 10.4.1, 10.4.2 ---- */
 
@@ -128,6 +129,7 @@ static void get_one(struct vp *vp, void *o)
 {
 	struct visit *v = o;
 
+	register_page_load(vp);
 	v->status = register_get(vp, v->name, &v->value);
 }
 
@@ -135,7 +137,9 @@ static void set_one(struct vp *vp, void *o)
 {
 	struct visit *v = o;
 
+	register_page_load(vp);
 	v->status = register_set(vp, v->name, &v->value);
+	register_page_changed(vp);
 }
 
 /* The VP of a call, NULL with *status if there is none. */

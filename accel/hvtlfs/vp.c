@@ -16,6 +16,7 @@
 #include "hv/hypercall.h"
 #include "flush.h"
 #include "partition.h"
+#include "state-page.h"
 #include "sync/futex.h"
 #include "target/i386/mem.h"
 #include "trace/log.h"
@@ -257,6 +258,7 @@ static void run_once(struct vp *vp)
 	vp_service(vp);
 	if (!schedule_enter(vp))
 		return;
+	register_page_leave(vp);
 	if (vp->unsettled && !settle(vp))
 		return;
 	/* T10.1.4.b, T10.1.4.c: the engine takes the interrupt, or goes on behind the read if IF is clear. */
@@ -732,6 +734,7 @@ void vp_join(struct vp *vp)
 		if (hv->components[i]->fini)
 			hv->components[i]->fini(vp, vp->component[i]);
 	hv->engine->detach(&vp->cpu);
+	state_pages_fini(vp);
 	msr_fini_vp(vp);
 }
 

@@ -155,6 +155,47 @@ enum { HV_EVENT_EXCEPTION = 0 };
 #define HV_ACTIVITY_HALT_SUSPEND (1ull << 1)
 #define HV_ACTIVITY_IDLE_SUSPEND (1ull << 2)
 
+/* 0x00e2: input; 0x00e1: input begins with it. */
+struct hv_in_vp_state_page {
+	uint64_t partition_id;
+	uint32_t vp_index;
+	uint16_t type;
+	uint8_t vtl;
+	uint8_t flags;                /* of 0x00e1: bit 0, the caller tells the place (not offered) */
+};
+static_assert(sizeof(struct hv_in_vp_state_page) == 16, "later revisions");
+struct hv_in_map_vp_state_page {
+	struct hv_in_vp_state_page page;
+	uint64_t location;
+};
+static_assert(sizeof(struct hv_in_map_vp_state_page) == 24, "later revisions");
+/* 0x00e1: the caller's page number. */
+struct hv_out_map_vp_state_page {
+	uint64_t page;
+};
+enum { HV_VP_STATE_PAGE_REGISTERS = 0, HV_VP_STATE_PAGE_INTERCEPT_MESSAGE = 1, HV_VP_STATE_PAGES };
+
+/* The register page (of later revisions).  While valid is 0 it tells nothing. */
+struct hv_register_page {
+	uint16_t version;
+	uint8_t valid;
+	uint8_t reserved;
+	uint32_t dirty;               /* HV_REGISTER_PAGE_*: what its reader has changed */
+	uint64_t gpr[16];             /* as HV_REGISTER_RAX and on */
+	uint64_t rip, rflags, reserved2;
+	uint64_t xmm[6][2];
+	uint64_t segment[6][2];       /* ES, CS, SS, DS, FS, GS: struct hv_segment_register */
+	uint64_t cr0, cr3, cr4, cr8, efer, dr7, pending_interruption, interrupt_state, emulation_hints, xfem;
+	uint64_t reserved3[32];
+	uint8_t vector_count, vector[7];
+};
+static_assert(offsetof(struct hv_register_page, xmm) == 160 && offsetof(struct hv_register_page, segment) == 256 &&
+	      offsetof(struct hv_register_page, cr0) == 352 && offsetof(struct hv_register_page, xfem) == 424 &&
+	      offsetof(struct hv_register_page, vector_count) == 688, "later revisions");
+enum { HV_REGISTER_PAGE_VERSION = 1 };
+enum { HV_REGISTER_PAGE_GENERAL = 1 << 0, HV_REGISTER_PAGE_RIP = 1 << 1, HV_REGISTER_PAGE_XMM = 1 << 2, HV_REGISTER_PAGE_SEGMENTS = 1 << 3,
+       HV_REGISTER_PAGE_RFLAGS = 1 << 4 };
+
 /* 10.3.7 */
 struct hv_table_register {
 	uint16_t pad[3];
