@@ -10,6 +10,7 @@
 
 #include <string.h>
 
+#include "accel/hvtlfs/mutant.h"
 #include "call.h"
 #include "hv/vp.h"
 #include "registers.h"
@@ -88,7 +89,7 @@ void register_page_load(struct vp *vp)
 	struct hv_register_page *page = vp->register_page;
 	uint32_t dirty;
 
-	if (!page || !is_valid(page))
+	if (!page || !is_valid(page) || MUTANT(register_page_deaf))
 		return;
 	dirty = x86_host_ld32(&page->dirty);
 	for (const struct field *f = fields; dirty && f < fields + G_N_ELEMENTS(fields); f++)
@@ -138,7 +139,8 @@ static void give_back(struct vp *vp, struct state_page *page, struct vp *self)
 	gpa_map_protect(&p->parent->map, page->at, page->frame, 0);
 	partition_flush(p->parent, self);
 	lock_acquire(&p->lock);
-	pool_give(&p->pool, page->frame);
+	if (!MUTANT(state_page_lost))
+		pool_give(&p->pool, page->frame);
 	lock_release(&p->lock);
 	page->mapped = false;
 }
