@@ -139,7 +139,7 @@ struct child make_child(uint64_t flags)
 	check_status(call_id(HV_CALL_INITIALIZE_PARTITION, c.id), HV_STATUS_SUCCESS);
 	c.first = give_pages(c.id, 0, CHILD_PAGES);
 	for (unsigned i = 0; i < CHILD_PAGES; i++)
-		put64((c.first + i) * 0x1000, 0);
+		zero_page((c.first + i) * 0x1000);
 	check_reps(modify_pages(c.id, HV_MAP_GPA_READABLE, CHILD_READ_ONLY / 0x1000, 1), HV_STATUS_SUCCESS, 1);
 	check_reps(modify_pages(c.id, 0, CHILD_UNTOUCHABLE / 0x1000, 1), HV_STATUS_SUCCESS, 1);
 	child_vp(&c, 0);

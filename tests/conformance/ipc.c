@@ -18,7 +18,7 @@ void destroy(unsigned connection)
 	testdev(EVENT_DESTROY, connection, 0, 0);
 }
 
-static void zero_page(uint64_t gpa)
+void zero_page(uint64_t gpa)
 {
 	static const uint8_t zeros[4096];
 

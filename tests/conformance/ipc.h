@@ -35,6 +35,8 @@ struct reply post(uint32_t connection, uint64_t first);
 /* HvSignalEvent in registers. */
 struct reply signal_flag(uint32_t connection, uint16_t flag);
 
+void zero_page(uint64_t gpa);
+
 /* Slots and flags of VP 0. */
 struct hv_message slot(unsigned sint);
 uint64_t slot_word(unsigned sint);       /* first word of the payload */
