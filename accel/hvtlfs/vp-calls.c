@@ -7,6 +7,7 @@
 #include "partition.h"
 #include "registers.h"
 #include "state-page.h"
+#include "target/i386/model.h"
 
 /* ---- 10.4.1, 10.4.2 ---- */
 
@@ -190,6 +191,45 @@ static hv_status set_vp_register(struct hv_ctx *c, const void *in, void *out)
 	return v.status;
 }
 
+/* ---- leaves (of later revisions) ---- */
+
+struct cpuid_visit {
+	const struct hv_vp_cpuid_question *question;
+	uint32_t flags;
+	uint32_t *regs;
+};
+
+static void cpuid_one(struct vp *vp, void *o)
+{
+	struct cpuid_visit *v = o;
+	uint64_t xfem = vp->cpu.xcr0;
+
+	register_page_load(vp);
+	/* Sizes in leaf 0xd go by it. */
+	if (!(v->flags & HV_CPUID_USE_VP_XFEM))
+		vp->cpu.xcr0 = (v->question->xfem & x86_xcr0_supported(vp->cpu.model)) | 1;
+	x86_cpuid(&vp->cpu, v->question->eax, v->question->ecx, v->regs);
+	vp->cpu.xcr0 = xfem;
+	leaves_answer(vp, v->question->eax, v->regs);
+	if (v->flags & HV_CPUID_APPLY_REGISTERED)
+		intercepts_cpuid_result(vp->partition, vp->index, v->question->eax, v->question->ecx, v->regs);
+}
+
+static hv_status get_vp_cpuid_values(struct hv_ctx *c, const void *in, void *out)
+{
+	const struct hv_in_get_vp_cpuid_values *call = c->in;
+	struct hv_vp_cpuid_values *values = out;
+	struct cpuid_visit v = { in, call->flags, values->reg };
+	struct vp *vp = partition_vp(c->target, call->vp_index);
+
+	if (!vp)
+		return HV_STATUS_INVALID_VP_INDEX;
+	if (call->flags & ~(HV_CPUID_USE_VP_XFEM | HV_CPUID_APPLY_REGISTERED))
+		return HV_STATUS_INVALID_PARAMETER;
+	vp_visit(c->vp, vp, cpuid_one, &v);
+	return HV_STATUS_SUCCESS;
+}
+
 const struct hv_call vp_calls[] = {
 	{ HV_CALL_CREATE_VP, "HvCreateVp", "10.4.1", .in = sizeof(struct hv_in_create_vp),
 	  .privilege = HV_CREATE_PARTITIONS, .on = CALL_ON_CHILD | CALL_ON_ROOT_SELF, .run = create_vp },
@@ -199,5 +239,8 @@ const struct hv_call vp_calls[] = {
 	  .flags = CALL_REP, .on = CALL_ON_CHILD | CALL_ON_SELF, .element = get_vp_register },
 	{ HV_CALL_SET_VP_REGISTERS, "HvSetVpRegisters", "10.4.4", .in = sizeof(struct hv_in_vp),
 	  .in_elem = sizeof(struct hv_register_assoc), .flags = CALL_REP, .on = CALL_ON_CHILD, .element = set_vp_register },
+	{ HV_CALL_GET_VP_CPUID_VALUES, "HvGetVpCpuidValues", "later revisions", .in = sizeof(struct hv_in_get_vp_cpuid_values),
+	  .in_elem = sizeof(struct hv_vp_cpuid_question), .out_elem = sizeof(struct hv_vp_cpuid_values), .flags = CALL_REP,
+	  .on = CALL_ON_CHILD, .element = get_vp_cpuid_values },
 	{ .name = NULL },
 };

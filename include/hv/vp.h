@@ -155,6 +155,28 @@ enum { HV_EVENT_EXCEPTION = 0 };
 #define HV_ACTIVITY_HALT_SUSPEND (1ull << 1)
 #define HV_ACTIVITY_IDLE_SUSPEND (1ull << 2)
 
+/* 0x00f4: input, before its list (of later revisions). */
+struct hv_in_get_vp_cpuid_values {
+	uint64_t partition_id;
+	uint32_t vp_index;
+	uint32_t flags;
+	uint64_t reserved;
+};
+static_assert(sizeof(struct hv_in_get_vp_cpuid_values) == 24, "later revisions");
+#define HV_CPUID_USE_VP_XFEM (1u << 0)           /* not the element's */
+#define HV_CPUID_APPLY_REGISTERED (1u << 1)      /* results of 0x0091, too */
+
+/* An element of its list, in the form that virtualization hosts send. */
+struct hv_vp_cpuid_question {
+	uint32_t eax, ecx;
+	uint64_t xfem, xss;
+};
+static_assert(sizeof(struct hv_vp_cpuid_question) == 24, "later revisions");
+struct hv_vp_cpuid_values {
+	uint32_t reg[4];              /* EAX, EBX, ECX, EDX */
+};
+static_assert(sizeof(struct hv_vp_cpuid_values) == 16, "later revisions");
+
 /* 0x00e2: input; 0x00e1: input begins with it. */
 struct hv_in_vp_state_page {
 	uint64_t partition_id;

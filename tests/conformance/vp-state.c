@@ -136,3 +136,73 @@ RULE_HOST(T10_4_3_g, "state pages are of a VP of an active child, and of a type 
 	call_id(HV_CALL_FINALIZE_PARTITION, c.id);
 	check_status(state_page_call(HV_CALL_MAP_VP_STATE_PAGE, c.id, 0, 0), HV_STATUS_INVALID_PARTITION_STATE);
 }
+
+/* ---- leaves ---- */
+
+static struct reply cpuid_values(const struct child *c, uint32_t vp, uint32_t flags, uint32_t leaf, uint32_t subleaf, uint64_t xfem)
+{
+	struct { struct hv_in_get_vp_cpuid_values call; struct hv_vp_cpuid_question question; } in = {
+		{ .partition_id = c->id, .vp_index = vp, .flags = flags }, { leaf, subleaf, xfem, 0 } };
+
+	return CALL(.code = HV_CALL_GET_VP_CPUID_VALUES, .reps = 1, .data = &in, .size = sizeof in, .out = test_page(OUT_PAGE));
+}
+
+RULE_HOST(T11_11_d, "the parent asks for what a VP's CPUID would answer")
+{
+	struct child c = make_child(EXO);
+
+	make_vp(c.id, 3);
+	check_reps(cpuid_values(&c, 3, 0, 1, 0, 1), HV_STATUS_SUCCESS, 1);
+	check_value(get64(test_page(OUT_PAGE)) >> 56, 3, "initial APIC id of leaf 1");
+	check_reps(cpuid_values(&c, 0, 0, 0x40000001, 0, 1), HV_STATUS_SUCCESS, 1);
+	check_value(get64(test_page(OUT_PAGE)) & UINT32_MAX, 0x31237648, "EAX of leaf 0x40000001");
+	/* Sizes of the state that is enabled: x87 and SSE; with AVX. */
+	check_reps(cpuid_values(&c, 0, 0, 0xd, 0, 3), HV_STATUS_SUCCESS, 1);
+	check_value(get64(test_page(OUT_PAGE)) >> 32, 576, "EBX of leaf 0xd");
+	check_reps(cpuid_values(&c, 0, 0, 0xd, 0, 7), HV_STATUS_SUCCESS, 1);
+	check_value(get64(test_page(OUT_PAGE)) >> 32, 832, "EBX of leaf 0xd with AVX");
+	check_status(cpuid_values(&c, 0, 4, 1, 0, 1), HV_STATUS_INVALID_PARAMETER);
+	check_status(cpuid_values(&c, 9, 0, 1, 0, 1), HV_STATUS_INVALID_VP_INDEX);
+}
+
+/* ---- whatever a parent writes ---- */
+
+static uint64_t next_random(uint64_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return *state;
+}
+
+RULE_HOST(T10_4_4_d, "whatever is written to registers, the VP stops or runs, and its parent goes on")
+{
+	static const struct { uint32_t first, count; } runs[] = {
+		{ HV_REGISTER_INTERNAL_ACTIVITY_STATE, 1 }, { HV_REGISTER_PENDING_INTERRUPTION, 2 }, { HV_REGISTER_RAX, 18 }, { HV_REGISTER_XMM0, 26 },
+		{ HV_REGISTER_CR0, 6 }, { HV_REGISTER_DR0, 6 }, { HV_REGISTER_ES, 8 }, { HV_REGISTER_IDTR, 2 }, { HV_REGISTER_TSC, 15 },
+		{ HV_REGISTER_MTRR_PHYS_BASE0, 8 }, { HV_REGISTER_SINT0, 21 }, { HV_REGISTER_STIMER0_CONFIG, 8 },
+	};
+	uint64_t random = 0x9e3779b97f4a7c15;
+	struct child c = make_child(EXO);
+
+	for (unsigned round = 0; round < 60; round++) {
+		for (unsigned i = 0; i < 40; i++) {
+			unsigned run = next_random(&random) % (sizeof runs / sizeof runs[0]);
+			uint32_t name = runs[run].first + (uint32_t)(next_random(&random) % runs[run].count);
+			uint64_t mask = next_random(&random) & next_random(&random) & next_random(&random);
+			struct hv_register_value v = get_register(c.id, 0, name).value;
+
+			/* A few bits of what is there, so that much of it is taken. */
+			v.low ^= next_random(&random) % 2 ? mask : 1ull << next_random(&random) % 64;
+			if (run == 3 || run == 6 || run == 7)
+				v.high ^= 1ull << next_random(&random) % 64;
+			set_register128(c.id, 0, name, v);
+		}
+		child_go(&c, 0);
+		for (unsigned i = 0; i < 20; i++)
+			check_status(get_register(c.id, 0, HV_REGISTER_RIP).reply, HV_STATUS_SUCCESS);
+		child_set(&c, HV_REGISTER_EXPLICIT_SUSPEND, HV_SUSPENDED);
+		if (slot(0).type != HV_MESSAGE_NONE)
+			free_slot();
+	}
+}
