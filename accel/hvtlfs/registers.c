@@ -344,6 +344,37 @@ static bool set_pending(struct vp *vp, unsigned n, const struct hv_register_valu
 	return true;
 }
 
+/* Later revisions: an exception with its parameter; two at most, of which one is ever pending here. */
+static void get_event(struct vp *vp, unsigned n, struct hv_register_value *v)
+{
+	const struct x86_event *e = &vp->cpu.held;
+
+	if (n || e->kind != X86_EV_FAULT)
+		return;
+	v->low = HV_EVENT_PENDING | (e->has_error ? HV_EVENT_DELIVER_ERROR : 0) | (uint64_t)e->vector << HV_EVENT_VECTOR_SHIFT |
+		 (uint64_t)e->error << HV_EVENT_ERROR_SHIFT;
+	v->high = e->vector == X86_PFAULT ? e->cr2 : 0;
+}
+
+static bool set_event(struct vp *vp, unsigned n, const struct hv_register_value *v)
+{
+	unsigned type = v->low >> HV_EVENT_TYPE_SHIFT & HV_EVENT_TYPE_MASK;
+	uint32_t vector = v->low >> HV_EVENT_VECTOR_SHIFT & 0xffff;
+
+	if (!(v->low & HV_EVENT_PENDING)) {
+		if (!n && vp->cpu.held.kind == X86_EV_FAULT)
+			vp->cpu.held = (struct x86_event){ .kind = X86_EV_NONE };
+		return true;
+	}
+	if (n || type != HV_EVENT_EXCEPTION || vector > 31)
+		return false;
+	vp->cpu.held = (struct x86_event){
+		.kind = X86_EV_FAULT, .vector = (uint8_t)vector, .has_error = v->low & HV_EVENT_DELIVER_ERROR,
+		.error = (uint32_t)(v->low >> HV_EVENT_ERROR_SHIFT), .cr2 = vector == X86_PFAULT ? v->high : vp->cpu.cr2,
+	};
+	return true;
+}
+
 static void get_activity(struct vp *vp, unsigned n, struct hv_register_value *v)
 {
 	switch (vp->cpu.activity) {
@@ -385,6 +416,7 @@ static const struct row rows[] = {
 	{ HV_REGISTER_INTERNAL_ACTIVITY_STATE, 1, 64, FUNCS(activity) },
 	{ HV_REGISTER_PENDING_INTERRUPTION, 1, 64, FUNCS(pending) },
 	{ HV_REGISTER_INTERRUPT_STATE, 1, 64, FUNCS(interrupt_state) },
+	{ HV_REGISTER_PENDING_EVENT0, 2, 128, FUNCS(event) },
 	{ HV_REGISTER_RAX, 16, 64, FUNCS(gpr) },
 	{ HV_REGISTER_RIP, 1, 64, FUNCS(rip) },
 	{ HV_REGISTER_RFLAGS, 1, 64, FUNCS(flags) },

@@ -646,3 +646,95 @@ RULE_HOST(T10_4_2_g, "deleting is the parent's call, in an active child")
 	call_id(HV_CALL_FINALIZE_PARTITION, c.id);
 	check_status(CALL(.code = HV_CALL_DELETE_VP, .data = &in, .size = sizeof in), HV_STATUS_INVALID_PARTITION_STATE);
 }
+
+/* ---- exceptions that the parent injects ---- */
+
+/* In protected mode, with a table of vectors 0 to 31 that lead to OUT(vector). */
+static struct child child_with_vectors(void)
+{
+	struct child c = make_child(EXO);
+
+	child_protected(&c);
+	/* Descriptors: code, data. */
+	child_put(&c, 0x5000, (const uint64_t[]){ 0, 0x00cf9b000000ffff, 0x00cf93000000ffff }, 24);
+	set_full(&c, HV_REGISTER_GDTR, (struct hv_register_value){ 23ull << 48, 0x5000 });
+	for (unsigned i = 0; i < 32; i++) {
+		const uint8_t code[] = { OUT((uint8_t)i) };
+		uint64_t at = 0x6000 + i * 16, gate = (at & 0xffff) | 8 << 16 | 0x8eull << 40;
+
+		child_put(&c, 0x4000 + i * 8, &gate, sizeof gate);
+		child_put(&c, at, code, sizeof code);
+	}
+	set_full(&c, HV_REGISTER_IDTR, (struct hv_register_value){ 255ull << 48, 0x4000 });
+	child_segment(&c, HV_REGISTER_CS, 8, 0xc09b);
+	child_segment(&c, HV_REGISTER_SS, 16, 0xc093);
+	child_put(&c, CHILD_CODE, out_80, sizeof out_80);
+	return c;
+}
+
+RULE_HOST(T10_3_4_e, "an exception with an error code is injected by the register")
+{
+	struct child c = child_with_vectors();
+
+	child_set(&c, HV_REGISTER_PENDING_INTERRUPTION, INTERRUPTION(HV_INTERRUPTION_EXCEPTION, 13) | HV_INTERRUPTION_DELIVER_ERROR);
+	check_value(next_port(&c), 13, "port");
+	check_value(child_get64(&c, CHILD_STACK - 16), (uint64_t)CHILD_CODE << 32, "error code, EIP");
+}
+
+RULE_HOST(T10_3_4_d, "the error code is pushed if that is asked for")
+{
+	struct child c = child_with_vectors();
+
+	child_set(&c, HV_REGISTER_PENDING_INTERRUPTION, INTERRUPTION(HV_INTERRUPTION_EXCEPTION, 14) | HV_INTERRUPTION_DELIVER_ERROR | 5ull << 32);
+	check_value(next_port(&c), 14, "port");
+	check_value(child_get64(&c, CHILD_STACK - 16), (uint64_t)CHILD_CODE << 32 | 5, "error code, EIP");
+	c = child_with_vectors();
+	child_set(&c, HV_REGISTER_PENDING_INTERRUPTION, INTERRUPTION(HV_INTERRUPTION_EXCEPTION, 6) | 5ull << 32);
+	check_value(next_port(&c), 6, "port");
+	check_value(child_get64(&c, CHILD_STACK - 12) & UINT32_MAX, CHILD_CODE, "EIP");
+}
+
+RULE_HOST(T11_12_k, "a page fault is injected as an event, with its address")
+{
+	struct child c = child_with_vectors();
+	struct hv_register_value v = { HV_EVENT_PENDING | HV_EVENT_DELIVER_ERROR | 14u << HV_EVENT_VECTOR_SHIFT | 2ull << HV_EVENT_ERROR_SHIFT, 0x12345678 };
+
+	set_full(&c, HV_REGISTER_PENDING_EVENT0, v);
+	check_register(c.id, 0, HV_REGISTER_PENDING_EVENT0, v.low);
+	check_high(&c, HV_REGISTER_PENDING_EVENT0, v.high);
+	check_value(next_port(&c), 14, "port");
+	check_value(child_register(&c, HV_REGISTER_CR2), 0x12345678, "CR2");
+	check_register(c.id, 0, HV_REGISTER_PENDING_EVENT0, 0);
+	v.low |= 5 << HV_EVENT_TYPE_SHIFT;
+	check_status(set_register128(c.id, 0, HV_REGISTER_PENDING_EVENT0, v), HV_STATUS_INVALID_PARAMETER);
+}
+
+RULE_HOST(T10_3_6_d, "a segment that is not present is #GP")
+{
+	struct child c = child_with_vectors();
+
+	set_full(&c, HV_REGISTER_DS, segment_value(0, UINT32_MAX, 0, 0xc013));
+	child_put(&c, CHILD_CODE, (const uint8_t[]){ 0xa0, 0, 0, 0, 0, OUT(0x80) }, 7);
+	check_value(next_port(&c), 13, "port");
+}
+
+RULE_HOST(T10_4_1_n, "a domain that is not told to be valid is not looked at")
+{
+	struct hv_in_create_vp in = { .partition_id = make_active_partition(), .domain = { 77, HV_PROXIMITY_PREFERRED } };
+
+	check_status(CALL(.code = HV_CALL_CREATE_VP, .data = &in, .size = sizeof in), HV_STATUS_SUCCESS);
+}
+
+RULE_HOST(T10_4_1_d, "the first VP begins at the reset vector, with no start-up IPI")
+{
+	struct child c = make_child(EXO);
+	struct hv_in_vp in = { .partition_id = c.id };
+	struct hv_message m;
+
+	check_status(CALL(.code = HV_CALL_DELETE_VP, .data = &in, .size = sizeof in), HV_STATUS_SUCCESS);
+	make_vp(c.id, 0);
+	child_set(&c, HV_REGISTER_EXPLICIT_SUSPEND, 0);
+	m = next_message();
+	check_type(&m, HV_MESSAGE_UNMAPPED_GPA);
+	check_value(MESSAGE_AS(hv_memory_message, &m)->gpa, 0xfffffff0, "where it begins");
+}
