@@ -175,6 +175,12 @@ static uint64_t next_random(uint64_t *state)
 	return *state;
 }
 
+/* Nothing divides 64-bit numbers in the 32-bit guest. */
+static uint32_t random_below(uint64_t *state, uint32_t n)
+{
+	return (uint32_t)(next_random(state) >> 32) % n;
+}
+
 RULE_HOST(T10_4_4_d, "whatever is written to registers, the VP stops or runs, and its parent goes on")
 {
 	static const struct { uint32_t first, count; } runs[] = {
@@ -187,15 +193,15 @@ RULE_HOST(T10_4_4_d, "whatever is written to registers, the VP stops or runs, an
 
 	for (unsigned round = 0; round < 60; round++) {
 		for (unsigned i = 0; i < 40; i++) {
-			unsigned run = next_random(&random) % (sizeof runs / sizeof runs[0]);
-			uint32_t name = runs[run].first + (uint32_t)(next_random(&random) % runs[run].count);
+			unsigned run = random_below(&random, sizeof runs / sizeof runs[0]);
+			uint32_t name = runs[run].first + random_below(&random, runs[run].count);
 			uint64_t mask = next_random(&random) & next_random(&random) & next_random(&random);
 			struct hv_register_value v = get_register(c.id, 0, name).value;
 
 			/* A few bits of what is there, so that much of it is taken. */
-			v.low ^= next_random(&random) % 2 ? mask : 1ull << next_random(&random) % 64;
+			v.low ^= random_below(&random, 2) ? mask : 1ull << random_below(&random, 64);
 			if (run == 3 || run == 6 || run == 7)
-				v.high ^= 1ull << next_random(&random) % 64;
+				v.high ^= 1ull << random_below(&random, 64);
 			set_register128(c.id, 0, name, v);
 		}
 		child_go(&c, 0);
