@@ -84,6 +84,13 @@ static void get_xfem(struct vp *vp, unsigned n, struct hv_register_value *v) { v
 static void get_efer(struct vp *vp, unsigned n, struct hv_register_value *v) { v->low = vp->cpu.efer; }
 static void get_apic_id(struct vp *vp, unsigned n, struct hv_register_value *v) { v->low = vp->cpu.apic_id; }
 
+/* 10.1.6: what CPUID tells; the APIC has its own. */
+static bool set_apic_id(struct vp *vp, unsigned n, const struct hv_register_value *v)
+{
+	vp->cpu.apic_id = (uint32_t)v->low;
+	return true;
+}
+
 static bool set_gpr(struct vp *vp, unsigned n, const struct hv_register_value *v)
 {
 	vp->cpu.gpr[n] = v->low;
@@ -447,7 +454,7 @@ static const struct row rows[] = {
 	{ HV_REGISTER_SYSENTER_RIP, 1, MSRS(0x176, 0) },
 	{ HV_REGISTER_SYSENTER_RSP, 1, MSRS(0x175, 0) },
 	{ HV_REGISTER_STAR, 4, MSRS(0xc0000081, 1) },
-	{ HV_REGISTER_INITIAL_APIC_ID, 1, 32, .get = get_apic_id },
+	{ HV_REGISTER_INITIAL_APIC_ID, 1, 32, FUNCS(apic_id) },
 	{ HV_REGISTER_MTRR_CAP, 1, MSRS(0xfe, 0) },
 	{ HV_REGISTER_MTRR_DEF_TYPE, 1, MSRS(0x2ff, 0) },
 	{ HV_REGISTER_MTRR_PHYS_BASE0, 8, MSRS(0x200, 2) },

@@ -531,6 +531,10 @@ RULE_HOST(T10_4_1_a, "a new VP has synthetic registers that are off")
 		check_register(c.id, 0, HV_REGISTER_STIMER0_CONFIG + n, 0);
 }
 
+/* mov dword [0xfee00310], 1 << 24; mov dword [0xfee00300], 0x4600 | page: a start-up IPI to VP 1; out 0x80 */
+#define SEND_SIPI(page) \
+	0xc7, 0x05, BYTES_32(0xfee00310), BYTES_32(1u << 24), 0xc7, 0x05, BYTES_32(0xfee00300), BYTES_32(0x4600 | (page)), OUT(0x80)
+
 RULE_HOST(T10_4_1_f, "a VP that nobody has started stands, whatever it is sent")
 {
 	struct child c = make_child(EXO);
@@ -538,9 +542,8 @@ RULE_HOST(T10_4_1_f, "a VP that nobody has started stands, whatever it is sent")
 	make_vp(c.id, 1);
 	check_register(c.id, 1, HV_REGISTER_INTERNAL_ACTIVITY_STATE, HV_ACTIVITY_STARTUP_SUSPEND);
 	child_put(&c, CHILD_CODE, out_80, sizeof out_80);
-	/* mov dword [0xfee00310], 1 << 24; mov dword [0xfee00300], 0x4601: a start-up IPI to it */
 	child_protected(&c);
-	RUN_AS_IS(&c, 0xc7, 0x05, BYTES_32(0xfee00310), BYTES_32(1u << 24), 0xc7, 0x05, BYTES_32(0xfee00300), BYTES_32(0x4601), OUT(0x80));
+	RUN_AS_IS(&c, SEND_SIPI(1));
 	check_silence();
 	check_register(c.id, 1, HV_REGISTER_RIP, 0xfff0);
 	check_register(c.id, 1, HV_REGISTER_EXPLICIT_SUSPEND, HV_SUSPENDED);
@@ -737,4 +740,43 @@ RULE_HOST(T10_4_1_d, "the first VP begins at the reset vector, with no start-up 
 	m = next_message();
 	check_type(&m, HV_MESSAGE_UNMAPPED_GPA);
 	check_value(MESSAGE_AS(hv_memory_message, &m)->gpa, 0xfffffff0, "where it begins");
+}
+
+RULE_HOST(T10_1_6_c, "the parent changes the initial APIC id, which CPUID tells")
+{
+	struct child c = make_child(EXO);
+
+	child_set(&c, HV_REGISTER_INITIAL_APIC_ID, 0x5a);
+	child_protected(&c);
+	RUN_AS_IS(&c, 0xb8, BYTES_32(1), 0x0f, 0xa2, OUT(0x80));
+	check_value(child_register(&c, HV_REGISTER_RBX) >> 24 & 0xff, 0x5a, "EBX 31:24 of leaf 1");
+}
+
+RULE_HOST(T10_4_1_e, "another VP than the first waits for a start-up IPI when its suspension ends")
+{
+	static const uint8_t started[] = { OUT(0x44) };
+	struct child c = make_child(EXO);
+
+	make_vp(c.id, 1);
+	check_status(set_register(c.id, 1, HV_REGISTER_EXPLICIT_SUSPEND, 0), HV_STATUS_SUCCESS);
+	check_silence();
+	check_register(c.id, 1, HV_REGISTER_RIP, 0xfff0);
+	child_put(&c, 0x5000, started, sizeof started);
+	child_protected(&c);
+	RUN_AS_IS(&c, SEND_SIPI(5));
+	await_intercept(&c, 1);
+	check_register(c.id, 1, HV_REGISTER_RIP, 0);
+	check_register(c.id, 1, HV_REGISTER_CS, 0x5000);
+}
+
+RULE_HOST(T10_3_6_c, "in 64-bit mode no limit counts")
+{
+	struct child c = make_child(EXO);
+
+	child_long(&c);
+	set_full(&c, HV_REGISTER_DS, segment_value(0, 0, 0, 0x93));
+	child_put(&c, 0x5000, "\x5a", 1);
+	/* mov al, [0x5000] */
+	RUN_AS_IS(&c, 0x8a, 0x04, 0x25, BYTES_32(0x5000), OUT(0x80));
+	check_value(child_register(&c, HV_REGISTER_RAX) & 0xff, 0x5a, "AL");
 }
