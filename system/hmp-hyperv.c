@@ -41,7 +41,16 @@ static void put_member(void *o, const char *name, uint64_t value)
 	json_object_set_int_member(at, name, (gint64)value);
 }
 
-static JsonObject *describe(struct vp *vp)
+/* A VP whose partition another one made may end at any time: of that only what outlives it. */
+static bool stays(struct vp *vp)
+{
+	struct partition_look look;
+
+	partition_look(vp_partition(vp), &look);
+	return !look.by_parent;
+}
+
+static void describe(struct vp *vp, void *list)
 {
 	JsonObject *o = json_object_new();
 
@@ -49,23 +58,50 @@ static JsonObject *describe(struct vp *vp)
 	json_object_set_int_member(o, "vp-index", vp_index(vp));
 	json_object_set_boolean_member(o, "halted", vp_halted(vp));
 	json_object_set_int_member(o, "run-time-ns", (gint64)vp_run_time_ns(vp));
-	vp_show(vp, put_member, o);
-	return o;
+	if (stays(vp))
+		vp_show(vp, put_member, o);
+	else
+		vp_show_counts(vp, put_member, o);
+	json_array_add_object_element(list, o);
+}
+
+/* How many were chosen. */
+static unsigned foreach_chosen(struct vmm *v, const struct choice *c, void (*f)(struct vp *vp, void *o), void *o)
+{
+	GPtrArray *all;
+	unsigned n = 0;
+
+	if (!v->hv)
+		return 0;
+	all = hv_partitions(v->hv);
+	for (guint i = 0; i < all->len; i++)
+		PARTITION_FOREACH_VP(vp, g_ptr_array_index(all, i))
+			if (chosen(c, vp)) {
+				f(vp, o);
+				n++;
+			}
+	g_ptr_array_free(all, TRUE);
+	return n;
+}
+
+static bool there_is(struct vmm *v, const char *partition)
+{
+	struct partition *p = v->hv ? hv_partition_by_name(v->hv, partition) : NULL;
+
+	if (p)
+		partition_unref(p);
+	return p;
 }
 
 static JsonNode *query(struct vmm *v, JsonObject *args, GError **error)
 {
 	struct choice c = { .partition = qmp_string(args, "id", NULL), .index = qmp_int(args, "vp-index", -1) };
 	JsonArray *a;
-	struct vp *vp;
 
-	if (c.partition && !guest_need(v, c.partition, error))
+	if (c.partition && !there_is(v, c.partition) && !guest_need(v, c.partition, error))
 		return NULL;
 	a = json_array_new();
-	for (unsigned i = 0; v->hv && (vp = vmm_vp(v, i)); i++)
-		if (chosen(&c, vp))
-			json_array_add_object_element(a, describe(vp));
-	if (json_array_get_length(a) || c.index < 0)
+	if (foreach_chosen(v, &c, describe, a) || c.index < 0)
 		return qmp_list(a);
 	json_array_unref(a);
 	g_set_error(error, QMP_ERROR, QMP_GENERIC, "There is no VP %" G_GINT64_FORMAT "; query-hv-partitions tells how many there are",
@@ -89,10 +125,13 @@ static void put_line(void *o, const char *name, uint64_t value)
 		g_string_append_printf(o, "%#18" PRIx64 " %s\n", value, name);
 }
 
-static void say_vp(GString *out, struct vp *vp)
+static void say_vp(struct vp *vp, void *o)
 {
+	GString *out = o;
+
 	g_string_append_printf(out, "partition %s, processor %u:\n", partition_name(vp_partition(vp)), vp_index(vp));
-	vp_show(vp, put_line, out);
+	if (stays(vp))
+		vp_show(vp, put_line, out);
 	for (unsigned n = 0; n < VP_COUNT_COUNT; n++)
 		g_string_append_printf(out, "%18" PRIu64 " %s\n", vp_counted(vp, (enum vp_count)n), vp_count_help((enum vp_count)n));
 }
@@ -100,16 +139,8 @@ static void say_vp(GString *out, struct vp *vp)
 static void info_hyperv(struct hmp_call *c)
 {
 	struct choice which = { .partition = *c->args ? c->args : NULL, .index = -1 };
-	unsigned shown = 0;
-	struct vp *vp;
 
-	for (unsigned i = 0; c->vmm->hv && (vp = vmm_vp(c->vmm, i)); i++) {
-		if (!chosen(&which, vp))
-			continue;
-		say_vp(c->out, vp);
-		shown++;
-	}
-	if (!shown)
+	if (!foreach_chosen(c->vmm, &which, say_vp, c->out))
 		g_string_append_printf(c->out, "There is no partition '%s'; `info partitions` lists them\n", c->args);
 }
 

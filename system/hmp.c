@@ -303,22 +303,38 @@ static void info_chardev(struct hmp_call *c)
 	chardev_foreach(c->vmm->chardevs, one_chardev, c->out);
 }
 
+/* Of @all, those below @parent, each before its own children. */
+static void say_partitions(struct hmp_call *c, GPtrArray *all, uint64_t parent)
+{
+	for (guint i = 0; i < all->len; i++) {
+		struct partition *p = g_ptr_array_index(all, i);
+		struct guest *g = vmm_guest(c->vmm, partition_name(p));
+		struct partition_look look;
+		char *name;
+
+		if (partition_parent_id(p) != parent)
+			continue;
+		partition_look(p, &look);
+		name = g_strdup_printf("%*s%s", (int)look.depth, "", partition_name(p));
+		say(c->out, "%-16s %4" PRIu64 " %6" PRIu64 " %-10s %-13s %3u %8" PRIu64 " M %7" PRIu64 " %7" PRIu64 " %10.3f s\n", name,
+		    partition_id(p), parent, g ? guest_state(g) : partition_state_name(partition_state(p)), look.life, partition_vp_count(p),
+		    (partition_memory(p) + (1 << 19)) >> 20, look.pool_available, look.pool_in_use, (double)partition_run_time_ns(p) / 1e9);
+		g_free(name);
+		say_partitions(c, all, partition_id(p));
+	}
+}
+
 static void info_partitions(struct hmp_call *c)
 {
-	struct vmm *v = c->vmm;
+	GPtrArray *all;
 
-	say(c->out, "%-16s %4s %6s %-10s %3s %10s %12s\n", "name", "id", "parent", "state", "VPs", "memory",
-	    "run time");
-	for (guint i = 0; i < v->guests->len; i++) {
-		struct guest *g = g_ptr_array_index(v->guests, i);
-		struct partition *p = pc_partition(g->pc);
-
-		if (!p)
-			continue;
-		say(c->out, "%-16s %4" PRIu64 " %6" PRIu64 " %-10s %3u %8" PRIu64 " M %10.3f s\n", g->id,
-		    partition_id(p), partition_parent_id(p), guest_state(g), partition_vp_count(p),
-		    (partition_memory(p) + (1 << 19)) >> 20, (double)partition_run_time_ns(p) / 1e9);
-	}
+	say(c->out, "%-16s %4s %6s %-10s %-13s %3s %10s %7s %7s %12s\n", "name", "id", "parent", "state", "life", "VPs", "memory", "pool",
+	    "in use", "run time");
+	if (!c->vmm->hv)
+		return;
+	all = hv_partitions(c->vmm->hv);
+	say_partitions(c, all, 0);
+	g_ptr_array_free(all, TRUE);
 }
 
 struct tree_walk {

@@ -47,27 +47,37 @@ static JsonNode *delete(struct vmm *v, JsonObject *args, GError **error)
 	return NULL;
 }
 
+/* Those that partitions made have no machine; their names are no ids of one. */
+static JsonObject *describe(struct vmm *v, struct partition *p)
+{
+	struct guest *g = vmm_guest(v, partition_name(p));
+	JsonObject *o = json_object_new();
+	struct partition_look look;
+
+	partition_look(p, &look);
+	json_object_set_string_member(o, "id", partition_name(p));
+	json_object_set_int_member(o, "partition-id", partition_id(p));
+	json_object_set_int_member(o, "parent-id", partition_parent_id(p));
+	json_object_set_string_member(o, "state", g ? guest_state(g) : partition_state_name(partition_state(p)));
+	json_object_set_int_member(o, "vcpus", partition_vp_count(p));
+	json_object_set_int_member(o, "memory", partition_memory(p));
+	json_object_set_int_member(o, "run-time-ns", partition_run_time_ns(p));
+	json_object_set_string_member(o, "life", look.life);
+	json_object_set_int_member(o, "depth", look.depth);
+	json_object_set_int_member(o, "pool-available", look.pool_available);
+	json_object_set_int_member(o, "pool-in-use", look.pool_in_use);
+	return o;
+}
+
 static JsonNode *query(struct vmm *v, JsonObject *args, GError **error)
 {
+	GPtrArray *all = v->hv ? hv_partitions(v->hv) : NULL;
 	JsonArray *a = json_array_new();
 
-	for (guint i = 0; i < v->guests->len; i++) {
-		struct guest *g = g_ptr_array_index(v->guests, i);
-		struct partition *p = pc_partition(g->pc);
-		JsonObject *o;
-
-		if (!p)
-			continue;
-		o = json_object_new();
-		json_object_set_string_member(o, "id", g->id);
-		json_object_set_int_member(o, "partition-id", partition_id(p));
-		json_object_set_int_member(o, "parent-id", partition_parent_id(p));
-		json_object_set_string_member(o, "state", guest_state(g));
-		json_object_set_int_member(o, "vcpus", partition_vp_count(p));
-		json_object_set_int_member(o, "memory", partition_memory(p));
-		json_object_set_int_member(o, "run-time-ns", partition_run_time_ns(p));
-		json_array_add_object_element(a, o);
-	}
+	for (guint i = 0; all && i < all->len; i++)
+		json_array_add_object_element(a, describe(v, g_ptr_array_index(all, i)));
+	if (all)
+		g_ptr_array_free(all, TRUE);
 	return qmp_list(a);
 }
 

@@ -10,6 +10,7 @@
 #include "accel/hvtlfs/mutant.h"
 #include "partition.h"
 #include "target/i386/mem.h"
+#include "trace/log.h"
 
 enum { ALL_RIGHTS = X86_PAGE_READ | X86_PAGE_WRITE | X86_PAGE_EXEC };
 
@@ -61,7 +62,8 @@ void pool_page_back(struct partition *to, struct pool_page page)
 {
 	static const uint8_t zeros[HV_PAGE_SIZE];
 
-	memory_fill(to, page.frame, zeros, sizeof zeros);  /* T7.3.2.b */
+	if (!MUTANT(withdrawn_as_it_was))
+		memory_fill(to, page.frame, zeros, sizeof zeros);   /* T7.3.2.b */
 	gpa_map_protect(&to->map, page.at, page.frame, ALL_RIGHTS);   /* T7.3.2.d */
 	/* From here on others may change the mapping. */
 	atomic_store(&frames_descriptor(&to->hv->frames, page.frame)->pooled, false);
@@ -84,8 +86,11 @@ static hv_status deposit_memory(struct hv_ctx *c, const void *in, void *out)
 /* T7.3.1.a: when the call returns no VP reaches the pages any more. */
 static void deposited(struct hv_ctx *c)
 {
-	if (c->changed)
-		partition_flush(c->caller, c->vp);
+	if (!c->changed)
+		return;
+	partition_flush(c->caller, c->vp);
+	log_print(LOG_PARTITION, "partition %" PRIu64 " deposited %" PRIu64 " pages for %" PRIu64 "\n", c->caller->id, c->changed,
+		  c->target->id);
 }
 
 static hv_status withdraw_memory(struct hv_ctx *c, const void *in, void *out)
@@ -104,7 +109,15 @@ static hv_status withdraw_memory(struct hv_ctx *c, const void *in, void *out)
 		return HV_STATUS_NO_RESOURCES;             /* T7.3.2.g */
 	pool_page_back(c->caller, page);
 	*(uint64_t *)out = page.at.v;                      /* T7.3.2.c */
+	c->changed++;
 	return HV_STATUS_SUCCESS;
+}
+
+static void withdrawn(struct hv_ctx *c)
+{
+	if (c->changed)
+		log_print(LOG_PARTITION, "partition %" PRIu64 " withdrew %" PRIu64 " pages from %" PRIu64 "\n", c->caller->id, c->changed,
+			  c->target->id);
 }
 
 static hv_status get_memory_balance(struct hv_ctx *c)
@@ -128,7 +141,7 @@ const struct hv_call pool_calls[] = {
 	  .child_privilege = HV_ACCESS_MEMORY_POOL, .element = deposit_memory, .end = deposited },
 	{ HV_CALL_WITHDRAW_MEMORY, "HvWithdrawMemory", "7.3.2", .in = sizeof(struct hv_in_pool), .out_elem = 8,
 	  .flags = CALL_REP, .on = CALL_ON_CHILD | CALL_ON_ROOT_SELF, .in_state = CALL_IN_ANY,
-	  .child_privilege = HV_ACCESS_MEMORY_POOL, .element = withdraw_memory },
+	  .child_privilege = HV_ACCESS_MEMORY_POOL, .element = withdraw_memory, .end = withdrawn },
 	{ HV_CALL_GET_MEMORY_BALANCE, "HvGetMemoryBalance", "7.3.3", .in = sizeof(struct hv_in_pool),
 	  .out = sizeof(struct hv_out_get_memory_balance), .on = CALL_ON_CHILD | CALL_ON_ROOT_SELF, .in_state = CALL_IN_ANY,
 	  .child_privilege = HV_ACCESS_MEMORY_POOL, .run = get_memory_balance },

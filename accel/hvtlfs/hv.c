@@ -102,6 +102,17 @@ uint64_t hv_memory_free(struct hv *hv)
 	return frames_ram_left(&hv->frames) << HV_PAGE_SHIFT;
 }
 
+GPtrArray *hv_partitions(struct hv *hv)
+{
+	GPtrArray *all = g_ptr_array_new_with_free_func((GDestroyNotify)partition_unref);
+
+	lock_acquire(&hv->list_lock);
+	for (guint i = 0; i < hv->partitions->len; i++)
+		g_ptr_array_add(all, partition_ref(g_ptr_array_index(hv->partitions, i)));
+	lock_release(&hv->list_lock);
+	return all;
+}
+
 void hv_foreach_partition(struct hv *hv, void (*f)(struct partition *p, void *o), void *o)
 {
 	lock_acquire(&hv->lock);

@@ -12,15 +12,26 @@ enum { DEPTH_MAX = 64 };
 #define CREATE_FLAGS (HV_CREATE_SMT | HV_CREATE_NESTED | HV_CREATE_SUPER_PAGES | HV_CREATE_EXO | HV_CREATE_LAPIC | \
 		      HV_CREATE_INTERCEPT_MESSAGE_PAGE | HV_CREATE_X2APIC)
 
+static const char *const life_names[] = {
+	[LIFE_UNINITIALIZED] = "uninitialized", [LIFE_ACTIVE] = "active", [LIFE_FINALIZING] = "finalizing",
+	[LIFE_FINALIZED] = "finalized", [LIFE_DELETED] = "deleted",
+};
+
 static void set_life(struct partition *p, enum partition_life life)
 {
-	static const char *const names[] = {
-		[LIFE_UNINITIALIZED] = "uninitialized", [LIFE_ACTIVE] = "active", [LIFE_FINALIZING] = "finalizing",
-		[LIFE_FINALIZED] = "finalized", [LIFE_DELETED] = "deleted",
-	};
-
 	atomic_store(&p->life, life);
-	log_print(LOG_PARTITION, "partition %" PRIu64 " '%s' is %s\n", p->id, p->name, names[life]);
+	log_print(LOG_PARTITION, "partition %" PRIu64 " '%s' is %s\n", p->id, p->name, life_names[life]);
+}
+
+void partition_look(struct partition *p, struct partition_look *look)
+{
+	*look = (struct partition_look) {
+		.life = life_names[atomic_load(&p->life)], .by_parent = p->by_parent, .depth = p->depth,
+	};
+	lock_acquire(&p->lock);
+	look->pool_available = pool_available(&p->pool);
+	look->pool_in_use = pool_in_use(&p->pool);
+	lock_release(&p->lock);
 }
 
 /* T5.2.3.a: what any partition may do that its parent has said nothing about; never more than works here. */
@@ -30,11 +41,13 @@ static void child_features(struct hv_features *f)
 
 	hv_features_init(f);
 	f->privileges &= granted;
+	if (MUTANT(child_privileges))
+		f->privileges |= HV_CREATE_PARTITIONS;
 }
 
 static hv_status create_check(const struct hv_ctx *c, const struct hv_in_create_partition *in)
 {
-	if (in->flags & ~CREATE_FLAGS)
+	if (in->flags & ~CREATE_FLAGS && !MUTANT(create_any_flag))
 		return HV_STATUS_INVALID_PARAMETER;        /* T5.6.1.e */
 	if (!domain_known(&in->domain))
 		return HV_STATUS_INVALID_PARAMETER;        /* T5.6.1.f */
@@ -48,6 +61,8 @@ static hv_status create_partition(struct hv_ctx *c)
 	const struct hv_in_create_partition *in = c->in;
 	struct partition *caller = c->caller, *p;
 	struct hv_partition_id *out = c->out;
+	/* Bits of what there is not do not matter. */
+	const uint64_t hidden[HIDDEN_COUNT] = { in->disabled_features[0], in->disabled_features[1], in->disabled_xsave_features };
 	struct hv_features features;
 	hv_status s = create_check(c, in);
 	bool paid;
@@ -62,7 +77,7 @@ static hv_status create_partition(struct hv_ctx *c)
 	child_features(&features);
 	/* Its memory will be that of the child, too. */
 	vp_not_alone(c->vp);
-	p = partition_new_child(caller, caller->model, &features, in->flags);
+	p = partition_new_child(caller, &features, hidden, in->flags);
 	if (!p) {
 		lock_acquire(&caller->lock);
 		pool_discharge(&caller->pool, sizeof *p);
@@ -70,7 +85,7 @@ static hv_status create_partition(struct hv_ctx *c)
 		return HV_STATUS_NO_RESOURCES;             /* T5.6.1.j */
 	}
 	log_print(LOG_PARTITION, "partition %" PRIu64 " '%s' created by %" PRIu64 "\n", p->id, p->name, caller->id);
-	p->compatibility_version = ((const struct hv_in_create_partition *)c->in)->compatibility_version;
+	p->compatibility_version = in->compatibility_version;
 	out->partition_id = p->id;
 	partition_unref(p);
 	return HV_STATUS_SUCCESS;
@@ -109,7 +124,7 @@ static hv_status finalize_partition(struct hv_ctx *c)
 	/* Another VP is at it. */
 	if (atomic_load(&p->life) == LIFE_FINALIZING)
 		return HV_STATUS_SUCCESS;
-	if (has_children(p))
+	if (has_children(p) && !MUTANT(finalize_with_children))
 		return HV_STATUS_OPERATION_DENIED;         /* T5.6.3.f */
 	set_life(p, LIFE_FINALIZING);
 	call_pause(c);
@@ -130,7 +145,7 @@ static hv_status delete_partition(struct hv_ctx *c)
 	lock_acquire(&p->lock);
 	empty = !pool_available(&p->pool) && !pool_in_use(&p->pool);
 	lock_release(&p->lock);
-	if (!empty)
+	if (!empty && !MUTANT(delete_with_pages))
 		return HV_STATUS_OPERATION_DENIED;         /* T5.6.4.d */
 	partition_remove_child(p);
 	return HV_STATUS_SUCCESS;
@@ -145,7 +160,7 @@ static hv_status get_next_child_partition(struct hv_ctx *c)
 	bool found = in->previous_child_id == HV_PARTITION_ID_INVALID;
 
 	for (guint i = 0; i < children->len; i++) {
-		const struct partition *child = g_ptr_array_index(children, i);
+		const struct partition *child = g_ptr_array_index(children, MUTANT(children_youngest_first) ? children->len - 1 - i : i);
 
 		if (found) {
 			out->partition_id = child->id;

@@ -4,6 +4,7 @@
 
 #include "flush.h"
 #include "parent.h"
+#include "processor.h"
 
 #include <gio/gio.h>
 #include <string.h>
@@ -557,16 +558,18 @@ static bool tree_add_child(struct partition *p)
 	return ok;
 }
 
-struct partition *partition_new_child(struct partition *parent, const struct x86_model *model,
-				      const struct hv_features *features, uint64_t create_flags)
+struct partition *partition_new_child(struct partition *parent, const struct hv_features *features,
+				      const uint64_t hidden[HIDDEN_COUNT], uint64_t create_flags)
 {
 	struct partition *p = partition_alloc(parent->hv, &(struct partition_config){
-		.parent = parent, .model = model, .features = features, .stack = &parent_stack,
+		.parent = parent, .model = parent->model, .features = features, .stack = &parent_stack,
 		.topology = { .cores = 1, .threads = 1 },
 	});
 
 	p->stack_opaque = p;
 	p->by_parent = true;
+	p->model = &p->own_model;
+	processor_hide(p, hidden);
 	p->create_flags = create_flags;
 	p->family = parent->family;
 	atomic_store(&p->life, LIFE_UNINITIALIZED);

@@ -9,6 +9,7 @@
 #include "pool.h"
 #include "hv/partition.h"
 #include "machine.h"
+#include "target/i386/model.h"
 
 enum { VP_MAX = 64, VP_BANKS = (VP_MAX + 63) / 64 };
 
@@ -36,6 +37,9 @@ enum {
 	SUSPEND_MACHINE = 1 << 3,    /* the machine is stopped, and with it the partitions made from within */
 };
 
+/* Features that a partition's processors lack although its parent's have them: banks of 0x0006000a, 0x0006000b, 0x00060002. */
+enum { HIDDEN_0, HIDDEN_1, HIDDEN_XSAVE, HIDDEN_COUNT };
+
 /* Where a partition stands in its life (5.2.5); those that a machine makes are active from the start (T5.2.5.h). */
 enum partition_life { LIFE_UNINITIALIZED, LIFE_ACTIVE, LIFE_FINALIZING, LIFE_FINALIZED, LIFE_DELETED };
 
@@ -51,7 +55,7 @@ struct partition {
 	uint64_t create_flags;       /* HV_CREATE_*; 0 unless by_parent */
 	uint32_t depth;              /* 0: has no parent */
 	char *name;
-	const struct x86_model *model;
+	const struct x86_model *model;   /* of its VPs; own_model if by_parent */
 	const struct stack_ops *stack;
 	void *stack_opaque;
 	struct hv_features features;
@@ -76,6 +80,8 @@ struct partition {
 	_Atomic uint64_t ram_frames; /* written under lock */
 	_Atomic uint32_t pm_timer;   /* HV_PM_TIMER_*: the PM timer that the hypervisor answers for (15.1.6) */
 	_Atomic uint32_t msr_action; /* enum hv_msr_action of MSRs that are not virtualized: property 0x00050017 */
+	struct x86_model own_model;  /* by_parent: processor.c; written while there is no VP, under call_lock */
+	uint64_t hidden[HIDDEN_COUNT];   /* the same */
 	struct intercepts *intercepts;   /* set once, before it is active; NULL unless by_parent */
 
 	struct lock lock;            /* LOCK_PARTITION; covers what says so */
@@ -206,8 +212,8 @@ void partition_tell_components(struct partition *p, size_t verb);
  * HvCreatePartition: uninitialized, without VPs or pages, with the caller's reference.
  * NULL: there are as many as there can be.  @name NULL: made of the parent's and its id.
  */
-struct partition *partition_new_child(struct partition *parent, const struct x86_model *model,
-				      const struct hv_features *features, uint64_t create_flags);
+struct partition *partition_new_child(struct partition *parent, const struct hv_features *features,
+				      const uint64_t hidden[HIDDEN_COUNT], uint64_t create_flags);
 /* The pages and component state that VPs and calls need; false: the pool has too little. */
 bool partition_init_child(struct partition *p);
 /* VPs, pages, map, component state go; what the pool lent returns to it.  call_lock not held, outside. */

@@ -4,8 +4,10 @@
 
 #include <string.h>
 
+#include "accel/hvtlfs/mutant.h"
 #include "hv/cpuid.h"
 #include "partition.h"
+#include "processor.h"
 #include "target/i386/model.h"
 
 enum {
@@ -120,7 +122,7 @@ static hv_status set_privileges(struct partition *p, uint64_t v)
 {
 	struct hv_features *f = &p->features;
 
-	if (v & ~privileges_defined)
+	if (v & ~privileges_defined && !MUTANT(property_any_privilege))
 		return HV_STATUS_INVALID_PARAMETER;        /* T5.6.6.i */
 	if (v & ~f->privileges & PRIVILEGES_OF_ROOT)
 		return HV_STATUS_PROPERTY_VALUE_OUT_OF_RANGE;   /* T5.6.6.g */
@@ -140,7 +142,7 @@ static hv_status set_share(struct partition *p, uint64_t reserve, uint64_t cap, 
 {
 	if (reserve > SHARE_ONE || cap > SHARE_ONE || !weight || weight > WEIGHT_MAX)
 		return HV_STATUS_INVALID_PARAMETER;        /* T18.2.1.f, T18.2.2.e, T18.2.3.c */
-	if (reserve > cap)
+	if (reserve > cap && !MUTANT(reserve_above_cap))
 		return HV_STATUS_PROPERTY_VALUE_OUT_OF_RANGE;   /* T5.6.6.e */
 	return schedule_share(p, (uint32_t)reserve, (uint32_t)cap, (uint32_t)weight) ? HV_STATUS_SUCCESS :
 	       HV_STATUS_PROPERTY_VALUE_OUT_OF_RANGE;
@@ -185,26 +187,37 @@ static uint64_t get_vendor(struct partition *p)
 	return strcmp(p->model->vendor, "AuthenticAMD") ? HV_PROCESSOR_VENDOR_INTEL : HV_PROCESSOR_VENDOR_AMD;   /* T5.2.7.a */
 }
 
-/* By bit (5.2.8). */
-static const uint16_t processor_features[] = {
-	F_SSE3, F_LAHF_LM, F_SSSE3, F_SSE4_1, F_SSE4_2, F_SSE4A, F_NONE, F_POPCNT, F_CX16, F_CR8_LEGACY, F_ABM, F_MISALIGNSSE, F_MMXEXT,
-	F_AMD_3DNOW, F_AMD_3DNOWEXT, F_PDPE1GB,
-};
+static uint64_t get_bank_0(struct partition *p) { return processor_features(p->model, HIDDEN_0); }
+static uint64_t get_bank_1(struct partition *p) { return processor_features(p->model, HIDDEN_1); }
+static uint64_t get_xsave_features(struct partition *p) { return processor_features(p->model, HIDDEN_XSAVE); }
 
-static uint64_t get_processor_features(struct partition *p)
+/* The bits of 5.2.8; later revisions have them in bank 0. */
+#define FEATURES_2009 0xffffull
+
+static uint64_t get_processor_features(struct partition *p) { return get_bank_0(p) & FEATURES_2009; }
+
+/* Of the bits in @which of a bank the child has those of @v from now on. */
+static hv_status choose(struct partition *p, unsigned bank, uint64_t which, uint64_t v)
 {
-	uint64_t v = 0;
+	uint64_t hidden[HIDDEN_COUNT], most;
 
-	for (unsigned i = 0; i < G_N_ELEMENTS(processor_features); i++)
-		if (processor_features[i] != F_NONE && x86_model_has(p->model, (enum x86_feature)processor_features[i]))
-			v |= UINT64_C(1) << i;
-	return v;
+	if (!p->by_parent)                                 /* T5.2.2.h: as if there were no setter */
+		return v == (processor_features(p->model, bank) & which) ? HV_STATUS_SUCCESS : HV_STATUS_PROPERTY_VALUE_OUT_OF_RANGE;
+	most = processor_features(p->parent->model, bank) & which;
+	if (v & ~most)
+		return v & ~which ? HV_STATUS_INVALID_PARAMETER : HV_STATUS_PROPERTY_VALUE_OUT_OF_RANGE;
+	if (partition_vp_count(p))
+		return HV_STATUS_INVALID_PARTITION_STATE;
+	memcpy(hidden, p->hidden, sizeof hidden);
+	hidden[bank] = (hidden[bank] & ~which) | (which & ~v);
+	processor_hide(p, hidden);
+	return HV_STATUS_SUCCESS;
 }
 
-static uint64_t get_xsave_features(struct partition *p)
-{
-	return x86_model_has(p->model, F_XSAVE) | x86_model_has(p->model, F_XSAVEOPT) << 1 | x86_model_has(p->model, F_AVX) << 2;   /* 5.2.9 */
-}
+static hv_status set_processor_features(struct partition *p, uint64_t v) { return choose(p, HIDDEN_0, FEATURES_2009, v); }
+static hv_status set_bank_0(struct partition *p, uint64_t v) { return choose(p, HIDDEN_0, UINT64_MAX, v); }
+static hv_status set_bank_1(struct partition *p, uint64_t v) { return choose(p, HIDDEN_1, UINT64_MAX, v); }
+static hv_status set_xsave_features(struct partition *p, uint64_t v) { return choose(p, HIDDEN_XSAVE, UINT64_MAX, v); }
 
 static uint64_t get_clflush(struct partition *p) { return 8; }                       /* T5.2.10.a: in units of 8 bytes */
 static uint64_t get_address_width(struct partition *p) { return p->model->phys_bits; }
@@ -309,16 +322,16 @@ static const struct property properties[] = {
 	{ HV_PROPERTY_GPA_ACCESS_TRACKING, LATE, BOTH(tracking) },
 	{ HV_PROPERTY_UNIMPLEMENTED_MSR_ACTION, EARLY | LATE, BOTH(msr_action) },
 	{ HV_PROPERTY_PROCESSOR_VENDOR, 0, get_vendor },
-	{ HV_PROPERTY_PROCESSOR_FEATURES, 0, get_processor_features },
-	{ HV_PROPERTY_PROCESSOR_XSAVE_FEATURES, 0, get_xsave_features },
+	{ HV_PROPERTY_PROCESSOR_FEATURES, EARLY | LATE, BOTH(processor_features) },
+	{ HV_PROPERTY_PROCESSOR_XSAVE_FEATURES, EARLY | LATE, BOTH(xsave_features) },
 	{ HV_PROPERTY_PROCESSOR_CLFLUSH_SIZE, 0, get_clflush },
 	{ HV_PROPERTY_COMPATIBILITY_VERSION, 0, get_version },
 	{ HV_PROPERTY_PHYSICAL_ADDRESS_WIDTH, 0, get_address_width },
 	{ HV_PROPERTY_XSAVE_STATES, 0, get_xsave_states },
 	{ HV_PROPERTY_MAX_XSAVE_SIZE, 0, get_xsave_size },
 	{ HV_PROPERTY_PROCESSOR_CLOCK, 0, get_clock },
-	{ HV_PROPERTY_PROCESSOR_FEATURES_0, 0, get_processor_features },
-	{ HV_PROPERTY_PROCESSOR_FEATURES_1, 0, get_none },
+	{ HV_PROPERTY_PROCESSOR_FEATURES_0, EARLY | LATE, BOTH(bank_0) },
+	{ HV_PROPERTY_PROCESSOR_FEATURES_1, EARLY | LATE, BOTH(bank_1) },
 	{ HV_PROPERTY_GUEST_OS_ID, 0, get_os_id },
 	{ HV_PROPERTY_VMM_CAPABILITIES, WITH_EX, get_none },
 	{ HV_PROPERTY_ASSIGNABLE_SYNTHETIC_FEATURES, WITH_EX, assignable },
@@ -371,7 +384,7 @@ static hv_status set(struct hv_ctx *c, uint32_t code, uint64_t value)
 	/* Read-only: what it is already can be set (OP16). */
 	if (!p->set)
 		return value == p->get(c->target) ? HV_STATUS_SUCCESS : HV_STATUS_PROPERTY_VALUE_OUT_OF_RANGE;
-	if (!(p->when >> atomic_load(&c->target->life) & 1))
+	if (!(p->when >> atomic_load(&c->target->life) & 1) && !MUTANT(property_any_time))
 		return HV_STATUS_INVALID_PARTITION_STATE;  /* T5.6.6.b */
 	return p->set(c->target, value);
 }

@@ -18,6 +18,16 @@ static void put_in_group(void *o, const char *name, uint64_t value)
 	s->put(s->o, path, value);
 }
 
+void vp_show_counts(struct vp *vp, vp_show_fn put, void *o)
+{
+	for (unsigned n = 0; n < VP_COUNT_COUNT; n++) {
+		char path[96];
+
+		g_snprintf(path, sizeof path, "counts/%s", vp_count_name((enum vp_count)n));
+		put(o, path, vp_counted(vp, (enum vp_count)n));
+	}
+}
+
 static void show_core(struct vp *vp, vp_show_fn put, void *o)
 {
 	const struct partition *p = vp->partition;
@@ -26,12 +36,7 @@ static void show_core(struct vp *vp, vp_show_fn put, void *o)
 	put(o, "hypercall-page", msr_page_value(p->hypercall));
 	put(o, "reference-tsc-page", msr_page_value(p->reference_tsc));
 	put(o, "assist-page", msr_page_value(vp->assist));
-	for (unsigned n = 0; n < VP_COUNT_COUNT; n++) {
-		char path[96];
-
-		g_snprintf(path, sizeof path, "counts/%s", vp_count_name((enum vp_count)n));
-		put(o, path, vp_counted(vp, (enum vp_count)n));
-	}
+	vp_show_counts(vp, put, o);
 }
 
 static void show_task(struct vp *vp, void *opaque)

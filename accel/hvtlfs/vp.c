@@ -431,7 +431,8 @@ void vp_wait_parked(struct vp *vp)
 	if (vp_is_current(vp))
 		return;
 	lock_acquire(&vp->lock);
-	while (!vp->parked)
+	/* One that has ended may have been continued since. */
+	while (!vp->parked && !vp->ended)
 		pthread_cond_wait(&vp->changed, &vp->lock.mutex);
 	lock_release(&vp->lock);
 }

@@ -286,16 +286,32 @@ static const char *feature_name(unsigned id)
 	return "";
 }
 
-/* Features that make no sense without another one go with it, unless they were asked for by name. */
+/* Features that make no sense without another one; a row stands behind those of what it needs. */
+static const uint16_t needs[][2] = {
+	{ F_XSAVEOPT, F_XSAVE }, { F_XSAVEC, F_XSAVE }, { F_XSAVES, F_XSAVE }, { F_XGETBV1, F_XSAVE },
+	{ F_AVX, F_XSAVE }, { F_AVX2, F_AVX }, { F_FMA, F_AVX }, { F_F16C, F_AVX },
+	{ F_LA57, F_LM }, { F_PCID, F_LM },
+};
+enum { NEEDS = sizeof needs / sizeof needs[0] };
+
+static void set_width(struct x86_model *m)
+{
+	m->virt_bits = x86_model_has(m, F_LA57) ? 57 : 48;
+}
+
+void x86_model_remove(struct x86_model *m, enum x86_feature f)
+{
+	set_feature(m, f, false);
+	for (unsigned i = 0; i < NEEDS; i++)
+		if (!x86_model_has(m, needs[i][1]))
+			set_feature(m, needs[i][0], false);
+	set_width(m);
+}
+
+/* They go with what they need, unless they were asked for by name. */
 static bool settle(struct parse *p, GError **error)
 {
-	static const uint16_t needs[][2] = {
-		{ F_XSAVEOPT, F_XSAVE }, { F_XSAVEC, F_XSAVE }, { F_XSAVES, F_XSAVE }, { F_XGETBV1, F_XSAVE },
-		{ F_AVX, F_XSAVE }, { F_AVX2, F_AVX }, { F_FMA, F_AVX }, { F_F16C, F_AVX },
-		{ F_LA57, F_LM }, { F_PCID, F_LM },
-	};
-
-	for (unsigned i = 0; i < sizeof needs / sizeof needs[0]; i++) {
+	for (unsigned i = 0; i < NEEDS; i++) {
 		unsigned f = needs[i][0];
 
 		if (x86_model_has(p->m, needs[i][1]))
@@ -305,7 +321,7 @@ static bool settle(struct parse *p, GError **error)
 				    feature_name(needs[i][1]), feature_name(needs[i][1]));
 		set_feature(p->m, f, false);
 	}
-	p->m->virt_bits = x86_model_has(p->m, F_LA57) ? 57 : 48;
+	set_width(p->m);
 	return true;
 }
 

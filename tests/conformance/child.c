@@ -126,7 +126,6 @@ static void listen(void)
 
 struct child make_child(uint64_t flags)
 {
-	struct child c = { .id = 0 };
 	struct reply r = create_partition(flags);
 
 	if (hv_result_status(r.value) == HV_STATUS_INSUFFICIENT_MEMORY) {
@@ -134,7 +133,13 @@ struct child make_child(uint64_t flags)
 		r = create_partition(flags);
 	}
 	check_status(r, HV_STATUS_SUCCESS);
-	c.id = out64(r);
+	return raise_child(out64(r));
+}
+
+struct child raise_child(uint64_t id)
+{
+	struct child c = { .id = id };
+
 	deposit(c.id, POOL_PAGES);
 	check_status(call_id(HV_CALL_INITIALIZE_PARTITION, c.id), HV_STATUS_SUCCESS);
 	c.first = give_pages(c.id, 0, CHILD_PAGES);
@@ -277,4 +282,45 @@ bool check_type(const struct hv_message *m, int32_t type)
 {
 	check_value(m->type, (uint32_t)type, "type of the message");
 	return m->type == (uint32_t)type;
+}
+
+struct leaf child_leaf(const struct child *c, uint32_t number)
+{
+	const uint8_t code[] = { CPUID(number, 0), OUT(0x80) };
+
+	must_install(c, HV_INTERCEPT_IO_PORT, 0x80);
+	run_code(c, code, sizeof code);
+	return (struct leaf){ (uint32_t)child_register(c, HV_REGISTER_RAX), (uint32_t)child_register(c, HV_REGISTER_RBX),
+			      (uint32_t)child_register(c, HV_REGISTER_RCX), (uint32_t)child_register(c, HV_REGISTER_RDX) };
+}
+
+/* ---- calls of its own ---- */
+
+enum { CALL_PAGE = 0x7000 };
+
+void child_may_call(const struct child *c)
+{
+	must_install(c, HV_INTERCEPT_IO_PORT, 0x80);
+	child_set(c, HV_REGISTER_GUEST_OS_ID, TEST_OS_ID);
+	child_set(c, HV_REGISTER_HYPERCALL, CALL_PAGE | 1);
+	child_protected(c);
+}
+
+uint16_t child_calls(const struct child *c, uint16_t code, uint16_t reps, const void *data, size_t size)
+{
+	/* mov eax, code; mov edx, reps; xor ebx, ebx; mov ecx, in; xor edi, edi; mov esi, out; vmcall; out 0x80, al */
+	const uint8_t program[] = { 0xb8, BYTES_32(code), 0xba, BYTES_32(reps), 0x31, 0xdb, 0xb9, BYTES_32(CHILD_CALL_IN), 0x31, 0xff,
+				    0xbe, BYTES_32(CHILD_CALL_OUT), 0x0f, 0x01, 0xc1, OUT(0x80) };
+	struct hv_message m;
+
+	if (size)
+		child_put(c, CHILD_CALL_IN, data, size);
+	m = run_code_as_is(c, program, sizeof program);
+	check_type(&m, HV_MESSAGE_IO_INTERCEPT);
+	return (uint16_t)child_register(c, HV_REGISTER_RAX);
+}
+
+void child_deletes(const struct child *c, uint64_t id)
+{
+	check_value(child_calls(c, HV_CALL_DELETE_PARTITION, 0, &id, sizeof id), HV_STATUS_SUCCESS, "status of the child's call");
 }

@@ -26,6 +26,19 @@ struct child {
 
 /* Active, with memory and VP 0; the caller's VP 0 listens at SINT0 with VECTOR. */
 struct child make_child(uint64_t flags);
+/* The same of a partition that is not initialized yet. */
+struct child raise_child(uint64_t id);
+/*
+ * VP 0 makes hypercalls: in 32-bit protected mode, told by an intercept of port 0x80 when one is over.  child_calls():
+ * with its input in memory; the status.  What it gave is at CHILD_CALL_OUT.
+ */
+enum { CHILD_CALL_IN = 0x5000, CHILD_CALL_OUT = 0x6000 };
+void child_may_call(const struct child *c);
+/* Who has children cannot be finalized: a rule deletes those that it had one make. */
+void child_deletes(const struct child *c, uint64_t id);
+uint16_t child_calls(const struct child *c, uint16_t code, uint16_t reps, const void *data, size_t size);
+/* What CPUID says in VP 0, in real mode. */
+struct leaf child_leaf(const struct child *c, uint32_t number);
 /* One more VP, as VP 0 is, at CHILD_CODE. */
 void child_vp(const struct child *c, uint32_t vp);
 void child_put(const struct child *c, uint64_t at, const void *from, size_t n);

@@ -44,6 +44,25 @@ struct reply next_child(uint64_t parent, uint64_t previous)
 	return CALL(.code = HV_CALL_GET_NEXT_CHILD_PARTITION, .data = &in, .size = sizeof in, .out = test_page(OUT_PAGE));
 }
 
+struct reply get_property(uint64_t id, uint32_t code)
+{
+	struct hv_in_get_partition_property in = { id, code, GARBAGE };   /* T5.6.5.h */
+
+	return CALL(.code = HV_CALL_GET_PARTITION_PROPERTY, .data = &in, .size = sizeof in, .out = test_page(OUT_PAGE));
+}
+
+uint64_t property(uint64_t id, uint32_t code)
+{
+	return out64(get_property(id, code));
+}
+
+struct reply set_property(uint64_t id, uint32_t code, uint64_t value)
+{
+	struct hv_in_set_partition_property in = { id, code, GARBAGE, value };
+
+	return CALL(.code = HV_CALL_SET_PARTITION_PROPERTY, .data = &in, .size = sizeof in);
+}
+
 struct reply deposit_list(uint64_t id, const uint64_t *pages, unsigned n)
 {
 	uint64_t in[1 + LIST_MAX] = { id };
@@ -212,6 +231,19 @@ void check_register(uint64_t id, uint32_t vp, uint32_t name, uint64_t want)
 
 	check_status(got.reply, HV_STATUS_SUCCESS);
 	check_value(got.value.low, want, "register 0x%x of VP %u", name, vp);
+}
+
+void check_property(uint64_t id, uint32_t code, uint64_t want)
+{
+	struct reply r = get_property(id, code);
+
+	check_status(r, HV_STATUS_SUCCESS);
+	check_value(out64(r), want, "property 0x%x", code);
+}
+
+void must_set_property(uint64_t id, uint32_t code, uint64_t value)
+{
+	check_status(set_property(id, code, value), HV_STATUS_SUCCESS);
 }
 
 void check_balance(uint64_t id, uint64_t available, uint64_t in_use)

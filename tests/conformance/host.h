@@ -22,6 +22,10 @@ struct reply call_id(uint16_t code, uint64_t id);
 struct reply create_partition(uint64_t flags);
 struct reply next_child(uint64_t parent, uint64_t previous);
 struct reply deposit_list(uint64_t id, const uint64_t *pages, unsigned n);
+/* Of a partition. */
+struct reply get_property(uint64_t id, uint32_t code);
+uint64_t property(uint64_t id, uint32_t code);
+struct reply set_property(uint64_t id, uint32_t code, uint64_t value);
 /* The pages are in the list at OUT_PAGE. */
 struct reply withdraw(uint64_t id, unsigned n);
 struct got {
@@ -56,6 +60,8 @@ uint64_t give_pages(uint64_t id, uint64_t at, unsigned n);
 void make_vp(uint64_t id, uint32_t index);
 /* Its low half is @want. */
 void check_register(uint64_t id, uint32_t vp, uint32_t name, uint64_t want);
+void check_property(uint64_t id, uint32_t code, uint64_t want);
+void must_set_property(uint64_t id, uint32_t code, uint64_t value);
 void check_balance(uint64_t id, uint64_t available, uint64_t in_use);
 
 #endif

@@ -189,7 +189,17 @@ const struct hv_features *partition_features(const struct partition *p);
 uint64_t partition_memory(struct partition *p);            /* bytes of frames it owns */
 uint64_t partition_run_time_ns(struct partition *p);       /* of all its VPs */
 HvtObject *partition_object(struct partition *p);
+/* Of interest to people who look at the tree. */
+struct partition_look {
+	const char *life;            /* where it stands in its life (5.2.5) */
+	bool by_parent;              /* another partition made it, no machine */
+	uint32_t depth;              /* partitions above it */
+	uint64_t pool_available, pool_in_use;   /* pages (7.3.3) */
+};
+void partition_look(struct partition *p, struct partition_look *look);
 /* Calls f for each live partition, parents first; the tree lock is held, f must not create or delete. */
+/* All partitions with a reference each, parents before children; the caller frees. */
+GPtrArray *hv_partitions(struct hv *hv);
 void hv_foreach_partition(struct hv *hv, void (*f)(struct partition *p, void *o), void *o);
 /* A reference, or NULL. */
 struct partition *hv_partition_by_name(struct hv *hv, const char *name);
@@ -213,6 +223,8 @@ void vp_call(struct vp *vp, void (*f)(struct vp *vp, void *o), void *o);
 /* Hypervisor state and counters of @vp by name, "group/name"; @put is called on the VP's thread. */
 typedef void (*vp_show_fn)(void *o, const char *name, uint64_t value);
 void vp_show(struct vp *vp, vp_show_fn put, void *o);
+/* Its counters only, "counts/name", at once; of a VP that is ending, too. */
+void vp_show_counts(struct vp *vp, vp_show_fn put, void *o);
 /* Sets X86_PEND_* bits and wakes the VP if it sleeps.  Any thread, any lock below LOCK_FRAMES. */
 void vp_pend(struct vp *vp, uint32_t bits);
 HvtObject *vp_object(struct vp *vp);

@@ -144,6 +144,16 @@
 	X(timer_drops_others, "a timer that expires stops those that are due with it") \
 	X(timer_keeps_sint, "bits of a timer's SINT that were set stay set") \
 	X(message_expiration, "a timer's message has the time of its delivery as that of its expiration") \
+	X(child_features_kept, "processor features that are disabled stay") \
+	X(child_privileges, "a new child may create partitions") \
+	X(property_any_time, "a property can be set in any state that its call allows") \
+	X(property_any_privilege, "any bit of a privilege mask can be set") \
+	X(reserve_above_cap, "a reserve may be above the cap") \
+	X(finalize_with_children, "a partition that has children can be finalized") \
+	X(delete_with_pages, "a partition with pages in its pool can be deleted") \
+	X(children_youngest_first, "children are enumerated youngest first") \
+	X(create_any_flag, "a partition may be created with any flag") \
+	X(withdrawn_as_it_was, "a page that is withdrawn has its old content") \
 	X(intercept_first_port, "an access of several ports is intercepted at the first only") \
 	X(flush_not_held_back, "a flush is not held back by a VP that inhibits it") \
 	X(flush_not_inhibited, "an intercept of memory does not inhibit flushes") \

@@ -51,6 +51,8 @@ static inline bool x86_has(const struct x86_cpu *c, enum x86_feature f)
 struct x86_model *x86_model_parse(const char *spec, bool (*other)(void *o, const char *key, const char *value, GError **e),
 				  void *o, GError **error);
 void x86_model_free(struct x86_model *m);
+/* A model that no processor has yet loses @f, and what makes no sense without it. */
+void x86_model_remove(struct x86_model *m, enum x86_feature f);
 /* Prints models and features (`-cpu help`). */
 void x86_model_help(FILE *out);
 /* The processor's own answer (no hypervisor leaves): regs EAX EBX ECX EDX. */
