@@ -592,6 +592,33 @@ static uint64_t child_bytes(const struct partition *p)
 	return bytes;
 }
 
+struct partition *partition_by_id(struct partition *p, uint64_t id)
+{
+	return hv_partition_by_id(p->hv, id);
+}
+
+bool partition_is_active(struct partition *p)
+{
+	return atomic_load(&p->life) == LIFE_ACTIVE;
+}
+
+bool partition_charge(struct partition *p, uint64_t bytes)
+{
+	bool ok;
+
+	lock_acquire(&p->lock);
+	ok = pool_charge(&p->pool, bytes);
+	lock_release(&p->lock);
+	return ok;
+}
+
+void partition_discharge(struct partition *p, uint64_t bytes)
+{
+	lock_acquire(&p->lock);
+	pool_discharge(&p->pool, bytes);
+	lock_release(&p->lock);
+}
+
 bool partition_init_child(struct partition *p)
 {
 	bool ok;

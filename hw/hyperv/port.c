@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Ports and connections, and the calls through which a guest uses them: HvPostMessage,
- * HvSignalEvent.  Who looks at monitor pages, and when.
+ * Ports and connections.  Who looks at monitor pages, and when.
  *
  * Locks.  A port's lock covers its end: whoever posts holds it, so that messages arrive in
  * the order in which the posts succeeded (T14.2.3.f), and none is queued behind
@@ -20,6 +19,7 @@
 #include "hv/partition.h"
 #include "hw/hyperv/synic.h"
 #include "monitor.h"
+#include "port-calls.h"
 #include "sync/futex.h"
 #include "sync/lock.h"
 #include "trace/log.h"
@@ -29,6 +29,8 @@ struct port {
 	struct monitor *monitor;             /* of a monitor port; set once, goes with it */
 	_Atomic uint32_t refs;
 	_Atomic bool connected;
+	uint64_t connector;                  /* made by HvCreatePort: who alone may connect; 0: by other means; set once */
+	_Atomic bool charged_connection;     /* made by HvConnectPort: its partition's pool pays */
 	_Atomic uint32_t preferred;          /* of an any-VP port: who is asked first; HV_ANY_VP: turn about */
 	_Atomic uint64_t posts;
 	struct lock lock;                    /* LOCK_PORT; all that follows */
@@ -61,6 +63,9 @@ static struct port_space *space_of(struct partition *p)
 }
 
 /* ---- life ---- */
+
+/* What pools pay (T14.9.1.a, T14.9.3.a): the object, and a place among the partition's numbers. */
+enum { NUMBER_BYTES = 64, PORT_BYTES = sizeof(struct port) + NUMBER_BYTES, CONNECTION_BYTES = NUMBER_BYTES };
 
 static struct port *port_ref(struct port *port)
 {
@@ -208,7 +213,8 @@ static uint32_t connection_key(enum hv_port_type type, uint32_t connection)
 	return (uint32_t)type << 24 | connection;
 }
 
-hv_status port_connect(struct partition *p, uint32_t connection, struct port *port)
+/* @charged: the pool of @p has paid. */
+static hv_status connect_port(struct partition *p, uint32_t connection, struct port *port, bool charged)
 {
 	struct port_space *space = space_of(p);
 	hv_status s;
@@ -217,11 +223,17 @@ hv_status port_connect(struct partition *p, uint32_t connection, struct port *po
 		return HV_STATUS_INVALID_CONNECTION_ID;    /* T14.8.8.b, T14.9.3.j */
 	if (atomic_exchange(&port->connected, true) && !MUTANT(port_many_connections))
 		return HV_STATUS_INVALID_PORT_ID;          /* T14.9.3.l */
+	atomic_store(&port->charged_connection, charged);
 	s = number_add(space, &space->connection, connection_key(port->config.type, connection), port,
 		       HV_STATUS_INVALID_CONNECTION_ID);   /* T14.9.3.i */
 	if (s != HV_STATUS_SUCCESS)
 		atomic_store(&port->connected, false);
 	return s;
+}
+
+hv_status port_connect(struct partition *p, uint32_t connection, struct port *port)
+{
+	return connect_port(p, connection, port, false);
 }
 
 /* One to a port of @type if there is, else to whatever port: its type is the caller's to refuse. */
@@ -247,6 +259,12 @@ static hv_status check_info(const struct hv_port_info *info)
 	if (info->type == HV_PORT_MONITOR && info->monitor % HV_PAGE_SIZE)
 		return HV_STATUS_INVALID_ALIGNMENT;        /* T14.9.1.s */
 	return HV_STATUS_SUCCESS;
+}
+
+static struct port_config port_config_of(struct partition *p, uint32_t id, const struct hv_port_info *info)
+{
+	return (struct port_config){ .type = info->type, .id = id, .partition = p, .vp = info->vp, .sint = info->sint,
+		.base_flag = info->base_flag, .flag_count = info->flag_count };
 }
 
 static void monitor_count(struct port_space *space, int by)
@@ -313,8 +331,7 @@ static hv_status monitor_create(struct partition *p, uint32_t id, const struct p
 
 hv_status port_create(struct partition *p, uint32_t id, const struct hv_port_info *info)
 {
-	struct port_config config = { .type = info->type, .id = id, .partition = p, .vp = info->vp, .sint = info->sint,
-		.base_flag = info->base_flag, .flag_count = info->flag_count };
+	struct port_config config = port_config_of(p, id, info);
 	struct port *port;
 	hv_status s = check_config(&config);
 
@@ -327,6 +344,29 @@ hv_status port_create(struct partition *p, uint32_t id, const struct hv_port_inf
 	s = port_new(&config, &port);
 	if (s == HV_STATUS_SUCCESS)
 		port_unref(port);                          /* its number has another reference */
+	return s;
+}
+
+hv_status port_create_for(struct partition *p, uint32_t id, const struct hv_port_info *info, uint64_t connector)
+{
+	struct port_config config = port_config_of(p, id, info);
+	hv_status s = check_config(&config);
+	struct port *port;
+
+	if (s == HV_STATUS_SUCCESS)
+		s = check_info(info);
+	if (s != HV_STATUS_SUCCESS)
+		return s;
+	if (info->type == HV_PORT_MONITOR)
+		return HV_STATUS_NO_RESOURCES;             /* T14.9.1.w: one page for two partitions */
+	if (!partition_charge(p, PORT_BYTES))
+		return HV_STATUS_INSUFFICIENT_MEMORY;      /* T14.9.1.v */
+	port = port_alloc(&config);
+	port->connector = connector;
+	s = number_add(space_of(p), &space_of(p)->port, id, port, HV_STATUS_INVALID_PORT_ID);
+	if (s != HV_STATUS_SUCCESS)
+		partition_discharge(p, PORT_BYTES);
+	port_unref(port);
 	return s;
 }
 
@@ -353,6 +393,24 @@ hv_status port_remove(struct partition *p, uint32_t id)
 	}
 	port_unref(port);
 	return HV_STATUS_SUCCESS;
+}
+
+hv_status port_remove_made(struct partition *p, uint32_t id)
+{
+	struct port_space *space = space_of(p);
+	struct port *port = number_find(space, &space->port, id), *listed = NULL;
+
+	if (port && port->connector)
+		listed = number_remove(space, &space->port, id, port);
+	if (listed) {
+		port_end(port);                            /* T14.9.2.b */
+		if (!MUTANT(port_keeps_charge))
+			partition_discharge(p, PORT_BYTES);    /* T14.9.2.j */
+		port_unref(listed);
+	}
+	if (port)
+		port_unref(port);
+	return listed ? HV_STATUS_SUCCESS : HV_STATUS_INVALID_PORT_ID;   /* T14.9.2.d, T14.9.2.f */
 }
 
 static void monitor_connect(struct partition *p, struct port *port, uint64_t gpa)
@@ -402,6 +460,53 @@ hv_status port_connect_id(struct partition *p, uint32_t connection, uint32_t id,
 	return s;
 }
 
+hv_status port_connect_to(struct partition *p, uint32_t connection, struct partition *owner, uint32_t id,
+			  const struct hv_connection_info *info)
+{
+	struct port *port = number_find(space_of(owner), &space_of(owner)->port, id);
+	struct port *other = connection_find(p, connection, info->type);
+	hv_status s = HV_STATUS_SUCCESS;
+
+	if (other)
+		port_unref(other);
+	if (!port || (port->connector != partition_id(p) && !MUTANT(connection_of_any))) {
+		s = HV_STATUS_INVALID_PORT_ID;             /* T14.9.3.h, T14.9.3.k, T14.9.3.m, T14.9.1.z */
+	} else if (other) {
+		s = HV_STATUS_INVALID_CONNECTION_ID;       /* T14.9.3.i */
+	} else {
+		s = check_connection(port, info);
+		if (s == HV_STATUS_SUCCESS && !partition_charge(p, CONNECTION_BYTES))
+			s = HV_STATUS_INSUFFICIENT_MEMORY; /* T14.9.3.r */
+		else if (s == HV_STATUS_SUCCESS) {
+			s = connect_port(p, connection, port, true);
+			if (s != HV_STATUS_SUCCESS)
+				partition_discharge(p, CONNECTION_BYTES);
+		}
+	}
+	if (port)
+		port_unref(port);
+	return s;
+}
+
+/* Gives the pool back what the connection cost, which is not in the table any more. */
+static void connection_uncharge(struct partition *p, struct port *port)
+{
+	if (atomic_exchange(&port->charged_connection, false))
+		partition_discharge(p, CONNECTION_BYTES);
+}
+
+hv_status port_disconnect_made(struct partition *p, uint32_t connection)
+{
+	struct port *port = connection_find(p, connection, HV_PORT_MESSAGE);
+	hv_status s = HV_STATUS_INVALID_CONNECTION_ID;     /* T14.9.6.f */
+
+	if (port && atomic_load(&port->charged_connection))
+		s = port_disconnect(p, connection, port);
+	if (port)
+		port_unref(port);
+	return s;
+}
+
 hv_status port_disconnect(struct partition *p, uint32_t connection, const struct port *only)
 {
 	struct port_space *space = space_of(p);
@@ -421,6 +526,7 @@ hv_status port_disconnect(struct partition *p, uint32_t connection, const struct
 		monitor_disconnect(space, port);
 		monitor_place_sender(port->monitor, NULL, MONITOR_NOWHERE);
 	}
+	connection_uncharge(p, port);
 	atomic_store(&port->connected, false);
 	port_unref(port);                                  /* T14.2.3.d: what is queued stays */
 	return HV_STATUS_SUCCESS;
@@ -662,59 +768,60 @@ static void port_resume(struct vp *vp, void *state)
 	vp_deadline_changed(vp);
 }
 
-/* ---- the calls ---- */
+/* ---- by connection ---- */
 
-static void log_call(const struct hv_ctx *c, const char *what, uint32_t connection, uint32_t detail, hv_status s)
+hv_status port_post_by(struct partition *p, uint32_t connection, uint32_t type, const void *payload, size_t size)
 {
-	if (log_on(LOG_SYNIC))
-		log_print(LOG_SYNIC, "%s/%u: %s %#x through connection %#x: status %#x\n", partition_name(c->caller),
-			  vp_index(c->vp), what, detail, connection, s);
-}
-
-static hv_status post_message(struct hv_ctx *c)
-{
-	const struct hv_in_post_message *in = c->in;
-	struct port *port = connection_find(c->caller, in->connection_id, HV_PORT_MESSAGE);
+	struct port *port = connection_find(p, connection, HV_PORT_MESSAGE);
 	hv_status s = HV_STATUS_INVALID_CONNECTION_ID;     /* T14.9.7.e */
 
 	if (port) {
-		s = port_post(port, in->message_type, in->payload, in->payload_size);
+		s = port_post(port, type, payload, size);
 		port_unref(port);
 	}
-	if (s == HV_STATUS_SUCCESS)
-		vp_count(c->vp, COUNT_POSTS);
-	log_call(c, "message", in->connection_id, in->message_type, s);
 	return s;
 }
 
-static hv_status signal_event(struct hv_ctx *c)
+hv_status port_signal_by(struct partition *p, uint32_t connection, unsigned flag)
 {
-	const struct hv_in_signal_event *in = c->in;
-	struct port *port = connection_find(c->caller, in->connection_id, HV_PORT_EVENT);
+	struct port *port = connection_find(p, connection, HV_PORT_EVENT);
 	hv_status s = HV_STATUS_INVALID_CONNECTION_ID;     /* T14.9.8.d */
 
-	if (!atomic_load(&space_of(c->caller)->looking) && atomic_load(&space_of(c->caller)->look_at) != INT64_MAX)
-		look(c->caller, INT64_MAX);                /* T14.8.10.e */
+	if (!atomic_load(&space_of(p)->looking) && atomic_load(&space_of(p)->look_at) != INT64_MAX)
+		look(p, INT64_MAX);                        /* T14.8.10.e */
 	if (port) {
-		s = in->reserved ? HV_STATUS_INVALID_PARAMETER : port_signal(port, in->flag);   /* O36 */
+		s = port_signal(port, flag);
 		port_unref(port);
 	}
-	if (s == HV_STATUS_SUCCESS)
-		vp_count(c->vp, COUNT_SIGNALS);
-	log_call(c, "event", in->connection_id, in->flag, s);
 	return s;
 }
 
-/* The privileges: T14.9.7.d, T14.9.8.c. */
-static const struct hv_call port_calls[] = {
-	{ HV_CALL_POST_MESSAGE, "HvPostMessage", "14.9.7", .in = sizeof(struct hv_in_post_message),
-	  .privilege = HV_POST_MESSAGES, .run = post_message },
-	{ HV_CALL_SIGNAL_EVENT, "HvSignalEvent", "14.9.8", .in = sizeof(struct hv_in_signal_event),
-	  .privilege = HV_SIGNAL_EVENTS, .run = signal_event },
-	{ .name = NULL },
-};
-
 /* ---- component ---- */
+
+/* The VP is not listed any more: who still sends to it has found it before, and is through when this returns. */
+static void port_vp_fini(struct vp *vp, void *state)
+{
+	struct port_space *space = space_of(vp_partition(vp));
+	GPtrArray *ports = g_ptr_array_new();
+	GHashTableIter i;
+	gpointer port;
+
+	lock_acquire(&space->lock);
+	if (space->port) {
+		g_hash_table_iter_init(&i, space->port);
+		while (g_hash_table_iter_next(&i, NULL, &port))
+			g_ptr_array_add(ports, port_ref(port));
+	}
+	lock_release(&space->lock);
+	for (guint n = 0; n < ports->len; n++) {
+		struct port *p = g_ptr_array_index(ports, n);
+
+		lock_acquire(&p->lock);
+		lock_release(&p->lock);
+		port_unref(p);
+	}
+	g_ptr_array_free(ports, TRUE);
+}
 
 static void port_partition_init(struct partition *p, void *state)
 {
@@ -728,13 +835,53 @@ static void port_partition_init(struct partition *p, void *state)
 	atomic_init(&space->look_at, INT64_MAX);
 }
 
-/* Ports and connections are their makers'; what a guest has written to its pages goes. */
+static gboolean made_port(gpointer key, gpointer port, gpointer gone)
+{
+	bool made = ((struct port *)port)->connector;
+
+	if (made)
+		g_ptr_array_add(gone, port);
+	return made;
+}
+
+static gboolean made_connection(gpointer key, gpointer port, gpointer gone)
+{
+	bool made = atomic_exchange(&((struct port *)port)->charged_connection, false);
+
+	if (made) {
+		atomic_store(&((struct port *)port)->connected, false);
+		g_ptr_array_add(gone, port);
+	}
+	return made;
+}
+
+/* What the partition made by calls of its own goes; its pool is empty already. */
+static void forget_made(struct port_space *space)
+{
+	GPtrArray *ports = g_ptr_array_new(), *connections = g_ptr_array_new();
+
+	lock_acquire(&space->lock);
+	g_hash_table_foreach_remove(space->port, made_port, ports);
+	g_hash_table_foreach_remove(space->connection, made_connection, connections);
+	lock_release(&space->lock);
+	for (guint i = 0; i < ports->len; i++) {
+		port_end(g_ptr_array_index(ports, i));
+		port_unref(g_ptr_array_index(ports, i));
+	}
+	for (guint i = 0; i < connections->len; i++)
+		port_unref(g_ptr_array_index(connections, i));
+	g_ptr_array_free(ports, TRUE);
+	g_ptr_array_free(connections, TRUE);
+}
+
+/* Devices' ports and connections are their makers'; what a guest has written to its pages goes. */
 static void port_partition_reset(struct partition *p, void *state)
 {
 	struct port_space *space = state;
 	GHashTableIter i;
 	gpointer port;
 
+	forget_made(space);
 	lock_acquire(&space->lock);
 	g_hash_table_iter_init(&i, space->port);
 	while (g_hash_table_iter_next(&i, NULL, &port))
@@ -751,8 +898,7 @@ static void end_all(GHashTable *table, void (*end)(struct port *port))
 
 	g_hash_table_iter_init(&i, table);
 	while (g_hash_table_iter_next(&i, NULL, &port)) {
-		if (end)
-			end(port);
+		end(port);
 		port_unref(port);
 	}
 	g_hash_table_destroy(table);
@@ -765,7 +911,17 @@ static void end_listed(struct port *port)
 		monitor_free(port->monitor);
 }
 
-/* The lock stays: devices of the partition may still come to disconnect. */
+/* The connection's number is free; who made the port may let somebody connect again. */
+static void end_connection(struct port *port)
+{
+	atomic_store(&port->charged_connection, false);
+	atomic_store(&port->connected, false);
+}
+
+/*
+ * The lock stays: devices of the partition may still come to disconnect.  Pools are emptied behind this, so
+ * nobody gives back what things cost.
+ */
 static void port_partition_fini(struct partition *p, void *state)
 {
 	struct port_space *space = state;
@@ -778,7 +934,7 @@ static void port_partition_fini(struct partition *p, void *state)
 	spare = g_steal_pointer(&space->spare);
 	monitors = g_steal_pointer(&space->monitors);
 	lock_release(&space->lock);
-	end_all(connection, NULL);
+	end_all(connection, end_connection);
 	end_all(port, end_listed);
 	for (guint i = 0; i < spare->len; i++)
 		monitor_free(g_ptr_array_index(spare, i));
@@ -789,6 +945,7 @@ static void port_partition_fini(struct partition *p, void *state)
 const struct vp_component port_component = {
 	.name = "port", .partition_size = sizeof(struct port_space),
 	.partition_init = port_partition_init, .partition_reset = port_partition_reset, .partition_fini = port_partition_fini,
+	.fini = port_vp_fini,
 	.next_deadline = port_next_deadline, .expire = port_expire, .suspend = port_suspend, .resume = port_resume,
 	.calls = port_calls,
 };

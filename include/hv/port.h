@@ -87,6 +87,60 @@ static_assert(sizeof(struct hv_monitor_page) == 4096 && offsetof(struct hv_monit
 
 /* ---- calls ---- */
 
+/* 0x0057 (14.9.1), 0x0095: input; that of 2009 ends before the domain. */
+struct hv_in_create_port {
+	uint64_t port_partition;
+	uint32_t port_id;
+	uint32_t vtl;              /* 0x0095: bits 7:0 of the port, 15:8 the least; 2009: padding */
+	uint64_t connection_partition;
+	struct hv_port_info info;
+	uint64_t domain;           /* struct hv_proximity_domain_info */
+};
+static_assert(sizeof(struct hv_in_create_port) == 56 && offsetof(struct hv_in_create_port, info) == 24, "14.9.1");
+
+/* 0x0058 (14.9.2), 0x005b (14.9.6): input */
+struct hv_in_port {
+	uint64_t partition_id;
+	uint32_t id;               /* of the port, of the connection */
+	uint32_t padding;
+};
+static_assert(sizeof(struct hv_in_port) == 16, "14.9.2");
+
+/* 0x0059 (14.9.3), 0x0096: input; that of 2009 ends behind the 16 bytes of its connection information. */
+struct hv_in_connect_port {
+	uint64_t connection_partition;
+	uint32_t connection_id;
+	uint32_t vtl;              /* 0x0096: bits 7:0; 2009: padding */
+	uint64_t port_partition;
+	uint32_t port_id;
+	uint32_t padding;
+	struct hv_connection_info info;
+	uint64_t reserved[2];      /* of the connection information */
+	uint64_t domain;
+};
+static_assert(sizeof(struct hv_in_connect_port) == 72 && offsetof(struct hv_in_connect_port, info) == 32, "14.9.3");
+
+/* 0x005a (14.9.4): input */
+struct hv_in_port_property {
+	uint64_t partition_id;
+	uint32_t port_id, padding_1;
+	uint32_t code, padding_2;  /* enum hv_port_property */
+};
+static_assert(sizeof(struct hv_in_port_property) == 24, "14.9.4");
+
+/* 0x0070 (14.9.5): input */
+struct hv_in_set_port_property {
+	struct hv_in_port_property port;
+	uint64_t value;
+};
+static_assert(sizeof(struct hv_in_set_port_property) == 32, "14.9.5");
+
+/* 0x005a (14.9.4), 0x0070 (14.9.5): output */
+struct hv_port_property_value {
+	uint64_t value;
+};
+static_assert(sizeof(struct hv_port_property_value) == 8, "14.9.4");
+
 /* 0x005c (14.9.7): input */
 struct hv_in_post_message {
 	uint32_t connection_id;

@@ -46,7 +46,7 @@ static const struct known {
 	{ 0x0056, false, 8, 0, 0, 0, PARENT, 0, 0 },
 	{ 0x0057, false, 48, 0, 0, 0, PARENT, HV_CREATE_PORT, 0 },
 	{ 0x0058, false, 16, 0, 0, 0, PARENT, HV_CREATE_PORT, 0 },
-	{ 0x0059, false, 40, 0, 0, 0, PARENT, HV_CONNECT_PORT, 0 },
+	{ 0x0059, false, 40, 0, 0, 0, PARENT, HV_CONNECT_PORT, 48 },
 	{ 0x005a, false, 24, 0, 8, 0, PARENT, HV_CREATE_PORT, 0 },
 	{ 0x005b, false, 16, 0, 0, 0, PARENT, HV_CONNECT_PORT, 0 },
 	{ 0x005c, false, 256, 0, 0, 0, ANY, HV_POST_MESSAGES, 0 },

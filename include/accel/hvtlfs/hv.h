@@ -176,6 +176,16 @@ void partition_delete(struct partition *p);
 struct hv *partition_hv(struct partition *p);
 uint64_t partition_id(const struct partition *p);
 uint64_t partition_parent_id(const struct partition *p);   /* 0 for the first */
+/* Another of the same machine, with a reference; NULL: there is none. */
+struct partition *partition_by_id(struct partition *p, uint64_t id);
+/* Initialized, and not finalized.  May end at any time if its parent may act on it. */
+bool partition_is_active(struct partition *p);
+/*
+ * @bytes of the host's memory at the cost of its pool, and back.  False: the pool has too little, nothing is
+ * charged.  The caller knows that it stays active.  No lock of LOCK_PARTITION or above held.
+ */
+bool partition_charge(struct partition *p, uint64_t bytes);
+void partition_discharge(struct partition *p, uint64_t bytes);
 const char *partition_name(const struct partition *p);
 enum partition_state partition_state(struct partition *p);
 uint32_t partition_vp_count(const struct partition *p);

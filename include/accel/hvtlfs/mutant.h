@@ -80,6 +80,8 @@
 	X(deposit_shared, "a page that another partition can reach can be deposited") \
 	X(port_number_taken, "a number of a port or connection that is in use is given away again") \
 	X(port_flag_range, "an event port may go to flags beyond the last") \
+	X(port_keeps_charge, "a port that is deleted goes on being charged") \
+	X(connection_of_any, "any partition connects to a port") \
 	X(port_any_id, "port numbers have 32 bits") \
 	X(port_many_connections, "a port takes any number of connections") \
 	X(port_keeps_messages, "messages of a deleted port arrive") \

@@ -62,6 +62,21 @@ hv_status port_connect_id(struct partition *p, uint32_t connection, uint32_t id,
 hv_status port_get_property(struct partition *p, uint32_t id, uint32_t code, uint64_t *value);
 hv_status port_set_property(struct partition *p, uint32_t id, uint32_t code, uint64_t value);
 
+/*
+ * As the calls make and end them: in @p, whose pool pays.  Only the partition with the id @connector may connect.  Of
+ * what somebody else has made they end nothing, as if it were not there.  No monitor ports.  @p is active and stays so.
+ */
+hv_status port_create_for(struct partition *p, uint32_t id, const struct hv_port_info *info, uint64_t connector);
+hv_status port_remove_made(struct partition *p, uint32_t id);
+/* @owner, where the port is, was active a moment ago. */
+hv_status port_connect_to(struct partition *p, uint32_t connection, struct partition *owner, uint32_t id,
+			  const struct hv_connection_info *info);
+hv_status port_disconnect_made(struct partition *p, uint32_t connection);
+
+/* HvPostMessage and HvSignalEvent of @p. */
+hv_status port_post_by(struct partition *p, uint32_t connection, uint32_t type, const void *payload, size_t size);
+hv_status port_signal_by(struct partition *p, uint32_t connection, unsigned flag);
+
 /* Sending, with the statuses of 14.9.7 and 14.9.8 that a known port can give. */
 hv_status port_post(struct port *port, uint32_t type, const void *payload, size_t size);
 hv_status port_signal(struct port *port, unsigned flag);
