@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Ports and connections that a parent makes in its children and itself (14.9.1 to 14.9.6), and what goes through them. */
+#include "child.h"
+
+enum { PORT = 0x101, CONNECTION = 0x202, CALL_IN = 0x5000, CALL_OUT = 0x6000, CALL_PAGE = 0x7000, FLAGS = 8 };
+#define NOBODY 0x7fffffff00000000ull
+#define SELF HV_PARTITION_ID_SELF
+
+static const struct hv_port_info message_port = { .type = HV_PORT_MESSAGE, .sint = SINT, .vp = HV_ANY_VP };
+static const struct hv_port_info event_port = { .type = HV_PORT_EVENT, .sint = SINT, .vp = HV_ANY_VP, .flag_count = FLAGS };
+
+/* ---- the calls ---- */
+
+static struct reply create_port(uint64_t port, uint32_t id, uint64_t connection, struct hv_port_info info)
+{
+	struct hv_in_create_port in = { .port_partition = port, .port_id = id, .connection_partition = connection, .info = info };
+
+	return CALL(.code = HV_CALL_CREATE_PORT, .data = &in, .size = sizeof in);
+}
+
+static struct reply connect_port(uint64_t connection, uint32_t id, uint64_t port, uint32_t port_id, uint32_t type)
+{
+	struct hv_in_connect_port in = { .connection_partition = connection, .connection_id = id, .port_partition = port,
+					 .port_id = port_id, .info.type = type };
+
+	return CALL(.code = HV_CALL_CONNECT_PORT, .data = &in, .size = sizeof in);
+}
+
+static struct reply end(uint16_t code, uint64_t partition, uint32_t id)
+{
+	return CALL(.code = code, .fast = true, .in = partition, .out = id);
+}
+
+static struct reply port_value(uint64_t partition, uint32_t id, uint32_t code)
+{
+	struct hv_in_port_property in = { .partition_id = partition, .port_id = id, .code = code };
+
+	return CALL(.code = HV_CALL_GET_PORT_PROPERTY, .data = &in, .size = sizeof in, .out = test_page(OUT_PAGE));
+}
+
+static struct reply set_port_value(uint64_t partition, uint32_t id, uint32_t code, uint64_t value)
+{
+	struct hv_in_set_port_property in = { .port = { .partition_id = partition, .port_id = id, .code = code }, .value = value };
+
+	return CALL(.code = HV_CALL_SET_PORT_PROPERTY, .data = &in, .size = sizeof in, .out = test_page(OUT_PAGE));
+}
+
+static void good(struct reply r) { check_status(r, HV_STATUS_SUCCESS); }
+
+/* A port of @port to which @connection is connected. */
+static void join(uint64_t port, uint64_t connection, struct hv_port_info info)
+{
+	good(create_port(port, PORT, connection, info));
+	good(connect_port(connection, CONNECTION, port, PORT, info.type));
+}
+
+/* The caller's own pool pays for its ports. */
+static void own_pool(void) { deposit(SELF, 8); }
+
+static void allow(uint64_t id, uint64_t privileges)
+{
+	good(set_property(id, HV_PROPERTY_PRIVILEGE_FLAGS, 0x5ff | privileges));
+}
+
+/* A child that makes calls, with these privileges. */
+static struct child caller_with(uint64_t privileges)
+{
+	struct child c = make_child(EXO);
+
+	allow(c.id, privileges);
+	child_protected(&c);
+	child_set(&c, HV_REGISTER_GUEST_OS_ID, TEST_OS_ID);
+	child_set(&c, HV_REGISTER_HYPERCALL, CALL_PAGE | 1);
+	return c;
+}
+
+/* The status of a call of the child's. */
+static uint16_t child_call(const struct child *c, uint16_t code, const void *in, unsigned size)
+{
+	struct hv_message m;
+
+	child_put(c, CALL_IN, in, size);
+	/* mov eax, code; xor edx, edx; xor ebx, ebx; mov ecx, CALL_IN; xor edi, edi; mov esi, CALL_OUT; vmcall; out 0x80, al */
+	m = RUN_AS_IS(c, 0xb8, BYTES_32(code), 0x31, 0xd2, 0x31, 0xdb, 0xb9, BYTES_32(CALL_IN), 0x31, 0xff, 0xbe, BYTES_32(CALL_OUT),
+		      0x0f, 0x01, 0xc1, OUT(0x80));
+	check_type(&m, HV_MESSAGE_IO_INTERCEPT);
+	return (uint16_t)child_register(c, HV_REGISTER_RAX);
+}
+
+static uint16_t child_posts(const struct child *c, uint64_t first)
+{
+	struct hv_in_post_message in = { .connection_id = CONNECTION, .message_type = 1, .payload_size = 8, .payload = { first } };
+
+	return child_call(c, HV_CALL_POST_MESSAGE, &in, sizeof in);
+}
+
+static uint16_t child_signals(const struct child *c, uint16_t flag)
+{
+	struct hv_in_signal_event in = { .connection_id = CONNECTION, .flag = flag };
+
+	return child_call(c, HV_CALL_SIGNAL_EVENT, &in, sizeof in);
+}
+
+/* The SynIC of VP 0 of @c takes messages and events. */
+static void child_listens(const struct child *c)
+{
+	child_set(c, HV_REGISTER_SIMP, 0x8001);
+	child_set(c, HV_REGISTER_SIEFP, 0x9001);
+	child_set(c, HV_REGISTER_SINT0 + SINT, VECTOR);
+	child_set(c, HV_REGISTER_SCONTROL, 1);
+}
+
+/* ---- all calls that act on a partition, alike ---- */
+
+enum which { CREATE, DELETE, CONNECT, DISCONNECT, GET, SET };
+
+/* On @id, with all else as it has to be for a port of @id, or its connection, to or from @other. */
+static struct reply act(enum which which, uint64_t id, uint64_t other)
+{
+	switch (which) {
+	case CREATE: return create_port(id, PORT, other, message_port);
+	case DELETE: return end(HV_CALL_DELETE_PORT, id, PORT);
+	case CONNECT: return connect_port(id, CONNECTION, other, PORT, HV_PORT_MESSAGE);
+	case DISCONNECT: return end(HV_CALL_DISCONNECT_PORT, id, CONNECTION);
+	case GET: return port_value(id, PORT, HV_PORT_POST_COUNT);
+	default: return set_port_value(id, PORT, HV_PORT_PREFERRED_VP, HV_ANY_VP);
+	}
+}
+
+static void nobody(enum which which) { check_status(act(which, NOBODY, SELF), HV_STATUS_INVALID_PARTITION_ID); }
+
+static void inactive(enum which which)
+{
+	uint64_t id = make_partition();
+
+	check_status(act(which, id, SELF), HV_STATUS_INVALID_PARTITION_STATE);
+	deposit(id, ACTIVE_PAGES);
+	good(call_id(HV_CALL_INITIALIZE_PARTITION, id));
+	good(call_id(HV_CALL_FINALIZE_PARTITION, id));
+	check_status(act(which, id, SELF), HV_STATUS_INVALID_PARTITION_STATE);
+}
+
+/* The same from a child that has made no partition, on @id. */
+static uint16_t child_acts(const struct child *c, enum which which, uint64_t id, uint64_t other)
+{
+	struct hv_in_create_port create = { .port_partition = id, .port_id = PORT, .connection_partition = other, .info = message_port };
+	struct hv_in_connect_port connect = { .connection_partition = id, .connection_id = CONNECTION, .port_partition = other,
+					      .port_id = PORT, .info.type = HV_PORT_MESSAGE };
+	struct hv_in_port port = { id, which == DELETE ? PORT : CONNECTION, 0 };
+	struct hv_in_set_port_property property = { { id, PORT, 0, which == SET, 0 }, HV_ANY_VP };
+
+	switch (which) {
+	case CREATE: return child_call(c, HV_CALL_CREATE_PORT_2009, &create, 48);
+	case CONNECT: return child_call(c, HV_CALL_CONNECT_PORT_2009, &connect, 48);
+	case DELETE: return child_call(c, HV_CALL_DELETE_PORT, &port, sizeof port);
+	case DISCONNECT: return child_call(c, HV_CALL_DISCONNECT_PORT, &port, sizeof port);
+	case GET: return child_call(c, HV_CALL_GET_PORT_PROPERTY, &property.port, sizeof property.port);
+	default: return child_call(c, HV_CALL_SET_PORT_PROPERTY, &property, sizeof property);
+	}
+}
+
+/* On its parent and a sibling, whatever its privileges; on itself, without. */
+static void denied(enum which which)
+{
+	struct child c = caller_with(HV_CREATE_PORT | HV_CONNECT_PORT);
+	uint64_t sibling = make_active_partition();
+
+	check_status_is(child_acts(&c, which, own_id(), c.id), HV_STATUS_ACCESS_DENIED, "on the parent");
+	check_status_is(child_acts(&c, which, sibling, c.id), HV_STATUS_ACCESS_DENIED, "on a sibling");
+	allow(c.id, 0);
+	check_status_is(child_acts(&c, which, SELF, own_id()), HV_STATUS_ACCESS_DENIED, "on itself without the privilege");
+}
+
+RULE_HOST(T14_9_1_e, "nobody makes ports in partitions that it did not make") { denied(CREATE); }
+RULE_HOST(T14_9_1_d, "who may not create ports does not do so in itself") { denied(CREATE); }
+RULE_HOST(T14_9_2_g, "nobody deletes ports of others, or its own without the privilege") { denied(DELETE); }
+RULE_HOST(T14_9_3_e, "nobody connects partitions that it did not make") { denied(CONNECT); }
+RULE_HOST(T14_9_3_d, "who may not connect does not connect itself") { denied(CONNECT); }
+RULE_HOST(T14_9_4_c, "nobody reads properties of ports of others") { denied(GET); }
+RULE_HOST(T14_9_4_d, "who may not create ports reads no properties of them") { denied(GET); }
+RULE_HOST(T14_9_5_c, "nobody sets properties of ports of others") { denied(SET); }
+RULE_HOST(T14_9_5_d, "who may not create ports sets no properties of them") { denied(SET); }
+RULE_HOST(T14_9_6_d, "nobody disconnects others, or itself without the privilege") { denied(DISCONNECT); }
+
+RULE_HOST(T14_9_1_f, "no port in a partition that is not there") { nobody(CREATE); }
+RULE_HOST(T14_9_2_h, "no port of a partition that is not there is deleted") { nobody(DELETE); }
+RULE_HOST(T14_9_3_f, "no connection of a partition that is not there") { nobody(CONNECT); }
+RULE_HOST(T14_9_4_e, "a partition that is not there has no ports with properties") { nobody(GET); }
+RULE_HOST(T14_9_5_e, "a partition that is not there has no ports whose properties are set") { nobody(SET); }
+RULE_HOST(T14_9_6_e, "a partition that is not there is not disconnected") { nobody(DISCONNECT); }
+
+RULE_HOST(T14_9_1_t, "no port in a partition that is not active") { inactive(CREATE); }
+RULE_HOST(T14_9_2_i, "no port of a partition that is not active is deleted") { inactive(DELETE); }
+RULE_HOST(T14_9_3_q, "no connection of a partition that is not active") { inactive(CONNECT); }
+RULE_HOST(T14_9_4_h, "properties of ports are an active partition's") { inactive(GET); }
+RULE_HOST(T14_9_5_h, "properties of ports are set in an active partition") { inactive(SET); }
+RULE_HOST(T14_9_6_g, "no partition that is not active is disconnected") { inactive(DISCONNECT); }
+
+/* ---- the other partition of a call ---- */
+
+RULE_HOST(T14_9_1_g, "no port for a partition that is not there")
+{
+	uint64_t id = make_active_partition();
+
+	check_status(create_port(id, PORT, NOBODY, message_port), HV_STATUS_INVALID_PARTITION_ID);
+	good(create_port(id, PORT, SELF, message_port));
+}
+
+RULE_HOST(T14_9_1_h, "no port for its own partition")
+{
+	uint64_t id = make_active_partition();
+
+	own_pool();
+	check_status(create_port(id, PORT, id, message_port), HV_STATUS_INVALID_PARTITION_ID);
+	check_status(create_port(SELF, PORT, own_id(), message_port), HV_STATUS_INVALID_PARTITION_ID);
+}
+
+RULE_HOST(T14_9_1_u, "no port for a partition that is not active")
+{
+	uint64_t id = make_partition();
+
+	own_pool();
+	check_status(create_port(SELF, PORT, id, message_port), HV_STATUS_INVALID_PARTITION_STATE);
+}
+
+RULE_HOST(T14_9_3_g, "no connection to a partition that is not there")
+{
+	uint64_t id = make_active_partition();
+
+	check_status(connect_port(id, CONNECTION, NOBODY, PORT, HV_PORT_MESSAGE), HV_STATUS_INVALID_PARTITION_ID);
+}
+
+RULE_HOST(T14_9_3_p, "no connection to a partition that is not active")
+{
+	uint64_t id = make_active_partition(), other = make_partition();
+
+	check_status(connect_port(id, CONNECTION, other, PORT, HV_PORT_MESSAGE), HV_STATUS_INVALID_PARTITION_STATE);
+}
+
+static void only_for_one(void)
+{
+	uint64_t a = make_active_partition(), b = make_active_partition();
+
+	own_pool();
+	good(create_port(SELF, PORT, a, message_port));
+	check_status(connect_port(b, CONNECTION, SELF, PORT, HV_PORT_MESSAGE), HV_STATUS_INVALID_PORT_ID);
+	good(connect_port(a, CONNECTION, SELF, PORT, HV_PORT_MESSAGE));
+	good(end(HV_CALL_DISCONNECT_PORT, a, CONNECTION));
+	good(end(HV_CALL_DELETE_PORT, SELF, PORT));
+}
+
+RULE_HOST(T14_9_3_h, "another partition than the one named by the port does not connect") { only_for_one(); }
+RULE_HOST(T14_9_1_z, "the partition named by the port connects") { only_for_one(); }
+
+/* ---- what works ---- */
+
+RULE_HOST(T14_9_1_b, "a parent makes a port in its child")
+{
+	uint64_t id = make_active_partition();
+
+	good(create_port(id, PORT, SELF, message_port));
+	good(port_value(id, PORT, HV_PORT_POST_COUNT));
+	check_status(create_port(id, PORT, SELF, message_port), HV_STATUS_INVALID_PORT_ID);
+	good(end(HV_CALL_DELETE_PORT, id, PORT));
+	check_status(port_value(id, PORT, HV_PORT_POST_COUNT), HV_STATUS_INVALID_PORT_ID);
+}
+
+RULE_HOST(T14_9_1_c, "who may create ports does so in itself")
+{
+	struct child c = caller_with(HV_CREATE_PORT | HV_CONNECT_PORT);
+
+	check_status_is(child_acts(&c, CREATE, SELF, own_id()), HV_STATUS_SUCCESS, "HvCreatePort");
+	check_status_is(child_acts(&c, CREATE, SELF, own_id()), HV_STATUS_INVALID_PORT_ID, "once more");
+	check_status_is(child_acts(&c, SET, SELF, 0), HV_STATUS_SUCCESS, "HvSetPortProperty");
+	check_status_is(child_acts(&c, DELETE, SELF, 0), HV_STATUS_SUCCESS, "HvDeletePort");
+}
+
+RULE_HOST(T14_9_3_c, "who may connect connects itself")
+{
+	struct child c = caller_with(HV_CONNECT_PORT);
+
+	own_pool();
+	good(create_port(SELF, PORT, c.id, message_port));
+	check_status_is(child_acts(&c, CONNECT, SELF, own_id()), HV_STATUS_SUCCESS, "HvConnectPort");
+	check_status_is(child_acts(&c, DISCONNECT, SELF, 0), HV_STATUS_SUCCESS, "HvDisconnectPort");
+	good(end(HV_CALL_DELETE_PORT, SELF, PORT));
+}
+
+RULE_HOST(T14_9_3_b, "a parent connects its child, which then sends it messages and events")
+{
+	struct child c = caller_with(HV_POST_MESSAGES | HV_SIGNAL_EVENTS);
+
+	own_pool();
+	check_status_is(child_posts(&c, 1), HV_STATUS_INVALID_CONNECTION_ID, "without connection");
+	join(SELF, c.id, message_port);
+	check_status_is(child_posts(&c, 0x1234), HV_STATUS_SUCCESS, "HvPostMessage");
+	check_slot(0x1234);
+	check_value(slot(SINT).sender, PORT, "sender");
+	good(end(HV_CALL_DELETE_PORT, SELF, PORT));
+	check_status_is(child_posts(&c, 1), HV_STATUS_INVALID_PORT_ID, "to a port that is gone");
+	good(end(HV_CALL_DISCONNECT_PORT, c.id, CONNECTION));
+	join(SELF, c.id, event_port);
+	check_status_is(child_signals(&c, 3), HV_STATUS_SUCCESS, "HvSignalEvent");
+	check_that(flag_set(SINT, 3), "flag 3 is not set");
+	check_status_is(child_signals(&c, FLAGS), HV_STATUS_INVALID_PARAMETER, "a flag that is not the port's");
+	good(end(HV_CALL_DISCONNECT_PORT, c.id, CONNECTION));
+	check_status_is(child_signals(&c, 3), HV_STATUS_INVALID_CONNECTION_ID, "disconnected");
+	good(end(HV_CALL_DELETE_PORT, SELF, PORT));
+}
+
+RULE_HOST(T14_4_a, "siblings send to each other by the connections that their parent makes")
+{
+	struct child a = caller_with(HV_POST_MESSAGES), b = make_child(EXO);
+
+	child_listens(&b);
+	join(b.id, a.id, message_port);
+	for (unsigned i = 0; i < 3; i++)
+		check_status_is(child_posts(&a, i), HV_STATUS_SUCCESS, "HvPostMessage");
+	good(port_value(b.id, PORT, HV_PORT_POST_COUNT));
+	check_value(get64(test_page(OUT_PAGE)), 3, "messages");
+}
+
+RULE_HOST(T14_9_5_b, "HvSetPortProperty gives the property's value")
+{
+	struct child c = make_child(EXO);
+	struct reply r;
+
+	good(create_port(c.id, PORT, SELF, message_port));
+	put64(test_page(OUT_PAGE), 0x5a5a);
+	r = set_port_value(c.id, PORT, HV_PORT_PREFERRED_VP, 0);
+	good(r);
+	check_value(get64(test_page(OUT_PAGE)), 0, "value");
+}
+
+RULE_HOST(T14_9_6_c, "HvDisconnectPort in registers")
+{
+	uint64_t id = make_active_partition();
+
+	own_pool();
+	join(SELF, id, message_port);
+	good(end(HV_CALL_DISCONNECT_PORT, id, CONNECTION));
+	check_status(end(HV_CALL_DISCONNECT_PORT, id, CONNECTION), HV_STATUS_INVALID_CONNECTION_ID);
+	good(end(HV_CALL_DELETE_PORT, SELF, PORT));
+}
+
+/* ---- VPs and partitions that end ---- */
+
+/* Of a child's VP 1, which then goes. */
+static void to_lost_vp(struct hv_port_info info)
+{
+	struct child c = make_child(EXO);
+	struct hv_in_port vp = { .partition_id = c.id, .id = 1 };
+
+	make_vp(c.id, 1);
+	own_pool();
+	info.vp = 1;
+	join(c.id, SELF, info);
+	good(CALL(.code = HV_CALL_DELETE_VP, .data = &vp, .size = sizeof vp));
+	check_status(info.type == HV_PORT_EVENT ? signal_flag(CONNECTION, 0) : post(CONNECTION, 1), HV_STATUS_INVALID_VP_INDEX);
+	good(end(HV_CALL_DISCONNECT_PORT, SELF, CONNECTION));
+}
+
+RULE_HOST(T14_9_7_m, "no message for a VP that has been deleted") { to_lost_vp(message_port); }
+RULE_HOST(T14_9_8_i, "no event for a VP that has been deleted") { to_lost_vp(event_port); }
+
+static void to_ended(struct hv_port_info info)
+{
+	struct child c = make_child(EXO);
+
+	child_listens(&c);
+	own_pool();
+	join(c.id, SELF, info);
+	good(info.type == HV_PORT_EVENT ? signal_flag(CONNECTION, 0) : post(CONNECTION, 1));
+	good(call_id(HV_CALL_FINALIZE_PARTITION, c.id));
+	check_status(info.type == HV_PORT_EVENT ? signal_flag(CONNECTION, 0) : post(CONNECTION, 1), HV_STATUS_INVALID_PORT_ID);
+	good(end(HV_CALL_DISCONNECT_PORT, SELF, CONNECTION));
+}
+
+RULE_HOST(T14_9_7_q, "no message for a partition that has been finalized") { to_ended(message_port); }
+RULE_HOST(T14_9_8_f, "no event for a partition that has been finalized") { to_ended(event_port); }
+
+/* ---- pools ---- */
+
+enum { MANY = 4096 };
+
+/* The pages that @id's pool has in use. */
+static uint64_t in_use(uint64_t id)
+{
+	struct hv_out_get_memory_balance b;
+
+	good(balance(id, &b));
+	return b.pages_in_use;
+}
+
+/* Ports of a child until its pool is empty; then none. */
+static void fill_with_ports(void)
+{
+	uint64_t id = make_active_partition(), before = in_use(id), after;
+	unsigned n = 0;
+
+	while (n < MANY && hv_result_status(create_port(id, n + 1, SELF, message_port).value) == HV_STATUS_SUCCESS)
+		n++;
+	check_status(create_port(id, MANY + 1, SELF, message_port), HV_STATUS_INSUFFICIENT_MEMORY);
+	check_status(port_value(id, MANY + 1, HV_PORT_POST_COUNT), HV_STATUS_INVALID_PORT_ID);
+	after = in_use(id);
+	check_that((after - before + 1) * 4096 >= n * 16 * sizeof(struct hv_message), "%u ports cost less than their buffers", n);
+	check_that(n > 10, "%u ports in %u pages", n, ACTIVE_PAGES);
+	for (unsigned i = 0; i < n; i++)
+		good(end(HV_CALL_DELETE_PORT, id, i + 1));
+	check_value(in_use(id), before, "pages in use without ports");
+}
+
+RULE_HOST(T14_9_1_v, "no port without memory for it") { fill_with_ports(); }
+RULE_HOST(T14_9_2_j, "what a port has cost comes back") { fill_with_ports(); }
+RULE_HOST(T14_2_1_b, "buffers are the port's partition's") { fill_with_ports(); }
+RULE_HOST(T14_2_1_c, "buffers of a port that is deleted come back") { fill_with_ports(); }
+RULE_HOST(T14_4_b, "the receiver pays for the port") { fill_with_ports(); }
+
+/* Connections of a child until its pool is empty: the ports are a sibling's. */
+static void fill_with_connections(void)
+{
+	uint64_t from = make_partition(), to = make_active_partition(), before;
+	struct hv_out_get_memory_balance b;
+	unsigned n = 0;
+
+	deposit(from, ACTIVE_PAGES);
+	deposit(to, 256);
+	good(call_id(HV_CALL_INITIALIZE_PARTITION, from));
+	/* One free page is left to it. */
+	good(balance(from, &b));
+	if (b.pages_available > 1)
+		withdraw(from, (unsigned)b.pages_available - 1);
+	before = in_use(from);
+	for (; n < 256; n++) {
+		good(create_port(to, n + 1, from, message_port));
+		if (hv_result_status(connect_port(from, n + 1, to, n + 1, HV_PORT_MESSAGE).value) != HV_STATUS_SUCCESS)
+			break;
+	}
+	check_that(n > 0 && n < 256, "%u connections in a page", n);
+	check_status(connect_port(from, n + 1, to, n + 1, HV_PORT_MESSAGE), HV_STATUS_INSUFFICIENT_MEMORY);
+	check_status(end(HV_CALL_DISCONNECT_PORT, from, n + 1), HV_STATUS_INVALID_CONNECTION_ID);
+	for (unsigned i = 0; i < n; i++)
+		good(end(HV_CALL_DISCONNECT_PORT, from, i + 1));
+	check_value(in_use(from), before, "pages in use without connections");
+}
+
+RULE_HOST(T14_9_3_r, "no connection without memory for it") { fill_with_connections(); }
+RULE_HOST(T14_4_c, "the sender pays for the connection") { fill_with_connections(); }
