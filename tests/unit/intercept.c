@@ -86,7 +86,7 @@ static void make_child(struct world *w, uint64_t flags)
 {
 	feed(w, w->p, OWN, OWN_PAGES);
 	g_assert_true(pool_charge(&w->p->pool, sizeof *w->p));
-	w->child = partition_new_child(w->p, w->model, &w->p->features, flags);
+	w->child = partition_new_child(w->p, &w->p->features, (const uint64_t[HIDDEN_COUNT]){ 0 }, flags);
 	g_assert_nonnull(w->child);
 	feed(w, w->child, POOL, POOL_PAGES);
 	g_assert_true(partition_init_child(w->child));
