@@ -6,10 +6,14 @@
 #include <math.h>
 #include <string.h>
 
+#include "accel/hvtlfs/component.h"
 #include "hv/gpa.h"
 #include "hv/hypercall.h"
+#include "hv/msr.h"
 #include "hv/partition.h"
+#include "hv/port.h"
 #include "hv/status.h"
+#include "hv/synic.h"
 #include "partition.h"
 #include "sync/futex.h"
 #include "target/i386/mem.h"
@@ -30,6 +34,9 @@ enum {
 
 /* What each has from 0 on, in small pages. */
 static const unsigned pages_of[GENERATIONS] = { 0, 2048, 1280, 256 };
+
+/* What VPs have besides the processor: only for tests of ports. */
+static const struct vp_component *const *components;
 
 /* A line of partitions, each made by the one before. */
 struct one {
@@ -139,7 +146,7 @@ static void world_open(struct world *w, unsigned generations)
 	memset(w, 0, sizeof *w);
 	w->model = x86_model_parse("qemu64", NULL, NULL, &error);
 	g_assert_no_error(error);
-	w->hv = hv_new_with(&(struct hv_config){ .memory = RAM * MIB, .engine = g_getenv("TEST_ENGINE") }, NULL, &error);
+	w->hv = hv_new_with(&(struct hv_config){ .memory = RAM * MIB, .engine = g_getenv("TEST_ENGINE") }, components, &error);
 	g_assert_no_error(error);
 	hv_features_init(&features);
 	hv_features_role(&features, HV_ROLE_HOST);
@@ -858,6 +865,121 @@ static void test_accessed(void)
 	world_close(&w);
 }
 
+/* ---- ports of two partitions, whatever they do ---- */
+
+enum { PORTS = 4, PORT_STEPS = 4000, PORT_SINT = 5 };
+
+/* Port @n of an owner, and connection @n to it, of the other one. */
+struct route {
+	bool port;
+	enum { NOWHERE, CONNECTED, DANGLING } connection;
+};
+
+static void listen(const struct one *o, uint64_t page)
+{
+	g_assert_true(vp_wrmsr(o->vp, HV_X64_MSR_SIMP, page_gpa(page).v | HV_MSR_PAGE_ENABLE));
+	g_assert_true(vp_wrmsr(o->vp, HV_X64_MSR_SINT0 + PORT_SINT, 0x75));
+	g_assert_true(vp_wrmsr(o->vp, HV_X64_MSR_SCONTROL, HV_SCONTROL_ENABLE));
+}
+
+static hv_status create_port(const struct one *by, const struct one *owner, const struct one *from, uint32_t n)
+{
+	struct hv_in_create_port in = { .port_partition = owner->p->id, .port_id = n, .connection_partition = from->p->id,
+					.info = { .type = HV_PORT_MESSAGE, .sint = PORT_SINT, .vp = HV_ANY_VP } };
+
+	return hv_result_status(call(by, HV_CALL_CREATE_PORT, 0, &in, sizeof in));
+}
+
+static hv_status connect_port(const struct one *by, const struct one *owner, const struct one *from, uint32_t n)
+{
+	struct hv_in_connect_port in = { .connection_partition = from->p->id, .connection_id = n, .port_partition = owner->p->id,
+					 .port_id = n, .info.type = HV_PORT_MESSAGE };
+
+	return hv_result_status(call(by, HV_CALL_CONNECT_PORT, 0, &in, sizeof in));
+}
+
+static hv_status end_port(const struct one *by, uint16_t code, const struct one *of, uint32_t n)
+{
+	return hv_result_status(call(by, code, 0, (const uint64_t []){ of->p->id, n }, 16));
+}
+
+static hv_status post_to(const struct one *from, uint32_t n)
+{
+	struct hv_in_post_message in = { .connection_id = n, .message_type = 1, .payload_size = 8 };
+
+	return hv_result_status(call(from, HV_CALL_POST_MESSAGE, 0, &in, sizeof in));
+}
+
+static void port_step(struct world *w, struct route route[2][PORTS], unsigned to, unsigned n, int what)
+{
+	const struct one *by = &w->line[0], *owner = &w->line[to], *from = &w->line[!to];
+	struct route *r = &route[to][n];
+	hv_status s;
+
+	switch (what) {
+	case 0:
+		g_assert_cmphex(create_port(by, owner, from, n), ==, r->port ? HV_STATUS_INVALID_PORT_ID : HV_STATUS_SUCCESS);
+		r->port = true;
+		break;
+	case 1:
+		g_assert_cmphex(end_port(by, HV_CALL_DELETE_PORT, owner, n), ==, r->port ? HV_STATUS_SUCCESS : HV_STATUS_INVALID_PORT_ID);
+		r->port = false;
+		if (r->connection == CONNECTED)
+			r->connection = DANGLING;
+		break;
+	case 2:
+		g_assert_cmphex(connect_port(by, owner, from, n), ==, !r->port ? HV_STATUS_INVALID_PORT_ID :
+				r->connection ? HV_STATUS_INVALID_CONNECTION_ID : HV_STATUS_SUCCESS);
+		if (r->port && !r->connection)
+			r->connection = CONNECTED;
+		break;
+	case 3:
+		g_assert_cmphex(end_port(by, HV_CALL_DISCONNECT_PORT, from, n), ==,
+				r->connection ? HV_STATUS_SUCCESS : HV_STATUS_INVALID_CONNECTION_ID);
+		r->connection = NOWHERE;
+		break;
+	default:
+		s = post_to(from, n);
+		if (r->connection != CONNECTED)
+			g_assert_cmphex(s, ==, r->connection ? HV_STATUS_INVALID_PORT_ID : HV_STATUS_INVALID_CONNECTION_ID);
+		else if (s != HV_STATUS_INSUFFICIENT_BUFFERS)
+			g_assert_cmphex(s, ==, HV_STATUS_SUCCESS);
+	}
+}
+
+/* Nobody empties a slot, so messages are queued wherever ports and partitions end. */
+static void test_ports(void)
+{
+	static const struct vp_component *const with_ports[] = { &apic_component, &synic_component, &port_component, NULL };
+	struct route route[2][PORTS] = { 0 };
+	struct world w;
+	uint64_t charged[2];
+
+	components = with_ports;
+	world_open(&w, 2);
+	for (unsigned i = 0; i < 2; i++) {
+		listen(&w.line[i], w.line[i].fresh++);
+		charged[i] = w.line[i].p->pool.charged;
+	}
+	for (unsigned i = 0; i < PORT_STEPS; i++)
+		port_step(&w, route, g_test_rand_int_range(0, 2), g_test_rand_int_range(0, PORTS), g_test_rand_int_range(0, 7));
+	for (unsigned i = 0; i < 2 * PORTS; i++) {
+		port_step(&w, route, i & 1, i / 2, 1);
+		port_step(&w, route, i & 1, i / 2, 3);
+	}
+	for (unsigned i = 0; i < 2; i++)
+		g_assert_cmpuint(w.line[i].p->pool.charged, ==, charged[i]);       /* T14.9.2.j */
+	for (unsigned i = 0; i < 6 * PORTS; i++)
+		port_step(&w, route, i & 1, i / 2 % PORTS, (int[]){ 0, 2, 4 }[i / (2 * PORTS)]);
+	if (g_test_rand_bit()) {
+		check(act(&w.line[0], HV_CALL_FINALIZE_PARTITION, w.line[1].p), HV_STATUS_SUCCESS, 0);
+		for (unsigned n = 0; n < PORTS; n++)
+			g_assert_cmphex(post_to(&w.line[0], n), ==, HV_STATUS_INVALID_PORT_ID);    /* T14.9.7.q */
+	}
+	world_close(&w);
+	components = NULL;
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -875,5 +997,6 @@ int main(int argc, char **argv)
 	g_test_add_func("/space/flush", test_flush);
 	g_test_add_func("/space/taken", test_taken);
 	g_test_add_func("/space/accessed", test_accessed);
+	g_test_add_func("/space/ports", test_ports);
 	return g_test_run();
 }
