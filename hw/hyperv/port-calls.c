@@ -48,7 +48,7 @@ static hv_status other_end(const struct hv_ctx *c, uint64_t id, struct partition
 	return s;
 }
 
-static hv_status create_port(struct hv_ctx *c)
+static hv_status create(struct hv_ctx *c)
 {
 	const struct hv_in_create_port *in = c->in;
 	struct partition *connector;
@@ -64,12 +64,19 @@ static hv_status create_port(struct hv_ctx *c)
 	return s;
 }
 
+static hv_status create_port(struct hv_ctx *c)
+{
+	const struct hv_in_create_port *in = c->in;
+
+	return in->info.type == HV_PORT_DOORBELL ? HV_STATUS_INVALID_PARAMETER : create(c);   /* T14.9.1.n */
+}
+
 /* Of no level of trust but the lowest. */
 static hv_status create_port_today(struct hv_ctx *c)
 {
 	const struct hv_in_create_port *in = c->in;
 
-	return in->vtl & 0xffff ? HV_STATUS_INVALID_PARAMETER : create_port(c);
+	return in->vtl & 0xffff ? HV_STATUS_INVALID_PARAMETER : create(c);
 }
 
 static hv_status delete_port(struct hv_ctx *c)
@@ -79,7 +86,7 @@ static hv_status delete_port(struct hv_ctx *c)
 	return may(c, HV_CREATE_PORT) ? port_remove_made(c->target, in->id) : HV_STATUS_ACCESS_DENIED;   /* T14.9.2.g */
 }
 
-static hv_status connect_port(struct hv_ctx *c)
+static hv_status connect_port_with(struct hv_ctx *c, struct doorbell doorbell)
 {
 	const struct hv_in_connect_port *in = c->in;
 	struct partition *owner;
@@ -90,16 +97,24 @@ static hv_status connect_port(struct hv_ctx *c)
 	s = other_end(c, in->port_partition, &owner);
 	if (s != HV_STATUS_SUCCESS)
 		return s;
-	s = port_connect_to(c->target, in->connection_id, owner, in->port_id, &in->info);
+	s = port_connect_to(c->target, in->connection_id, owner, in->port_id, &in->info, doorbell);
 	partition_unref(owner);
 	return s;
+}
+
+static hv_status connect_port(struct hv_ctx *c)
+{
+	const struct hv_in_connect_port *in = c->in;
+
+	return in->info.type == HV_PORT_DOORBELL ? HV_STATUS_INVALID_PARAMETER : connect_port_with(c, (struct doorbell){ 0, 0 });
 }
 
 static hv_status connect_port_today(struct hv_ctx *c)
 {
 	const struct hv_in_connect_port *in = c->in;
 
-	return in->vtl & 0xff ? HV_STATUS_INVALID_PARAMETER : connect_port(c);
+	return in->vtl & 0xff ? HV_STATUS_INVALID_PARAMETER :
+	       connect_port_with(c, (struct doorbell){ in->doorbell[0], in->doorbell[1] });
 }
 
 static hv_status disconnect_port(struct hv_ctx *c)
@@ -124,6 +139,16 @@ static hv_status set_port_property(struct hv_ctx *c)
 	hv_status s = port_set_property(c->target, in->port.port_id, in->port.code, in->value);
 
 	return s == HV_STATUS_SUCCESS ? port_get_property(c->target, in->port.port_id, in->port.code, &out->value) : s;   /* T14.9.5.b */
+}
+
+static hv_status notify_port_ring_empty(struct hv_ctx *c)
+{
+	const struct hv_in_notify_port_ring_empty *in = c->in;
+
+	if (in->sint >= HV_SINT_COUNT)
+		return HV_STATUS_INVALID_PARAMETER;
+	port_ring_again(c->caller, in->sint);
+	return HV_STATUS_SUCCESS;
 }
 
 static void log_call(const struct hv_ctx *c, const char *what, uint32_t connection, uint32_t detail, hv_status s)
@@ -164,7 +189,7 @@ const struct hv_call port_calls[] = {
 	{ HV_CALL_CREATE_PORT, "HvCreatePort", "later revisions", .in = sizeof(struct hv_in_create_port), ON_CHILD_OR_SELF,
 	  .run = create_port_today },
 	{ HV_CALL_DELETE_PORT, "HvDeletePort", "14.9.2", .in = sizeof(struct hv_in_port), ON_CHILD_OR_SELF, .run = delete_port },
-	{ HV_CALL_CONNECT_PORT_2009, "HvConnectPort", "14.9.3", .in = offsetof(struct hv_in_connect_port, reserved), ON_CHILD_OR_SELF,
+	{ HV_CALL_CONNECT_PORT_2009, "HvConnectPort", "14.9.3", .in = offsetof(struct hv_in_connect_port, doorbell), ON_CHILD_OR_SELF,
 	  .run = connect_port },
 	{ HV_CALL_CONNECT_PORT, "HvConnectPort", "later revisions", .in = sizeof(struct hv_in_connect_port), ON_CHILD_OR_SELF,
 	  .run = connect_port_today },
@@ -178,5 +203,7 @@ const struct hv_call port_calls[] = {
 	  .privilege = HV_POST_MESSAGES, .run = post_message },
 	{ HV_CALL_SIGNAL_EVENT, "HvSignalEvent", "14.9.8", .in = sizeof(struct hv_in_signal_event),
 	  .privilege = HV_SIGNAL_EVENTS, .run = signal_event },
+	{ HV_CALL_NOTIFY_PORT_RING_EMPTY, "HvNotifyPortRingEmpty", "later revisions",
+	  .in = sizeof(struct hv_in_notify_port_ring_empty), .privilege = HV_CREATE_PORT, .run = notify_port_ring_empty },
 	{ .name = NULL },
 };

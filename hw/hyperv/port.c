@@ -30,6 +30,10 @@ struct port {
 	_Atomic uint32_t refs;
 	_Atomic bool connected;
 	uint64_t connector;                  /* made by HvCreatePort: who alone may connect; 0: by other means; set once */
+	/* Doorbell: which writes ring, set by who connects; one found no place in the ring. */
+	uint64_t gpa;
+	struct doorbell doorbell;
+	_Atomic bool missed;
 	_Atomic bool charged_connection;     /* made by HvConnectPort: its partition's pool pays */
 	_Atomic uint32_t preferred;          /* of an any-VP port: who is asked first; HV_ANY_VP: turn about */
 	_Atomic uint64_t posts;
@@ -48,6 +52,7 @@ struct port_space {
 	/* NULL: the partition is gone.  Numbers, each with a reference. */
 	GHashTable *port;                    /* those that end here */
 	GHashTable *connection;              /* ports that it sends to */
+	_Atomic uint32_t doorbells;          /* among the connections; read without the lock */
 	GPtrArray *monitors;                 /* struct monitor: those whose sender it is */
 	GPtrArray *spare;                    /* pages of monitor ports that are gone */
 	unsigned pages;                      /* of monitor ports that are there */
@@ -142,9 +147,11 @@ static hv_status check_flags(const struct port_config *c)
 	return HV_STATUS_SUCCESS;
 }
 
-static hv_status check_config(const struct port_config *c)
+/* @doorbells: may it be one?  Only by a call. */
+static hv_status check_config(const struct port_config *c, bool doorbells)
 {
-	if (c->type != HV_PORT_MESSAGE && c->type != HV_PORT_EVENT && c->type != HV_PORT_MONITOR)
+	if (c->type != HV_PORT_MESSAGE && c->type != HV_PORT_EVENT && c->type != HV_PORT_MONITOR &&
+	    !(doorbells && c->type == HV_PORT_DOORBELL))
 		return HV_STATUS_INVALID_PARAMETER;        /* T14.9.1.n */
 	if (c->id & ~HV_PORT_ID_MASK && !MUTANT(port_any_id))
 		return HV_STATUS_INVALID_PORT_ID;          /* T14.9.1.j */
@@ -172,7 +179,7 @@ static struct port *port_alloc(const struct port_config *config)
 
 hv_status port_new(const struct port_config *config, struct port **port)
 {
-	hv_status s = check_config(config);
+	hv_status s = check_config(config, false);
 
 	assert(config->type != HV_PORT_MONITOR || !config->partition);
 	if (s != HV_STATUS_SUCCESS)
@@ -214,7 +221,8 @@ static uint32_t connection_key(enum hv_port_type type, uint32_t connection)
 }
 
 /* @charged: the pool of @p has paid. */
-static hv_status connect_port(struct partition *p, uint32_t connection, struct port *port, bool charged)
+static hv_status connect_port(struct partition *p, uint32_t connection, struct port *port, bool charged, uint64_t gpa,
+			      struct doorbell doorbell)
 {
 	struct port_space *space = space_of(p);
 	hv_status s;
@@ -224,16 +232,20 @@ static hv_status connect_port(struct partition *p, uint32_t connection, struct p
 	if (atomic_exchange(&port->connected, true) && !MUTANT(port_many_connections))
 		return HV_STATUS_INVALID_PORT_ID;          /* T14.9.3.l */
 	atomic_store(&port->charged_connection, charged);
+	port->gpa = gpa;
+	port->doorbell = doorbell;
 	s = number_add(space, &space->connection, connection_key(port->config.type, connection), port,
 		       HV_STATUS_INVALID_CONNECTION_ID);   /* T14.9.3.i */
 	if (s != HV_STATUS_SUCCESS)
 		atomic_store(&port->connected, false);
+	else if (port->config.type == HV_PORT_DOORBELL)
+		atomic_fetch_add(&space->doorbells, 1);
 	return s;
 }
 
 hv_status port_connect(struct partition *p, uint32_t connection, struct port *port)
 {
-	return connect_port(p, connection, port, false);
+	return connect_port(p, connection, port, false, 0, (struct doorbell){ 0, 0 });
 }
 
 /* One to a port of @type if there is, else to whatever port: its type is the caller's to refuse. */
@@ -245,7 +257,7 @@ static struct port *connection_find(struct partition *p, uint32_t connection, en
 	if (connection & ~HV_PORT_ID_MASK)
 		return NULL;
 	port = number_find(space, &space->connection, connection_key(type, connection));
-	for (unsigned t = HV_PORT_MESSAGE; !port && t <= HV_PORT_MONITOR; t++)
+	for (unsigned t = HV_PORT_MESSAGE; !port && t <= HV_PORT_DOORBELL; t++)
 		port = number_find(space, &space->connection, connection_key(t, connection));
 	return port;
 }
@@ -333,7 +345,7 @@ hv_status port_create(struct partition *p, uint32_t id, const struct hv_port_inf
 {
 	struct port_config config = port_config_of(p, id, info);
 	struct port *port;
-	hv_status s = check_config(&config);
+	hv_status s = check_config(&config, false);
 
 	if (s == HV_STATUS_SUCCESS)
 		s = check_info(info);
@@ -350,13 +362,15 @@ hv_status port_create(struct partition *p, uint32_t id, const struct hv_port_inf
 hv_status port_create_for(struct partition *p, uint32_t id, const struct hv_port_info *info, uint64_t connector)
 {
 	struct port_config config = port_config_of(p, id, info);
-	hv_status s = check_config(&config);
+	hv_status s = check_config(&config, true);
 	struct port *port;
 
 	if (s == HV_STATUS_SUCCESS)
 		s = check_info(info);
 	if (s != HV_STATUS_SUCCESS)
 		return s;
+	if (info->type == HV_PORT_DOORBELL && !id)
+		return HV_STATUS_INVALID_PORT_ID;          /* 0 is a free place of the ring */
 	if (info->type == HV_PORT_MONITOR)
 		return HV_STATUS_NO_RESOURCES;             /* T14.9.1.w: one page for two partitions */
 	if (!partition_charge(p, PORT_BYTES))
@@ -434,7 +448,7 @@ static hv_status check_connection(const struct port *port, const struct hv_conne
 
 	if (info->type != port->config.type && !MUTANT(connection_any_type))
 		return HV_STATUS_INVALID_PARAMETER;        /* T14.8.9.a, T14.9.3.o */
-	if (info->reserved || (!monitor && info->monitor))
+	if (info->reserved || (!monitor && info->type != HV_PORT_DOORBELL && info->monitor))
 		return HV_STATUS_INVALID_PARAMETER;
 	if (monitor && info->monitor % HV_PAGE_SIZE)
 		return HV_STATUS_INVALID_ALIGNMENT;        /* T14.9.3.n */
@@ -461,7 +475,7 @@ hv_status port_connect_id(struct partition *p, uint32_t connection, uint32_t id,
 }
 
 hv_status port_connect_to(struct partition *p, uint32_t connection, struct partition *owner, uint32_t id,
-			  const struct hv_connection_info *info)
+			  const struct hv_connection_info *info, struct doorbell doorbell)
 {
 	struct port *port = number_find(space_of(owner), &space_of(owner)->port, id);
 	struct port *other = connection_find(p, connection, info->type);
@@ -478,7 +492,7 @@ hv_status port_connect_to(struct partition *p, uint32_t connection, struct parti
 		if (s == HV_STATUS_SUCCESS && !partition_charge(p, CONNECTION_BYTES))
 			s = HV_STATUS_INSUFFICIENT_MEMORY; /* T14.9.3.r */
 		else if (s == HV_STATUS_SUCCESS) {
-			s = connect_port(p, connection, port, true);
+			s = connect_port(p, connection, port, true, info->monitor, doorbell);
 			if (s != HV_STATUS_SUCCESS)
 				partition_discharge(p, CONNECTION_BYTES);
 		}
@@ -513,7 +527,7 @@ hv_status port_disconnect(struct partition *p, uint32_t connection, const struct
 	struct port *port = NULL;
 	bool placed = false;
 
-	for (unsigned t = HV_PORT_MESSAGE; !port && t <= HV_PORT_MONITOR && !(connection & ~HV_PORT_ID_MASK); t++)
+	for (unsigned t = HV_PORT_MESSAGE; !port && t <= HV_PORT_DOORBELL && !(connection & ~HV_PORT_ID_MASK); t++)
 		port = number_remove(space, &space->connection, connection_key(t, connection), only);
 	if (!port)
 		return HV_STATUS_INVALID_CONNECTION_ID;    /* T14.9.6.f */
@@ -526,6 +540,8 @@ hv_status port_disconnect(struct partition *p, uint32_t connection, const struct
 		monitor_disconnect(space, port);
 		monitor_place_sender(port->monitor, NULL, MONITOR_NOWHERE);
 	}
+	if (port->config.type == HV_PORT_DOORBELL)
+		atomic_fetch_sub(&space->doorbells, 1);
 	connection_uncharge(p, port);
 	atomic_store(&port->connected, false);
 	port_unref(port);                                  /* T14.2.3.d: what is queued stays */
@@ -768,6 +784,101 @@ static void port_resume(struct vp *vp, void *state)
 	vp_deadline_changed(vp);
 }
 
+/* ---- doorbells, of later revisions ---- */
+
+static hv_status send_ring(struct port *port, struct vp *vp, const void *what)
+{
+	const unsigned sint = port->config.sint;
+	struct hv_message m = { .type = (uint32_t)HV_MESSAGE_EVENT_RING_SIGNALED, .payload_size = 4, .payload = { sint } };
+
+	switch (synic_ring(vp, sint, port->config.id)) {
+	case RING_OFF:
+		return HV_STATUS_INVALID_SYNIC_STATE;
+	case RING_FULL:
+		atomic_store(&port->missed, true);
+		break;
+	case RING_TELL:
+		synic_post(vp, 0, port->buffer, 1, &m);    /* the last one may still wait: it says the same */
+		break;
+	default:
+		break;
+	}
+	return HV_STATUS_SUCCESS;
+}
+
+static void ring(struct port *port)
+{
+	lock_acquire(&port->lock);
+	if (usable(port, HV_PORT_DOORBELL))
+		send_to_vp(port, send_ring, NULL);
+	lock_release(&port->lock);
+}
+
+/* Missed before the guest sees that its ring is full: who asks finds it. */
+void port_ring_again(struct partition *p, unsigned sint)
+{
+	struct port_space *space = space_of(p);
+	GPtrArray *ports = g_ptr_array_new();
+	GHashTableIter i;
+	gpointer at;
+
+	lock_acquire(&space->lock);
+	if (space->port) {
+		g_hash_table_iter_init(&i, space->port);
+		while (g_hash_table_iter_next(&i, NULL, &at)) {
+			struct port *port = at;
+
+			if (port->config.type == HV_PORT_DOORBELL && port->config.sint == sint)
+				g_ptr_array_add(ports, port_ref(port));
+		}
+	}
+	lock_release(&space->lock);
+	for (guint n = 0; n < ports->len; n++) {
+		struct port *port = g_ptr_array_index(ports, n);
+
+		/* Who found no place holds the lock until that is noted. */
+		lock_acquire(&port->lock);
+		if (usable(port, HV_PORT_DOORBELL) && atomic_exchange(&port->missed, false))
+			send_to_vp(port, send_ring, NULL);
+		lock_release(&port->lock);
+		port_unref(port);
+	}
+	g_ptr_array_free(ports, TRUE);
+}
+
+static bool rings(const struct port *port, uint64_t gpa, unsigned size, uint64_t value)
+{
+	unsigned want = port->doorbell.flags & HV_DOORBELL_SIZE;
+
+	return port->config.type == HV_PORT_DOORBELL && port->gpa == gpa && (!want || size == 1u << (want - 1)) &&
+	       (port->doorbell.flags & HV_DOORBELL_ANY_VALUE || port->doorbell.value == value);
+}
+
+/* A matching write is swallowed, even if nobody hears it. */
+static bool port_mmio_write(struct vp *vp, void *state, gpa_t gpa, unsigned size, uint64_t value)
+{
+	struct port_space *space = space_of(vp_partition(vp));
+	struct port *found = NULL;
+	GHashTableIter i;
+	gpointer port;
+
+	if (!atomic_load(&space->doorbells))
+		return false;
+	lock_acquire(&space->lock);
+	if (space->connection) {
+		g_hash_table_iter_init(&i, space->connection);
+		while (!found && g_hash_table_iter_next(&i, NULL, &port))
+			if (rings(port, gpa.v, size, value))
+				found = port_ref(port);
+	}
+	lock_release(&space->lock);
+	if (!found)
+		return false;
+	ring(found);
+	port_unref(found);
+	return true;
+}
+
 /* ---- by connection ---- */
 
 hv_status port_post_by(struct partition *p, uint32_t connection, uint32_t type, const void *payload, size_t size)
@@ -863,6 +974,7 @@ static void forget_made(struct port_space *space)
 	lock_acquire(&space->lock);
 	g_hash_table_foreach_remove(space->port, made_port, ports);
 	g_hash_table_foreach_remove(space->connection, made_connection, connections);
+	atomic_store(&space->doorbells, 0);
 	lock_release(&space->lock);
 	for (guint i = 0; i < ports->len; i++) {
 		port_end(g_ptr_array_index(ports, i));
@@ -945,7 +1057,7 @@ static void port_partition_fini(struct partition *p, void *state)
 const struct vp_component port_component = {
 	.name = "port", .partition_size = sizeof(struct port_space),
 	.partition_init = port_partition_init, .partition_reset = port_partition_reset, .partition_fini = port_partition_fini,
-	.fini = port_vp_fini,
+	.fini = port_vp_fini, .mmio_write = port_mmio_write,
 	.next_deadline = port_next_deadline, .expire = port_expire, .suspend = port_suspend, .resume = port_resume,
 	.calls = port_calls,
 };

@@ -41,6 +41,7 @@ struct synic {
 	/* Set once. */
 	struct vp *vp;
 	struct msr_page *messages, *flags;    /* NULL: the VP is gone; lock */
+	struct msr_page *ring;                /* NULL besides: the partition made no ports when the VP came */
 	/* Written by the VP's thread. */
 	_Atomic uint64_t control, sint[HV_SINT_COUNT];
 
@@ -49,6 +50,7 @@ struct synic {
 	_Atomic uint32_t waiting;             /* bit per SINT with a queue; read without the lock */
 	_Atomic int64_t retry_at;             /* INT64_MAX: nothing waits; read without the lock */
 	int64_t retry_after;
+	uint8_t ring_next[HV_SINT_COUNT];     /* survives what the guest does to its page */
 	struct synic_buffer timer[HV_TIMER_COUNT];
 
 	struct synic_buffer intercept;        /* T14.2.1.e: in a queue of the parent's */
@@ -537,6 +539,37 @@ hv_status synic_signal(struct vp *vp, unsigned sint, unsigned flag)
 	return status;
 }
 
+enum ring_result synic_ring(struct vp *vp, unsigned sint, uint32_t port)
+{
+	struct synic *s = synic_of(vp);
+	enum ring_result result = RING_OFF;
+	struct hv_event_ring *ring;
+	uint32_t *place;
+
+	assert(sint < HV_SINT_COUNT && port);
+	lock_acquire(&s->lock);
+	if (receptive(s, s->ring)) {
+		ring = (struct hv_event_ring *)msr_page_host(s->ring) + sint;
+		place = &ring->port[s->ring_next[sint]];
+		result = RING_FULL;
+		if (__atomic_load_n(place, __ATOMIC_SEQ_CST)) {
+			__atomic_store_n(&ring->ring_full, 1, __ATOMIC_SEQ_CST);
+		} else {
+			__atomic_store_n(place, port, __ATOMIC_SEQ_CST);
+			s->ring_next[sint] = (uint8_t)((s->ring_next[sint] + 1) % HV_RING_PLACES);
+			result = RING_IN;
+			if (!__atomic_load_n(&ring->signal_masked, __ATOMIC_SEQ_CST)) {
+				if (atomic_load(&s->sint[sint]) & HV_SINT_AS_INTERCEPT)
+					result = RING_TELL;
+				else
+					sint_raise(s, sint);
+			}
+		}
+	}
+	lock_release(&s->lock);
+	return result;
+}
+
 hv_status synic_interrupt(struct vp *vp, unsigned sint)
 {
 	struct synic *s = synic_of(vp);
@@ -576,17 +609,21 @@ static struct msr_page *page_of(struct vp *vp, uint32_t msr)
 {
 	struct synic *s = synic_of(vp);
 
-	return msr == HV_X64_MSR_SIMP ? s->messages : s->flags;
+	return msr == HV_X64_MSR_SIMP ? s->messages : msr == HV_X64_MSR_SIRBP ? s->ring : s->flags;
 }
 
 static enum x86_result page_read(struct vp *vp, uint32_t msr, uint64_t *value)
 {
+	if (!page_of(vp, msr))
+		return X86_FAULT_GP;
 	*value = msr_page_value(page_of(vp, msr));
 	return X86_OK;
 }
 
 static enum x86_result page_write(struct vp *vp, uint32_t msr, uint64_t value)
 {
+	if (!page_of(vp, msr))
+		return X86_FAULT_GP;
 	/* Others write there while the guest clears flags and slots. */
 	if (value & HV_MSR_PAGE_ENABLE)
 		vp_not_alone(vp);
@@ -641,6 +678,7 @@ static const struct msr_row synic_msrs[] = {
 	{ ONE(HV_X64_MSR_SVERSION), HV_ACCESS_SYNIC, MSR_VP, 0, version_read, NULL },         /* T14.6.2.b */
 	{ ONE(HV_X64_MSR_SIEFP), HV_ACCESS_SYNIC, MSR_VP, 0, page_read, page_write },
 	{ ONE(HV_X64_MSR_SIMP), HV_ACCESS_SYNIC, MSR_VP, 0, page_read, page_write },
+	{ ONE(HV_X64_MSR_SIRBP), HV_CREATE_PORT, MSR_VP, 0, page_read, page_write },
 	{ ONE(HV_X64_MSR_EOM), HV_ACCESS_SYNIC, MSR_VP, 0, eom_read, eom_write },
 	{ HV_X64_MSR_SINT0, HV_X64_MSR_SINT15, "HV_X64_MSR_SINTx", HV_ACCESS_SYNIC, MSR_VP, 0, sint_read, sint_write },
 	{ .name = NULL },
@@ -701,6 +739,10 @@ static void synic_reset(struct vp *vp, void *state, enum x86_reset how)
 	lock_release(&s->lock);
 	msr_page_reset(s->messages);                       /* T14.6.3.a, T14.6.4.a, T14.7.d, T14.7.e */
 	msr_page_reset(s->flags);
+	if (s->ring) {
+		msr_page_reset(s->ring);
+		memset(s->ring_next, 0, sizeof s->ring_next);
+	}
 }
 
 static bool synic_init(struct vp *vp, void *state)
@@ -712,8 +754,11 @@ static bool synic_init(struct vp *vp, void *state)
 	atomic_init(&s->retry_at, INT64_MAX);
 	s->messages = msr_page_new(vp_partition(vp), X86_PAGE_READ | X86_PAGE_WRITE);
 	s->flags = msr_page_new(vp_partition(vp), X86_PAGE_READ | X86_PAGE_WRITE);
-	if (s->messages && s->flags)
+	if (partition_features(vp_partition(vp))->privileges & HV_CREATE_PORT)
+		s->ring = msr_page_new(vp_partition(vp), X86_PAGE_READ | X86_PAGE_WRITE);
+	if (s->messages && s->flags && (s->ring || !(partition_features(vp_partition(vp))->privileges & HV_CREATE_PORT)))
 		return true;
+	msr_page_free(s->ring);
 	msr_page_free(s->messages);
 	msr_page_free(s->flags);
 	lock_destroy(&s->lock);
@@ -723,7 +768,7 @@ static bool synic_init(struct vp *vp, void *state)
 static void synic_fini(struct vp *vp, void *state)
 {
 	struct synic *s = state;
-	struct msr_page *messages = s->messages, *flags = s->flags;
+	struct msr_page *messages = s->messages, *flags = s->flags, *ring = s->ring;
 
 	if (s->parent && !MUTANT(intercept_outlives)) {
 		synic_untell(s->parent, &s->intercept);
@@ -735,8 +780,9 @@ static void synic_fini(struct vp *vp, void *state)
 	/* The struct stays, and with it its lock, for devices that still signal. */
 	lock_acquire(&s->lock);
 	drop_all(s);
-	s->messages = s->flags = NULL;
+	s->messages = s->flags = s->ring = NULL;
 	lock_release(&s->lock);
+	msr_page_free(ring);
 	msr_page_free(messages);
 	msr_page_free(flags);
 }

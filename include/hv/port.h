@@ -15,6 +15,7 @@ enum hv_port_type {
 	HV_PORT_MESSAGE = 1,
 	HV_PORT_EVENT = 2,
 	HV_PORT_MONITOR = 3,
+	HV_PORT_DOORBELL = 4,      /* later revisions: a write to a GPA of the sender */
 };
 
 enum { HV_PORT_BUFFERS = 16 };     /* T14.2.1.a */
@@ -47,6 +48,10 @@ struct hv_connection_info {
 	uint64_t monitor;          /* to a monitor port: where the page is seen by the sender; else reserved */
 };
 static_assert(sizeof(struct hv_connection_info) == 16, "14.8.9");
+
+/* Which writes ring: of which size, of which value. */
+#define HV_DOORBELL_SIZE 7ull              /* 0: of any; n: of 1 << (n - 1) bytes */
+#define HV_DOORBELL_ANY_VALUE (1ull << 31)
 
 /* 14.8.7 */
 enum hv_port_property {
@@ -115,10 +120,17 @@ struct hv_in_connect_port {
 	uint32_t port_id;
 	uint32_t padding;
 	struct hv_connection_info info;
-	uint64_t reserved[2];      /* of the connection information */
+	uint64_t doorbell[2];      /* 0x0096: value, HV_DOORBELL_*; its GPA is info.monitor */
 	uint64_t domain;
 };
 static_assert(sizeof(struct hv_in_connect_port) == 72 && offsetof(struct hv_in_connect_port, info) == 32, "14.9.3");
+
+/* 0x008b: input */
+struct hv_in_notify_port_ring_empty {
+	uint32_t sint;
+	uint32_t padding;
+};
+static_assert(sizeof(struct hv_in_notify_port_ring_empty) == 8, "later revisions");
 
 /* 0x005a (14.9.4): input */
 struct hv_in_port_property {

@@ -18,6 +18,7 @@ enum { HV_SINT_COUNT = 16, HV_TIMER_COUNT = 4 };     /* T14.8.1.a */
 #define HV_SINT_MASKED (1ull << 16)
 #define HV_SINT_AUTO_EOI (1ull << 17)
 #define HV_SINT_POLLING (1ull << 18)     /* not masked, but no interrupt comes of it */
+#define HV_SINT_AS_INTERCEPT (1ull << 19)   /* of an event ring: a message to SINT0 instead of an interrupt */
 #define HV_SINT_RESET HV_SINT_MASKED
 enum { HV_SINT_FIRST_VECTOR = 16 };
 
@@ -34,6 +35,7 @@ enum { HV_SINT_FIRST_VECTOR = 16 };
 	X(UNSUPPORTED_FEATURE, 0x80000022, "UnsupportedFeature") \
 	X(OPAQUE_INTERCEPT, 0x8000003f, "OpaqueIntercept") \
 	X(EVENT_LOG_COMPLETE, 0x80000040, "EventLogBuffersComplete") \
+	X(EVENT_RING_SIGNALED, 0x80000061, "EventRingSignaled") \
 	X(HYPERCALL_INTERCEPT, 0x80000050, "HypercallIntercept") \
 	X(IO_INTERCEPT, 0x80010000, "X64IoPortIntercept") \
 	X(MSR_INTERCEPT, 0x80010001, "X64MsrIntercept") \
@@ -74,6 +76,15 @@ struct hv_message_page {
 	struct hv_message slot[HV_SINT_COUNT];
 };
 static_assert(sizeof(struct hv_message_page) == 4096, "14.7");
+
+/* Event ring of a SINT, of later revisions: ids of ports, 0 is a free place. */
+enum { HV_RING_PLACES = 63 };
+struct hv_event_ring {
+	uint8_t signal_masked, ring_full;
+	uint16_t reserved;
+	uint32_t port[HV_RING_PLACES];
+};
+static_assert(sizeof(struct hv_event_ring) == 256, "later revisions");
 
 enum { HV_EVENT_FLAGS = 2048 };                      /* per SINT: 14.8.5 */
 

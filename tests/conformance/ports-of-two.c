@@ -308,7 +308,7 @@ RULE_HOST(T14_9_3_b, "a parent connects its child, which then sends it messages 
 	good(end(HV_CALL_DELETE_PORT, SELF, PORT));
 }
 
-RULE_HOST(T14_4_a, "siblings send to each other by the connections that their parent makes")
+RULE_HOST(T14_8_7_a, "messages of a sibling, sent by the connection that the parent makes, are counted")
 {
 	struct child a = caller_with(HV_POST_MESSAGES), b = make_child(EXO);
 
@@ -318,6 +318,68 @@ RULE_HOST(T14_4_a, "siblings send to each other by the connections that their pa
 		check_status_is(child_posts(&a, i), HV_STATUS_SUCCESS, "HvPostMessage");
 	good(port_value(b.id, PORT, HV_PORT_POST_COUNT));
 	check_value(get64(test_page(OUT_PAGE)), 3, "messages");
+}
+
+/* ---- doorbells, of later revisions ---- */
+
+enum { BELL = 0x20000, RING = 12 /* test page */ };
+
+static struct reply connect_bell(uint64_t connection, uint64_t value, uint64_t flags)
+{
+	struct hv_in_connect_port in = { .connection_partition = connection, .connection_id = PORT, .port_partition = SELF, .port_id = PORT,
+					 .info = { .type = HV_PORT_DOORBELL, .monitor = BELL }, .doorbell = { value, flags } };
+
+	return CALL(.code = HV_CALL_CONNECT_PORT, .data = &in, .size = sizeof in);
+}
+
+/* The child writes @value, of 4 bytes; the message that comes of it. */
+static struct hv_message write_bell(const struct child *c, uint32_t value)
+{
+	return RUN_AS_IS(c, 0xc7, 0x05, BYTES_32(BELL), BYTES_32(value), OUT(0x80));
+}
+
+static uint64_t ring_at(unsigned at) { return test_page(RING) + SINT * sizeof(struct hv_event_ring) + at; }
+
+RULE_HOST(T14_4_a, "a child's write rings through the doorbell that is connected, and is told otherwise")
+{
+	struct child c = make_child(EXO);
+	struct hv_message m;
+	uint32_t zero = 0;
+	uint8_t on = 1, full;
+
+	own_pool();
+	child_protected(&c);
+	zero_page(test_page(RING));
+	set_msr(HV_X64_MSR_SIRBP, test_page(RING) | HV_MSR_PAGE_ENABLE);
+	set_msr(HV_X64_MSR_SINT0 + SINT, HV_SINT_AS_INTERCEPT | VECTOR);
+	good(create_port(SELF, PORT, c.id, (struct hv_port_info){ .type = HV_PORT_DOORBELL, .sint = SINT, .vp = 0 }));
+	m = write_bell(&c, 0x11);
+	check_type(&m, HV_MESSAGE_UNMAPPED_GPA);
+	good(connect_bell(c.id, 0x11, 3));
+	m = write_bell(&c, 0x12);
+	check_type(&m, HV_MESSAGE_UNMAPPED_GPA);
+	m = write_bell(&c, 0x11);
+	check_value(m.type, (uint32_t)HV_MESSAGE_EVENT_RING_SIGNALED, "type");
+	check_value((uint32_t)m.payload[0], SINT, "SINT");
+	m = next_message();
+	check_type(&m, HV_MESSAGE_IO_INTERCEPT);
+	check_value(get64(ring_at(0)) >> 32, PORT, "port in the ring");
+	/* Masked: no message.  Behind the last place the ring is full, until it is told to be empty. */
+	put_bytes(ring_at(0), &on, 1);
+	for (unsigned i = 0; i < HV_RING_PLACES; i++) {
+		m = write_bell(&c, 0x11);
+		check_type(&m, HV_MESSAGE_IO_INTERCEPT);
+	}
+	get_bytes(ring_at(1), &full, 1);
+	check_value(full, 1, "the ring is full");
+	put_bytes(ring_at(4), &zero, sizeof zero);
+	good(call_id(HV_CALL_NOTIFY_PORT_RING_EMPTY, SINT));
+	check_value(get64(ring_at(0)) >> 32, PORT, "what found no place");
+	good(end(HV_CALL_DISCONNECT_PORT, c.id, PORT));
+	m = write_bell(&c, 0x11);
+	check_type(&m, HV_MESSAGE_UNMAPPED_GPA);
+	good(end(HV_CALL_DELETE_PORT, SELF, PORT));
+	set_msr(HV_X64_MSR_SIRBP, 0);
 }
 
 RULE_HOST(T14_9_5_b, "HvSetPortProperty gives the property's value")

@@ -69,8 +69,11 @@ hv_status port_set_property(struct partition *p, uint32_t id, uint32_t code, uin
 hv_status port_create_for(struct partition *p, uint32_t id, const struct hv_port_info *info, uint64_t connector);
 hv_status port_remove_made(struct partition *p, uint32_t id);
 /* @owner, where the port is, was active a moment ago. */
+struct doorbell { uint64_t value, flags; };
 hv_status port_connect_to(struct partition *p, uint32_t connection, struct partition *owner, uint32_t id,
-			  const struct hv_connection_info *info);
+			  const struct hv_connection_info *info, struct doorbell doorbell);
+/* The guest has emptied the ring of @sint that was full: what waited goes in. */
+void port_ring_again(struct partition *p, unsigned sint);
 hv_status port_disconnect_made(struct partition *p, uint32_t connection);
 
 /* HvPostMessage and HvSignalEvent of @p. */

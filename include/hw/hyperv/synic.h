@@ -55,6 +55,13 @@ bool synic_timer_waits(struct vp *vp, unsigned timer);
  * INVALID_SYNIC_STATE: SynIC or flags page disabled, or SINT masked; nothing has changed then.
  */
 hv_status synic_signal(struct vp *vp, unsigned sint, unsigned flag);
+/*
+ * Puts @port into the event ring of @sint.  RING_FULL: no place was free, the guest will ask for more when it has made
+ * some (HvNotifyPortRingEmpty).  RING_TELL: it is in, and the guest wants a message to SINT0.  RING_OFF: SynIC or page
+ * disabled, or the VP has no rings.
+ */
+enum ring_result { RING_IN, RING_TELL, RING_FULL, RING_OFF };
+enum ring_result synic_ring(struct vp *vp, unsigned sint, uint32_t port);
 /* The bare interrupt of @sint, for test devices.  INVALID_SYNIC_STATE: SynIC disabled or SINT masked. */
 hv_status synic_interrupt(struct vp *vp, unsigned sint);
 
