@@ -67,8 +67,10 @@ def main():
         results, codes = 0, []
         for role in "guest", "host":
             options = CPU + DEVICES + mutate + ["-initrd", f.name, "-append", f"role={role}" + (f" rows={a.row}" if a.row else "")]
+            before = results
             results, code = passes([sys.executable, RUN, a.emulator, a.image, "-a", f"hvtlfs,call-slice=0,role={role}", "-t", a.timeout, "--"] + options, results)
-            codes.append(code)
+            # A program without a rule of the row that is asked for ends as one that failed.
+            codes.append(code if results > before or not a.row else 0)
     print(f"1..{results}")
     sys.exit(max(codes))
 
