@@ -88,10 +88,10 @@ static unsigned implicit_length(const struct strings *s, const vec *v)
 	return i;
 }
 
-/* |EAX|, |EDX| (with REX.W |RAX|, |RDX|), cut at the register's elements. */
-static unsigned explicit_length(const struct uop *u, uint64_t reg, unsigned n)
+/* |EAX|, |EDX| (in 64-bit mode with W |RAX|, |RDX|), cut at the register's elements. */
+static unsigned explicit_length(const struct x86_cpu *c, const struct uop *u, uint64_t reg, unsigned n)
 {
-	int64_t v = u->flags & UOP_W ? (int64_t)reg : (int32_t)reg;
+	int64_t v = u->flags & UOP_W && c->mode & X86_MODE_CS64 ? (int64_t)reg : (int32_t)reg;
 	uint64_t len = v < 0 ? -(uint64_t)v : (uint64_t)v;
 
 	return len < n ? (unsigned)len : n;
@@ -115,8 +115,8 @@ static void read_implicit(struct x86_cpu *c, const struct uop *u, struct strings
 static void read_explicit(struct x86_cpu *c, const struct uop *u, struct strings *s)
 {
 	read_strings(c, u, s);
-	s->a_len = explicit_length(u, c->gpr[X86_RAX], s->n);
-	s->b_len = explicit_length(u, c->gpr[X86_RDX], s->n);
+	s->a_len = explicit_length(c, u, c->gpr[X86_RAX], s->n);
+	s->b_len = explicit_length(c, u, c->gpr[X86_RDX], s->n);
 }
 
 static void put_index(struct x86_cpu *c, const struct strings *s)
