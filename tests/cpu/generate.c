@@ -5,10 +5,12 @@
  * the decoder says of the bytes decides; bytes that decode to another row are
  * thrown away.
  */
+#include <cpuid.h>
 #include <glib.h>
 #include <string.h>
 
 #include "generate.h"
+#include "target/i386/model.h"
 
 static void random_state(struct generator *g, struct test_case *t)
 {
@@ -416,6 +418,25 @@ bool generate_case(struct generator *g, struct test_case *t, unsigned map, unsig
 	return x86_decode(&t->insn, t->code, 15, bits) == X86_DECODED && t->insn.row == row && t->insn.len == t->len;
 }
 
+/* Whether the host's CPUID says that it has @feature. */
+static bool host_has(unsigned feature)
+{
+	enum { A, B, C, D };
+	static const struct { uint16_t feature; uint8_t sub, reg, bit; uint32_t leaf; } list[] = {
+#define X(suffix, name, leaf, sub, reg, bit, have) { F_##suffix, sub, reg, bit, leaf },
+#include "target/i386/features.def"
+#undef X
+	};
+
+	for (unsigned i = 0; i < G_N_ELEMENTS(list); i++) {
+		uint32_t r[4];
+
+		if (list[i].feature == feature)
+			return __get_cpuid_count(list[i].leaf, list[i].sub, &r[A], &r[B], &r[C], &r[D]) && r[list[i].reg] >> list[i].bit & 1;
+	}
+	return true;
+}
+
 const char *row_excluded(const struct x86_row *row)
 {
 	static const struct { const char *name, *why; } list[] = {
@@ -439,6 +460,8 @@ const char *row_excluded(const struct x86_row *row)
 		if (!strcmp(row->name, list[i].name))
 			return list[i].why;
 	}
+	if (row->feature && !host_has(row->feature))
+		return "this host lacks it";
 	if (has_kind(row, K_S, K_FIXSEG))
 		return "segment registers of the host";
 	if (has_kind(row, K_A, K_C) || has_kind(row, K_D, K_D))

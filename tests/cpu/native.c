@@ -201,6 +201,9 @@ void native_map(void)
 		exit(1);
 	}
 	upper_halves = at;
+	/* Kernels start 64-bit processes with null selectors, by which 32-bit code cannot reach memory. */
+	if (native_has_32())
+		__asm__ volatile("mov %0, %%ds\n\tmov %0, %%es" : : "r"(0x2b));
 	map_at(STUB, 4096, PROT_READ | PROT_WRITE | PROT_EXEC);
 	map_at(CODE, CODE_PAGES * 4096, PROT_READ | PROT_WRITE | PROT_EXEC);
 	map_at(AREA, (sizeof *area + 4095) & ~4095ul, PROT_READ | PROT_WRITE);

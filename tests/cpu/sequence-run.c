@@ -153,6 +153,9 @@ static bool is_far(const struct x86_row *row)
 	return is(row, "retf") || is(row, "iret") || ((is(row, "jmp") || is(row, "call")) && row->attrs & ROW_END);
 }
 
+/* Of these processors choose the order. */
+static bool many_accesses(const struct x86_row *row) { return is(row, "cmps") || is(row, "pusha") || is(row, "popa"); }
+
 static void never(struct seq_run *r, const char *why)
 {
 	r->comparable = r->on_host = false;
@@ -344,6 +347,8 @@ static void trace_run(struct guest *g, struct sequence *s, struct seq_run *r)
 		never(r, "the interpreter broke off");
 	if (r->end.state.rflags & X86_AC && r->end.vector >= X86_SS_FAULT && r->end.vector <= X86_AC_FAULT)
 		not_on_host(r, "a fault where alignment is checked, too");
+	if (r->end.vector >= X86_SS_FAULT && r->end.vector <= X86_PFAULT && many_accesses(&x86_rows[r->last_row]))
+		not_on_host(r, "which of several accesses faults first");
 	if ((in_harness(r->end.state.rip) && r->end.state.rip != EXIT_64 && r->end.state.rip != EXIT_32) || (r->end.vector == X86_PFAULT && (in_harness(r->end.cr2) || in_shadow(r->end.cr2))))
 		not_on_host(r, "went to where the harness is");
 	if (r->end.vector < -1 || (r->end.vector == -1 && r->end.cs != (r->end.state.rip == EXIT_64 ? 0x33 : 0x23)))
