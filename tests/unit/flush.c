@@ -289,7 +289,8 @@ static void test_not_stopped(void)
 	vp_call(vp(&w, 0), flush_one_to_three, &w);      /* would hang */
 	g_assert_cmpuint(atomic_load(&vp(&w, 4)->epoch), ==, epoch);
 	g_assert_false(atomic_load(&vp(&w, 4)->flushes.asked));
-	g_assert_true(atomic_load(&vp(&w, 1)->flushes.asked));
+	/* VP 1 waits and needs not look; it may. */
+	g_assert_true(atomic_load(&vp(&w, 1)->flushes.asked) || vp_counted(vp(&w, 1), COUNT_FLUSHES_TAKEN) == 1);
 	late.w = &w;
 	t = g_thread_new("late", late_thread, &late);
 	g_usleep(50000);
