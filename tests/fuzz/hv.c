@@ -30,6 +30,7 @@ struct world {
 	uint8_t quiet_memory[PAGES][HV_PAGE_SIZE];
 	bool running;
 	bool placed_low;       /* an MSR has put a page over RAM that is watched */
+	bool lost[PLACED];     /* the guest has given the page away, or its rights to it */
 };
 
 static gpa_t gpa(uint64_t v) { return (gpa_t){ v }; }
@@ -230,14 +231,34 @@ static uint32_t output_size(const struct world *w, uint64_t control)
 	return 0;
 }
 
+static void watch_memory(struct world *w)
+{
+	for (unsigned page = 0; page < PLACED; page++)
+		w->lost[page] = !partition_read(w->wild, gpa((uint64_t)page * HV_PAGE_SIZE), w->before[page], HV_PAGE_SIZE);
+}
+
+/* The calls by which a partition's own page becomes unreadable, or readable again. */
+static bool moves_pages(uint64_t control)
+{
+	switch (hv_call_code(control)) {
+	case HV_CALL_DEPOSIT_MEMORY: case HV_CALL_WITHDRAW_MEMORY: case HV_CALL_MAP_GPA_PAGES: case HV_CALL_UNMAP_GPA_PAGES:
+	case HV_CALL_MODIFY_SPARSE_GPA_PAGES: case HV_CALL_MAP_SPARSE_GPA_PAGES:
+		return true;
+	}
+	return false;
+}
+
 /* Nothing but [out, out + size) has changed in the watched pages. */
 static void check_memory(struct world *w, uint64_t out, uint32_t size, uint64_t control)
 {
 	for (unsigned page = 0; page < PLACED; page++) {
 		uint64_t at = (uint64_t)page * HV_PAGE_SIZE;
 
-		FUZZ_CHECK(partition_read(w->wild, gpa(at), w->after, HV_PAGE_SIZE), "page %u is gone", page);
-		if (!memcmp(w->before[page], w->after, HV_PAGE_SIZE))
+		bool there = partition_read(w->wild, gpa(at), w->after, HV_PAGE_SIZE);
+
+		if (there == w->lost[page])
+			FUZZ_CHECK(moves_pages(control), "control %#" PRIx64 ": page %u is %s", control, page, there ? "back" : "gone");
+		if (!there || w->lost[page] || !memcmp(w->before[page], w->after, HV_PAGE_SIZE))
 			continue;
 		for (unsigned i = 0; i < HV_PAGE_SIZE; i++)
 			FUZZ_CHECK(w->before[page][i] == w->after[i] || (at + i >= out && at + i < out + size),
@@ -254,7 +275,7 @@ static void hypercall(struct fuzz *f, struct world *w)
 	fill_input(f, w, in);
 	vp_call(vp, set_xmm, f);
 	if (watch)
-		partition_read(w->wild, gpa(0), w->before, sizeof w->before);
+		watch_memory(w);
 	result = vp_hypercall(vp, control, control & HV_CALL_FAST && fuzz_chance(f, 2) ? any_value(f) : in,
 			      control & HV_CALL_FAST && fuzz_chance(f, 2) ? any_value(f) : out);
 	check_result(control, result);
