@@ -53,6 +53,13 @@ def shell(a, depth):
         e.console.run("sleep 1")
         expect(ticks() > before, "the synthetic timer is not the child's clock")
         equal(e.console.run("cat /sys/devices/system/clocksource/clocksource0/current_clocksource"), ["hyperv_clocksource_tsc_page"], "clock")
+        tree = e.qmp.run("query-hv-partitions")
+        equal([x["depth"] for x in tree], list(range(depth + 1)), "depths of the partitions")
+        for above, child in zip(tree, tree[1:]):
+            equal(child["parent-id"], above["partition-id"], "parent")
+            equal((child["state"], child["life"], child["vcpus"]), ("running", "active", 1), "child")
+            expect(child["pool-in-use"] > 0, f"pool of the child: {child}")
+        expect(tree[-1]["id"] in e.qmp.hmp("info partitions"), "info partitions does not list the child")
         e.console.write("poweroff\n")
         equal([x for x in vm.guest_warnings(e.console) if HARMLESS not in x], [], "warnings of the child's kernel")
         equal(e.wait(120), GOOD, "exit code")
