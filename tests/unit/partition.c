@@ -735,7 +735,7 @@ static void test_two_clocks(void)
 	q = make(&w, "young", 1, NULL);
 	g_assert_cmpuint(rd(partition_vp(q, 0), HV_X64_MSR_TIME_REF_COUNT), ==, 0);
 	partition_start(q);
-	/* The young one's span lies within the old one's: by what the reads take, not by more. */
+	/* The young one's span lies within the old one's: by what the reads take, and each clock drops what is under a unit. */
 	for (unsigned i = 0; i < 2; i++) {
 		uint64_t old = partition_reference_time(w.p), young = partition_reference_time(q);
 
@@ -744,8 +744,8 @@ static void test_two_clocks(void)
 		g_assert_cmpuint(first[i], >=, 200000);
 		g_usleep(100000);
 	}
-	g_assert_cmpuint(first[0], <=, behind[1]);
-	g_assert_cmpuint(first[1], <=, behind[0]);
+	g_assert_cmpuint(first[0], <=, behind[1] + 1);
+	g_assert_cmpuint(first[1], <=, behind[0] + 1);
 	partition_unref(q);
 	world_close(&w);
 }
