@@ -141,7 +141,7 @@ void hv_features_role(struct hv_features *f, enum hv_role role)
 {
 	if (role != HV_ROLE_GUEST)
 		f->privileges |= HV_CREATE_PARTITIONS | HV_ACCESS_PARTITION_ID | HV_ACCESS_MEMORY_POOL | HV_CREATE_PORT |
-				 HV_CONNECT_PORT | HV_ACCESS_STATS;
+				 HV_CONNECT_PORT;
 	if (role == HV_ROLE_ROOT)
 		f->privileges |= HV_CPU_MANAGEMENT;
 }
