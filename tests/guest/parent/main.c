@@ -42,11 +42,9 @@ static void child_prints(uint8_t c)
 /* Our own console's input is the child's. */
 static void pass_input(void)
 {
-	while (inb(UART_PORT + 5) & 1) {
-		if (child.ports.uart.count == UART_INPUT)
-			return;
+	/* What does not fit waits in our own; the child has to be told of what does. */
+	while (child.ports.uart.count < UART_INPUT && inb(UART_PORT + 5) & 1)
 		uart_input(&child.ports.uart, inb(UART_PORT));
-	}
 	child_interrupts(&child);
 }
 
