@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A parent partition of our own (tests/guest/parent) boots Debian's kernel in its child, and in a child of its child.
 
-With --long it makes, boots and destroys a child a hundred times.
+With --long also deeper, and it makes, boots and destroys a child a hundred times.
 """
 import os
 import subprocess
@@ -15,32 +15,37 @@ from vm import equal, expect
 GOOD = 1  # isa-debug-exit: (0 << 1) | 1
 # The machine that the parent makes has two 8259s and no I/O APIC, which Linux calls an error.
 HARMLESS = "ACPI: No IOAPIC entries present"
-COUNTS = {1: ("-m", "512M", "child=256"), 2: ("-m", "896M", "child=576 host=1")}
+# MiB of the partition that runs Linux, and what each parent has besides its child.
+LINUX, PARENT = 256, 320
 
 
 def parent_program(a):
     return os.path.join(os.path.dirname(a.program), "tests", "guest", "guest-parent")
 
 
-def bundle(a, folder, depth, cmdline, rounds=1):
-    """What the parent at @depth runs at last is Linux."""
+def words_of(depth):
+    """For a parent with @depth partitions below it."""
+    return f"child={LINUX + PARENT * (depth - 1)}{' host=1' if depth > 1 else ''}"
+
+
+def bundle(a, folder, depth, cmdline):
+    """What the parent with @depth partitions below it runs at last is Linux."""
     image, initrd = vm.linux()
     make = os.path.join(vm.ROOT, "tests", "guest", "parent", "make-bundle")
     out = os.path.join(folder, "1")
     subprocess.run([sys.executable, make, image, initrd, f"console=ttyS0 {cmdline}", out], check=True)
     for n in range(2, depth + 1):
         inner, out = out, os.path.join(folder, str(n))
-        subprocess.run([sys.executable, make, parent_program(a), inner, "child=256 plain=1", out], check=True)
+        subprocess.run([sys.executable, make, parent_program(a), inner, f"{words_of(n - 1)} plain=1", out], check=True)
     return out
 
 
 def start(a, folder, depth, cmdline, words=""):
-    *memory, parent_words = COUNTS[depth]
     if not os.path.exists(parent_program(a)):
         raise vm.Skip("the parent program is not built for this host")
     accel = "hvtlfs,role=host" + (f",engine={os.environ['HVTLFS_ENGINE']}" if os.environ.get("HVTLFS_ENGINE") else "")
-    return vm.Emulator(a.program, *memory, "-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x4", "-kernel", parent_program(a),
-                       "-initrd", bundle(a, folder, depth, cmdline), "-append", f"{parent_words} {words}", accel=accel)
+    return vm.Emulator(a.program, "-m", f"{LINUX + PARENT * depth}M", "-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x4", "-kernel", parent_program(a),
+                       "-initrd", bundle(a, folder, depth, cmdline), "-append", f"{words_of(depth)} {words}", accel=accel)
 
 
 def shell(a, depth):
@@ -76,6 +81,11 @@ def depth_2(a):
     shell(a, 2)
 
 
+def depth_5(a):
+    """Debian's kernel runs five partitions deep, to a shell"""
+    shell(a, 5)
+
+
 def rounds_of(a, n):
     with tempfile.TemporaryDirectory(prefix="hvtlfs-") as folder, start(a, folder, 1, "hvt=poweroff quiet", f"rounds={n}") as e:
         sizes = []
@@ -98,4 +108,4 @@ def hundred_rounds(a):
     rounds_of(a, 100)
 
 
-vm.main(__doc__, [depth_1, depth_2, rounds], [hundred_rounds])
+vm.main(__doc__, [depth_1, depth_2, rounds], [depth_5, hundred_rounds])
