@@ -233,8 +233,8 @@ static void tree_insert(struct partition *p)
 
 	lock_acquire(&hv->list_lock);
 	g_ptr_array_add(hv->partitions, partition_ref(p));
-	lock_release(&hv->list_lock);
 	g_hash_table_insert(hv->by_id, &p->id, p);
+	lock_release(&hv->list_lock);
 }
 
 /* Locks: hv->lock held.  The caller drops the tree's reference; false if somebody else has. */
@@ -245,9 +245,9 @@ static bool tree_drop(struct partition *p)
 
 	lock_acquire(&hv->list_lock);
 	mine = g_ptr_array_remove(hv->partitions, p);
-	lock_release(&hv->list_lock);
 	if (mine)
 		g_hash_table_remove(hv->by_id, &p->id);
+	lock_release(&hv->list_lock);
 	return mine;
 }
 
