@@ -17,10 +17,15 @@ static const char *const life_names[] = {
 	[LIFE_FINALIZED] = "finalized", [LIFE_DELETED] = "deleted",
 };
 
+static void log_life(const struct partition *p)
+{
+	log_print(LOG_PARTITION, "partition %" PRIu64 " '%s' is %s\n", p->id, p->name, life_names[atomic_load(&p->life)]);
+}
+
 static void set_life(struct partition *p, enum partition_life life)
 {
 	atomic_store(&p->life, life);
-	log_print(LOG_PARTITION, "partition %" PRIu64 " '%s' is %s\n", p->id, p->name, life_names[life]);
+	log_life(p);
 }
 
 void partition_look(struct partition *p, struct partition_look *look)
@@ -103,15 +108,6 @@ static hv_status initialize_partition(struct hv_ctx *c)
 	return HV_STATUS_SUCCESS;
 }
 
-static bool has_children(struct partition *p)
-{
-	GPtrArray *children = partition_children(p);
-	bool any = children->len > 0;
-
-	g_ptr_array_free(children, TRUE);
-	return any;
-}
-
 /*
  * T5.6.3.c: others see the partition finalizing while its VPs end.  Its own VPs may be in a call that waits
  * for the lock, so it is not held meanwhile.
@@ -124,9 +120,9 @@ static hv_status finalize_partition(struct hv_ctx *c)
 	/* Another VP is at it. */
 	if (atomic_load(&p->life) == LIFE_FINALIZING)
 		return HV_STATUS_SUCCESS;
-	if (has_children(p) && !MUTANT(finalize_with_children))
+	if (!partition_end_begin(p))
 		return HV_STATUS_OPERATION_DENIED;         /* T5.6.3.f */
-	set_life(p, LIFE_FINALIZING);
+	log_life(p);
 	call_pause(c);
 	inside = vp_outside_begin(c->vp);
 	partition_dismantle(p);

@@ -2,6 +2,7 @@
 /* Partitions: the tree, their memory, their life. */
 #include "partition.h"
 
+#include "accel/hvtlfs/mutant.h"
 #include "flush.h"
 #include "parent.h"
 #include "processor.h"
@@ -226,15 +227,34 @@ static bool make_vps(struct partition *p, uint32_t count, GError **error)
 	return true;
 }
 
-/* Locks: hv->lock held. */
-static void tree_insert(struct partition *p)
+/* Locks: hv->lock held.  False: its parent is ending, and has found that it has no children. */
+static bool tree_insert(struct partition *p)
 {
 	struct hv *hv = p->hv;
+	bool ok;
 
 	lock_acquire(&hv->list_lock);
-	g_ptr_array_add(hv->partitions, partition_ref(p));
-	g_hash_table_insert(hv->by_id, &p->id, p);
+	ok = !p->parent || atomic_load(&p->parent->life) == LIFE_ACTIVE;
+	if (ok) {
+		g_ptr_array_add(hv->partitions, partition_ref(p));
+		g_hash_table_insert(hv->by_id, &p->id, p);
+	}
 	lock_release(&hv->list_lock);
+	return ok;
+}
+
+bool partition_end_begin(struct partition *p)
+{
+	struct hv *hv = p->hv;
+	bool any = false;
+
+	lock_acquire(&hv->list_lock);
+	for (guint i = 0; i < hv->partitions->len; i++)
+		any |= ((struct partition *)g_ptr_array_index(hv->partitions, i))->parent == p;
+	if (!any || MUTANT(finalize_with_children))
+		atomic_store(&p->life, LIFE_FINALIZING);
+	lock_release(&hv->list_lock);
+	return !any || MUTANT(finalize_with_children);
 }
 
 /* Locks: hv->lock held.  The caller drops the tree's reference; false if somebody else has. */
@@ -264,7 +284,8 @@ static bool tree_add(struct partition *p, GError **error)
 		trouble = "its parent has been deleted";
 	if (!trouble) {
 		p->id = ++hv->next_id;
-		tree_insert(p);
+		if (!tree_insert(p))
+			trouble = "its parent is being deleted";
 	}
 	lock_release(&hv->lock);
 	if (trouble)
@@ -552,7 +573,7 @@ static bool tree_add_child(struct partition *p)
 		p->id = ++hv->next_id;
 		/* ':' is in no name that a user gives. */
 		p->name = g_strdup_printf("%s:%" PRIu64, p->family->name, p->id);
-		tree_insert(p);
+		ok = tree_insert(p);
 	}
 	lock_release(&hv->lock);
 	return ok;

@@ -210,12 +210,14 @@ void partition_stop_all(struct partition *p);
 void partition_tell_components(struct partition *p, size_t verb);
 /*
  * HvCreatePartition: uninitialized, without VPs or pages, with the caller's reference.
- * NULL: there are as many as there can be.  @name NULL: made of the parent's and its id.
+ * NULL: there are as many as there can be, or @parent is ending.  @name NULL: made of the parent's and its id.
  */
 struct partition *partition_new_child(struct partition *parent, const struct hv_features *features,
 				      const uint64_t hidden[HIDDEN_COUNT], uint64_t create_flags);
 /* The pages and component state that VPs and calls need; false: the pool has too little. */
 bool partition_init_child(struct partition *p);
+/* @p is finalizing from now on, and can have no more children; false: it has some.  call_lock held. */
+bool partition_end_begin(struct partition *p);
 /* VPs, pages, map, component state go; what the pool lent returns to it.  call_lock not held, outside. */
 void partition_dismantle(struct partition *p);
 /* Own pool emptied: a reset.  No call is under way. */
