@@ -513,6 +513,9 @@ static void outside_task(struct vp *vp, void *o)
 			a->result = UINT64_MAX;
 			return;
 		}
+		/* As at the boundary between two executions: who holds what it gave way to may be waiting for this VP. */
+		if (c.again)
+			vp_serve(vp);
 	} while (c.again && !a->once);
 	a->control = c.control;
 	a->again = c.again;

@@ -147,6 +147,7 @@ struct vp {
 	bool quit, ended;            /* thread shall end; has ended */
 	bool borrowed;               /* parked, and somebody else is at its state */
 	struct vp_task *tasks;
+	bool in_task;                /* its thread runs one of them, be it parked */
 	/* Its intercept message page in the host, where its parent sees it (0x00e1); NULL: it is not mapped. */
 	struct hv_message *message_page;
 
@@ -277,6 +278,8 @@ bool vp_is_awaited(struct vp *vp);
  * boundary if it runs.  @self: whose thread this is; it is outside meanwhile.
  */
 void vp_visit(struct vp *self, struct vp *vp, void (*f)(struct vp *vp, void *o), void *o);
+/* Runs the tasks that others have posted, in the middle of one.  Own thread, no lock held. */
+void vp_serve(struct vp *vp);
 /* vp_wait_parked() with @self outside. */
 void vp_await_parked(struct vp *self, struct vp *vp);
 /* Something has been requested of the VP that a sleeping one shall look at, whatever EFLAGS.IF is.  Own thread. */

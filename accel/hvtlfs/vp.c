@@ -298,20 +298,34 @@ static void vp_slice(struct vp *vp)
 /* Locks: vp->lock held; released while a task runs. */
 static void run_tasks(struct vp *vp)
 {
+	bool nested = vp->in_task;
+
 	lock_assert_held(&vp->lock);
 	while (vp->tasks) {
 		struct vp_task *t = vp->tasks;
 
 		vp->tasks = t->next;
+		vp->in_task = true;
 		lock_release(&vp->lock);
 		vp_enter(vp);
 		t->run(vp, t->opaque);
 		vp_exclusive_end(vp);
 		vp_leave(vp);
 		lock_acquire(&vp->lock);
+		vp->in_task = nested;
 		t->done = true;
 		pthread_cond_broadcast(&vp->changed);
 	}
+}
+
+void vp_serve(struct vp *vp)
+{
+	bool inside = vp_outside_begin(vp);
+
+	lock_acquire(&vp->lock);
+	run_tasks(vp);
+	lock_release(&vp->lock);
+	vp_outside_end(vp, inside);
 }
 
 typedef void (*component_verb)(struct vp *vp, void *state);
@@ -541,7 +555,7 @@ static bool borrow(struct vp *vp)
 {
 	while (vp->suspend && !vp->parked && !vp->ended)
 		pthread_cond_wait(&vp->changed, &vp->lock.mutex);
-	if (!vp->suspend || !vp->parked || vp->ended || vp->borrowed || vp->tasks)
+	if (!vp->suspend || !vp->parked || vp->ended || vp->borrowed || vp->in_task || vp->tasks)
 		return false;
 	vp->borrowed = true;
 	return true;
