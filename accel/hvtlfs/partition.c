@@ -174,6 +174,7 @@ static struct partition *partition_alloc(struct hv *hv, const struct partition_c
 		p->features = *c->features;
 	else
 		hv_features_init(&p->features);
+	p->granted = p->features;
 	p->extents = g_array_new(FALSE, FALSE, sizeof(struct extent));
 	atomic_init(&p->refs, 1);
 	atomic_init(&p->state, PARTITION_CREATED);

@@ -58,6 +58,7 @@ struct partition {
 	const struct x86_model *model;   /* of its VPs; own_model if by_parent */
 	const struct stack_ops *stack;
 	void *stack_opaque;
+	struct hv_features granted;  /* what features are at reset */
 	struct hv_features features;
 	struct x86_topology topology;
 	struct vp *vps[VP_MAX];      /* by index; of those that are in vps_there */
@@ -249,6 +250,11 @@ void gpa_space_clear(struct partition *p);
 void gpa_space_reset(struct partition *p);
 /* Notes from now on which pages are accessed and written to, beginning with none; or no more.  @self: partition_flush()'s. */
 void gpa_space_track(struct partition *p, struct vp *self, bool on);
+
+/* ---- property.c ---- */
+
+/* A machine's partition has the properties again that it began with.  Its VPs are parked. */
+void properties_reset(struct partition *p);
 
 /* ---- assert.c ---- */
 

@@ -347,6 +347,17 @@ static const struct property *find(uint32_t code)
 
 /* ---- the calls ---- */
 
+void properties_reset(struct partition *p)
+{
+	p->features = p->granted;
+	partition_freeze(p, false);
+	schedule_share(p, 0, SHARE_ONE, WEIGHT_DEFAULT);
+	atomic_store(&p->debug_channel, 0);
+	atomic_store(&p->msr_action, 0);
+	atomic_store(&p->pm_timer, 0);
+	set_tracking(p, 0);
+}
+
 static hv_status get_partition_property(struct hv_ctx *c)
 {
 	const struct hv_in_get_partition_property *in = c->in;
@@ -375,9 +386,28 @@ static hv_status get_partition_property_ex(struct hv_ctx *c)
 	return HV_STATUS_SUCCESS;
 }
 
+/*
+ * Nobody is above a machine's partition who could say no.  One that may have no children is no root (T5.6.6.d),
+ * and none gives itself what it has not (T5.6.6.f).
+ */
+static hv_status may_set(const struct hv_ctx *c, uint32_t code, uint64_t value)
+{
+	uint64_t privileges = c->caller->features.privileges;
+
+	if (c->target != c->caller)
+		return HV_STATUS_SUCCESS;
+	if (!(privileges & HV_CREATE_PARTITIONS))
+		return HV_STATUS_ACCESS_DENIED;
+	if (code == HV_PROPERTY_PRIVILEGE_FLAGS && value & privileges_defined & ~privileges)
+		return HV_STATUS_PROPERTY_VALUE_OUT_OF_RANGE;
+	return HV_STATUS_SUCCESS;
+}
+
 static hv_status set(struct hv_ctx *c, uint32_t code, uint64_t value)
 {
 	const struct property *p = find(code);
+	hv_status s;
+	bool inside;
 
 	if (!p || p->when & WITH_EX)
 		return HV_STATUS_UNKNOWN_PROPERTY;         /* T5.6.6.j */
@@ -386,7 +416,14 @@ static hv_status set(struct hv_ctx *c, uint32_t code, uint64_t value)
 		return value == p->get(c->target) ? HV_STATUS_SUCCESS : HV_STATUS_PROPERTY_VALUE_OUT_OF_RANGE;
 	if (!(p->when >> atomic_load(&c->target->life) & 1) && !MUTANT(property_any_time))
 		return HV_STATUS_INVALID_PARTITION_STATE;  /* T5.6.6.b */
-	return p->set(c->target, value);
+	s = may_set(c, code, value);
+	if (s != HV_STATUS_SUCCESS)
+		return s;
+	/* Some wait for all VPs of the target, and this may be one of them. */
+	inside = vp_outside_begin(c->vp);
+	s = p->set(c->target, value);
+	vp_outside_end(c->vp, inside);
+	return s;
 }
 
 static hv_status set_partition_property(struct hv_ctx *c)

@@ -176,6 +176,7 @@ void partition_reset(struct partition *p)
 	partition_return_pool(p);
 	if (!MUTANT(rights_outlive_reset))
 		gpa_space_reset(p);
+	properties_reset(p);
 	if (partition_is_root(p))
 		atomic_store(&p->hv->lps, 0);
 	PARTITION_FOREACH_VP(vp, p)

@@ -865,6 +865,41 @@ static void test_accessed(void)
 	world_close(&w);
 }
 
+/* ---- a partition's own properties ---- */
+
+static hv_status set_own(const struct one *o, uint32_t code, uint64_t v)
+{
+	const uint64_t in[] = { HV_PARTITION_ID_SELF, code, v };
+
+	return hv_result_status(call(o, HV_CALL_SET_PARTITION_PROPERTY, 0, in, sizeof in));
+}
+
+/* Who makes partitions may set its own, but not be more than it is (T5.6.6.f); until it is reset. */
+static void test_own_properties(void)
+{
+	struct world w;
+	struct one *r = &w.line[0];
+	uint64_t privileges;
+
+	world_open(&w, 2);
+	privileges = r->p->features.privileges;
+	g_assert_cmphex(set_own(r, HV_PROPERTY_PRIVILEGE_FLAGS, privileges | HV_CONFIGURE_PROFILER), ==,
+			HV_STATUS_PROPERTY_VALUE_OUT_OF_RANGE);
+	g_assert_cmphex(r->p->features.privileges, ==, privileges);
+	/* It waits for all VPs of the target: not for the one that asks. */
+	g_assert_cmphex(set_own(r, HV_PROPERTY_GPA_ACCESS_TRACKING, 1), ==, HV_STATUS_SUCCESS);
+	g_assert_cmphex(set_own(r, HV_PROPERTY_CPU_WEIGHT, 77), ==, HV_STATUS_SUCCESS);
+	g_assert_cmphex(set_own(r, HV_PROPERTY_TIME_FREEZE, 1), ==, HV_STATUS_SUCCESS);
+	g_assert_cmphex(set_own(r, HV_PROPERTY_PRIVILEGE_FLAGS, privileges & ~HV_CREATE_PARTITIONS), ==, HV_STATUS_SUCCESS);
+	/* T5.6.6.d: as one now that is no root. */
+	g_assert_cmphex(set_own(r, HV_PROPERTY_PRIVILEGE_FLAGS, privileges), ==, HV_STATUS_ACCESS_DENIED);
+	g_assert_cmphex(set_own(r, HV_PROPERTY_CPU_WEIGHT, 100), ==, HV_STATUS_ACCESS_DENIED);
+	partition_reset(r->p);
+	g_assert_cmphex(r->p->features.privileges, ==, privileges);
+	g_assert_false(atomic_load(&r->p->tracked) || atomic_load(&r->p->frozen) || atomic_load(&r->p->share.weight) == 77);
+	world_close(&w);
+}
+
 /* ---- ports of two partitions, whatever they do ---- */
 
 enum { PORTS = 4, PORT_STEPS = 4000, PORT_SINT = 5 };
@@ -997,6 +1032,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/space/flush", test_flush);
 	g_test_add_func("/space/taken", test_taken);
 	g_test_add_func("/space/accessed", test_accessed);
+	g_test_add_func("/space/own-properties", test_own_properties);
 	g_test_add_func("/space/ports", test_ports);
 	return g_test_run();
 }
