@@ -208,8 +208,9 @@ static void enlist(struct schedule *s, struct vp *vp, int64_t now)
 {
 	struct turn *t = &vp->turn;
 
-	if (!t->window) {
+	if (!t->listed) {
 		g_ptr_array_add(s->vps, vp);
+		t->listed = true;
 		t->window = now - now % WINDOW_NS;
 		t->slept = true;
 	}
@@ -251,7 +252,7 @@ void schedule_leave(struct vp *vp, bool sleeps)
 	uint64_t ran;
 	int64_t now;
 
-	if (!atomic_load_explicit(&vp->turn.holds, memory_order_relaxed) && !(sleeps && vp->turn.window))
+	if (!atomic_load_explicit(&vp->turn.holds, memory_order_relaxed) && !(sleeps && vp->turn.listed))
 		return;
 	ran = thread_ns() - vp->turn.began;
 	now = monotonic_ns();
@@ -277,6 +278,7 @@ void schedule_forget(struct vp *vp)
 	lock_acquire(&s->lock);
 	take_back(s, vp);
 	g_ptr_array_remove_fast(s->vps, vp);
+	vp->turn.listed = false;
 	hand_out(s, monotonic_ns());
 	lock_release(&s->lock);
 }

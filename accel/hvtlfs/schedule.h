@@ -22,6 +22,7 @@ struct share {
 
 /* One VP's; schedule.lock, but where it says otherwise. */
 struct turn {
+	bool listed;                     /* among schedule.vps.  Written by its own thread, which may read it at any time */
 	bool ready;                      /* waits for a processor */
 	_Atomic bool holds;              /* has one */
 	bool slept;                      /* did not want one since its last turn */
