@@ -209,7 +209,7 @@ static bool known_status(uint16_t s)
 	return false;
 }
 
-static void check_result(uint64_t control, uint64_t result)
+void hv_fuzz_check_result(uint64_t control, uint64_t result)
 {
 	if (result == UINT64_MAX)
 		return;                /* it faults */
@@ -278,7 +278,7 @@ static void hypercall(struct fuzz *f, struct world *w)
 		watch_memory(w);
 	result = vp_hypercall(vp, control, control & HV_CALL_FAST && fuzz_chance(f, 2) ? any_value(f) : in,
 			      control & HV_CALL_FAST && fuzz_chance(f, 2) ? any_value(f) : out);
-	check_result(control, result);
+	hv_fuzz_check_result(control, result);
 	if (watch)
 		check_memory(w, out, output_size(w, control), control);
 }

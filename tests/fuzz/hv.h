@@ -6,9 +6,14 @@
 #ifndef TESTS_FUZZ_HV_H
 #define TESTS_FUZZ_HV_H
 
+#include <stdint.h>
+
 enum hv_act { ACT_HYPERCALL, ACT_MSR, ACT_CPUID, ACT_MEMORY, ACT_INTERRUPT, ACT_RUN, ACT_COUNT };
 
 /* The program.  @weights: how often each kind is done, in parts of their sum. */
 int hv_fuzz_main(int argc, char **argv, const char *name, const unsigned weights[ACT_COUNT]);
+
+/* Aborts if @result is none that a hypercall of input value @control can have (4.8); UINT64_MAX: it faulted. */
+void hv_fuzz_check_result(uint64_t control, uint64_t result);
 
 #endif
