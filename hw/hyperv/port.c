@@ -814,34 +814,39 @@ static void ring(struct port *port)
 	lock_release(&port->lock);
 }
 
-/* Missed before the guest sees that its ring is full: who asks finds it. */
-void port_ring_again(struct partition *p, unsigned sint)
+/* Those of @p at this moment, each with a reference that goes with the array. */
+static GPtrArray *ports_of(struct partition *p)
 {
+	GPtrArray *ports = g_ptr_array_new_with_free_func((GDestroyNotify)port_unref);
 	struct port_space *space = space_of(p);
-	GPtrArray *ports = g_ptr_array_new();
 	GHashTableIter i;
-	gpointer at;
+	gpointer port;
 
 	lock_acquire(&space->lock);
 	if (space->port) {
 		g_hash_table_iter_init(&i, space->port);
-		while (g_hash_table_iter_next(&i, NULL, &at)) {
-			struct port *port = at;
-
-			if (port->config.type == HV_PORT_DOORBELL && port->config.sint == sint)
-				g_ptr_array_add(ports, port_ref(port));
-		}
+		while (g_hash_table_iter_next(&i, NULL, &port))
+			g_ptr_array_add(ports, port_ref(port));
 	}
 	lock_release(&space->lock);
+	return ports;
+}
+
+/* Missed before the guest sees that its ring is full: who asks finds it. */
+void port_ring_again(struct partition *p, unsigned sint)
+{
+	GPtrArray *ports = ports_of(p);
+
 	for (guint n = 0; n < ports->len; n++) {
 		struct port *port = g_ptr_array_index(ports, n);
 
+		if (port->config.type != HV_PORT_DOORBELL || port->config.sint != sint)
+			continue;
 		/* Who found no place holds the lock until that is noted. */
 		lock_acquire(&port->lock);
 		if (usable(port, HV_PORT_DOORBELL) && atomic_exchange(&port->missed, false))
 			send_to_vp(port, send_ring, NULL);
 		lock_release(&port->lock);
-		port_unref(port);
 	}
 	g_ptr_array_free(ports, TRUE);
 }
@@ -912,24 +917,13 @@ hv_status port_signal_by(struct partition *p, uint32_t connection, unsigned flag
 /* The VP is not listed any more: who still sends to it has found it before, and is through when this returns. */
 static void port_vp_fini(struct vp *vp, void *state)
 {
-	struct port_space *space = space_of(vp_partition(vp));
-	GPtrArray *ports = g_ptr_array_new();
-	GHashTableIter i;
-	gpointer port;
+	GPtrArray *ports = ports_of(vp_partition(vp));
 
-	lock_acquire(&space->lock);
-	if (space->port) {
-		g_hash_table_iter_init(&i, space->port);
-		while (g_hash_table_iter_next(&i, NULL, &port))
-			g_ptr_array_add(ports, port_ref(port));
-	}
-	lock_release(&space->lock);
 	for (guint n = 0; n < ports->len; n++) {
-		struct port *p = g_ptr_array_index(ports, n);
+		struct port *port = g_ptr_array_index(ports, n);
 
-		lock_acquire(&p->lock);
-		lock_release(&p->lock);
-		port_unref(p);
+		lock_acquire(&port->lock);
+		lock_release(&port->lock);
 	}
 	g_ptr_array_free(ports, TRUE);
 }
