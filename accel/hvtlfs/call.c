@@ -195,15 +195,10 @@ void call_pause(struct hv_ctx *c)
 	lock_release(&c->target->call_lock);
 }
 
-static bool is_root(const struct partition *p)
-{
-	return !p->by_parent;
-}
-
 static hv_status may_act(const struct hv_call *row, const struct partition *caller, const struct partition *target)
 {
 	if (target == caller) {
-		if (row->on & CALL_ON_SELF || (row->on & CALL_ON_ROOT_SELF && is_root(caller)))
+		if (row->on & CALL_ON_SELF || (row->on & CALL_ON_ROOT_SELF && !caller->by_parent))
 			return HV_STATUS_SUCCESS;
 		return HV_STATUS_ACCESS_DENIED;
 	}

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "accel/hvtlfs/component.h"
 #include "accel/hvtlfs/mutant.h"
 #include "flush.h"
 #include "hv/intercept.h"
@@ -28,11 +29,6 @@ static bool eoi_is_due(const struct vp *vp)
 }
 
 /* ---- the processor's state ---- */
-
-static bool exo(const struct vp *vp)
-{
-	return vp->partition->create_flags & HV_CREATE_EXO;
-}
 
 static struct hv_segment_register segment(const struct x86_seg *s)
 {
@@ -62,7 +58,7 @@ static void fill_header(struct vp *vp, struct hv_intercept_header *h, uint8_t le
 	const struct x86_cpu *c = &vp->cpu;
 
 	h->vp = MUTANT(intercept_vp) ? 0 : vp->index;
-	h->length_cr8 = (uint8_t)((MUTANT(intercept_length) ? 0 : length) | (exo(vp) ? tpr_class(vp) << 4 : 0));
+	h->length_cr8 = (uint8_t)((MUTANT(intercept_length) ? 0 : length) | (partition_is_exo(vp->partition) ? tpr_class(vp) << 4 : 0));
 	h->access = vp->intercept.access;
 	h->state = execution_state(c);
 	h->cs = segment(&c->seg[X86_CS]);
@@ -117,7 +113,7 @@ static uint8_t fill_memory(struct vp *vp, struct hv_memory_message *m)
 		if (!MUTANT(intercept_cache_type))
 			m->cache_type = cache_type(vp, i->memory.gva);
 	}
-	if (exo(vp)) {
+	if (partition_is_exo(vp->partition)) {
 		m->tpr_priority = tpr_class(vp);
 		return HV_MEMORY_MESSAGE_LATER_SIZE;
 	}
@@ -256,14 +252,14 @@ static uint8_t fill_payload(struct vp *vp, void *payload)
 
 /* ---- sending ---- */
 
-static const char *type_name(uint32_t type)
+const char *hv_message_name(uint32_t type)
 {
 	switch ((int32_t)type) {
 #define X(name, number, word) case HV_MESSAGE_##name: return word;
 	HV_MESSAGE_LIST(X)
 #undef X
 	}
-	return "unknown";
+	return "guest message";
 }
 
 static const char *access_name(uint8_t access)
@@ -303,7 +299,7 @@ static void log_intercept(const struct vp *vp, const struct hv_message *m)
 			   vp->cpu.gpr[X86_RDX], vp->cpu.gpr[X86_R8]);
 		break;
 	}
-	log_print(LOG_INTERCEPT, "%s/%u: %s at %#x:%#" PRIx64 "%s\n", vp->partition->name, vp->index, type_name(m->type),
+	log_print(LOG_INTERCEPT, "%s/%u: %s at %#x:%#" PRIx64 "%s\n", vp->partition->name, vp->index, hv_message_name(m->type),
 		  vp->cpu.seg[X86_CS].sel, vp->cpu.rip, what);
 }
 
@@ -332,7 +328,7 @@ static void send(struct vp *vp, const struct hv_message *m)
 /* T12.1.4.a, T11.8.k.  Later revisions tell the addresses, so their parents need not look any up. */
 static bool inhibits_flushes(const struct vp *vp, uint32_t type)
 {
-	return !exo(vp) && (type == (uint32_t)HV_MESSAGE_UNMAPPED_GPA || type == (uint32_t)HV_MESSAGE_GPA_INTERCEPT) &&
+	return !partition_is_exo(vp->partition) && (type == (uint32_t)HV_MESSAGE_UNMAPPED_GPA || type == (uint32_t)HV_MESSAGE_GPA_INTERCEPT) &&
 	       !MUTANT(flush_not_inhibited);
 }
 
@@ -373,13 +369,13 @@ static void tell_eois(struct vp *vp)
 	struct hv_message m = { .type = (uint32_t)HV_MESSAGE_APIC_EOI, .payload_size = sizeof(struct hv_vp_message),
 				.sender = vp->partition->id };
 
-	if (!exo(vp))
+	if (!partition_is_exo(vp->partition))
 		vp_suspend(vp, SUSPEND_INTERCEPT);
 	for (unsigned vector = 0; vector < 256; vector++) {
 		if (!(vp->eoi_due[vector / 32] >> vector % 32 & 1))
 			continue;
 		*(struct hv_vp_message *)m.payload = (struct hv_vp_message){ vp->index, vector };
-		log_print(LOG_INTERCEPT, "%s/%u: %s vector %#x\n", vp->partition->name, vp->index, type_name(m.type), vector);
+		log_print(LOG_INTERCEPT, "%s/%u: %s vector %#x\n", vp->partition->name, vp->index, hv_message_name(m.type), vector);
 		send(vp, &m);
 	}
 	memset(vp->eoi_due, 0, sizeof vp->eoi_due);

@@ -49,14 +49,9 @@ static enum x86_result bad_fetch(void *o, struct vp *vp, gpa_t gpa)
 
 /* ---- ports ---- */
 
-static bool exo(const struct partition *p)
-{
-	return p->create_flags & HV_CREATE_EXO;
-}
-
 bool parent_has_port(const struct partition *p, uint16_t port, unsigned size)
 {
-	return exo(p) || intercepts_has_port(p->intercepts, port, size);
+	return partition_is_exo(p) || intercepts_has_port(p->intercepts, port, size);
 }
 
 static enum x86_result io(struct vp *vp, uint16_t port, unsigned size, uint8_t access)
@@ -146,7 +141,7 @@ static enum x86_result exception(void *o, struct vp *vp, const struct x86_event 
 /* With a local APIC of the hypervisor's it waits for an interrupt; without one nobody but the parent knows for what. */
 static enum x86_result halt(void *o, struct vp *vp)
 {
-	if (!exo(vp->partition) || vp->partition->create_flags & HV_CREATE_LAPIC)
+	if (!partition_is_exo(vp->partition) || vp->partition->create_flags & HV_CREATE_LAPIC)
 		return X86_OK;
 	return stop(vp, HV_MESSAGE_HALT_INTERCEPT, HV_INTERCEPT_EXECUTE);
 }

@@ -247,15 +247,15 @@ static bool tree_insert(struct partition *p)
 bool partition_end_begin(struct partition *p)
 {
 	struct hv *hv = p->hv;
-	bool any = false;
+	bool ok = true;
 
 	lock_acquire(&hv->list_lock);
 	for (guint i = 0; i < hv->partitions->len; i++)
-		any |= ((struct partition *)g_ptr_array_index(hv->partitions, i))->parent == p;
-	if (!any || MUTANT(finalize_with_children))
+		ok &= ((struct partition *)g_ptr_array_index(hv->partitions, i))->parent != p || MUTANT(finalize_with_children);
+	if (ok)
 		atomic_store(&p->life, LIFE_FINALIZING);
 	lock_release(&hv->list_lock);
-	return !any || MUTANT(finalize_with_children);
+	return ok;
 }
 
 /* Locks: hv->lock held.  The caller drops the tree's reference; false if somebody else has. */

@@ -189,6 +189,12 @@ struct vp {
 enum { SIPI_VALID = 0x100 };
 enum { EXIT_NONE = -1, EXIT_AGAIN = -2 /* run on: a hypercall gave way */ };
 
+/* Made as software of today makes partitions: messages are shorter, and more is told. */
+static inline bool partition_is_exo(const struct partition *p)
+{
+	return p->create_flags & HV_CREATE_EXO;
+}
+
 /* Does it manage the machine's processors? */
 static inline bool partition_is_root(const struct partition *p)
 {

@@ -79,21 +79,11 @@ static struct tellings *tellings_of(struct partition *p)
 
 /* ---- for people ---- */
 
-static const char *type_name(uint32_t type)
-{
-	switch ((int32_t)type) {
-#define X(name, number, word) case HV_MESSAGE_##name: return word;
-	HV_MESSAGE_LIST(X)
-#undef X
-	}
-	return "guest message";
-}
-
 static void log_message(const struct synic *s, unsigned sint, const struct hv_message *m, const char *what)
 {
 	if (log_on(LOG_SYNIC))
 		log_print(LOG_SYNIC, "%s/%u: SINT%u: %s (%#x) from %#" PRIx64 ", %u bytes, %s\n",
-			  partition_name(vp_partition(s->vp)), vp_index(s->vp), sint, type_name(m->type), m->type,
+			  partition_name(vp_partition(s->vp)), vp_index(s->vp), sint, hv_message_name(m->type), m->type,
 			  m->sender, m->payload_size, what);
 }
 
@@ -747,6 +737,7 @@ static void synic_reset(struct vp *vp, void *state, enum x86_reset how)
 
 static bool synic_init(struct vp *vp, void *state)
 {
+	const bool makes_ports = partition_features(vp_partition(vp))->privileges & HV_CREATE_PORT;
 	struct synic *s = state;
 
 	s->vp = vp;
@@ -754,9 +745,9 @@ static bool synic_init(struct vp *vp, void *state)
 	atomic_init(&s->retry_at, INT64_MAX);
 	s->messages = msr_page_new(vp_partition(vp), X86_PAGE_READ | X86_PAGE_WRITE);
 	s->flags = msr_page_new(vp_partition(vp), X86_PAGE_READ | X86_PAGE_WRITE);
-	if (partition_features(vp_partition(vp))->privileges & HV_CREATE_PORT)
+	if (makes_ports)
 		s->ring = msr_page_new(vp_partition(vp), X86_PAGE_READ | X86_PAGE_WRITE);
-	if (s->messages && s->flags && (s->ring || !(partition_features(vp_partition(vp))->privileges & HV_CREATE_PORT)))
+	if (s->messages && s->flags && (s->ring || !makes_ports))
 		return true;
 	msr_page_free(s->ring);
 	msr_page_free(s->messages);

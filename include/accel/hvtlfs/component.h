@@ -168,4 +168,7 @@ void vp_level_ended(struct vp *vp, uint8_t vector);
  */
 void vp_sipi(struct vp *vp, uint8_t vector);
 
+/* What people call a message of this type (HV_MESSAGE_LIST). */
+const char *hv_message_name(uint32_t type);
+
 #endif
