@@ -398,7 +398,7 @@ static hv_status may_set(const struct hv_ctx *c, uint32_t code, uint64_t value)
 		return HV_STATUS_SUCCESS;
 	if (!(privileges & HV_CREATE_PARTITIONS))
 		return HV_STATUS_ACCESS_DENIED;
-	if (code == HV_PROPERTY_PRIVILEGE_FLAGS && value & privileges_defined & ~privileges)
+	if (code == HV_PROPERTY_PRIVILEGE_FLAGS && value & privileges_defined & ~privileges && !MUTANT(property_gives_itself))
 		return HV_STATUS_PROPERTY_VALUE_OUT_OF_RANGE;
 	return HV_STATUS_SUCCESS;
 }

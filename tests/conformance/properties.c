@@ -412,6 +412,14 @@ RULE_HOST(T5_6_6_e, "a reserve is not above the cap, and all of them not above w
 	check_refused(id, HV_PROPERTY_CPU_CAP, 0x7ff, HV_STATUS_PROPERTY_VALUE_OUT_OF_RANGE);
 }
 
+RULE_HOST(T5_6_6_f, "who sets its own privileges cannot have one that it lacks")
+{
+	uint64_t mask = property(HV_PARTITION_ID_SELF, HV_PROPERTY_PRIVILEGE_FLAGS);
+
+	check_value(mask & HV_CONFIGURE_PROFILER, 0, "a privilege that nobody has here");
+	check_refused(HV_PARTITION_ID_SELF, HV_PROPERTY_PRIVILEGE_FLAGS, mask | HV_CONFIGURE_PROFILER, HV_STATUS_PROPERTY_VALUE_OUT_OF_RANGE);
+}
+
 RULE_HOST(T5_6_6_g, "the management of processors is the root's")
 {
 	uint64_t id = make_active_partition(), mask = property(id, HV_PROPERTY_PRIVILEGE_FLAGS);

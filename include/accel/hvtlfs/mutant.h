@@ -150,6 +150,7 @@
 	X(child_privileges, "a new child may create partitions") \
 	X(property_any_time, "a property can be set in any state that its call allows") \
 	X(property_any_privilege, "any bit of a privilege mask can be set") \
+	X(property_gives_itself, "a partition may give itself any privilege") \
 	X(reserve_above_cap, "a reserve may be above the cap") \
 	X(finalize_with_children, "a partition that has children can be finalized") \
 	X(delete_with_pages, "a partition with pages in its pool can be deleted") \
