@@ -479,21 +479,10 @@ static void make_family(struct world *w, struct fuzz *f)
 static struct partition *machine_partition(struct world *w, const char *name, uint32_t vps)
 {
 	struct hv_features features;
-	GError *error = NULL;
-	struct partition *p;
 
 	hv_features_init(&features);
 	hv_features_role(&features, HV_ROLE_HOST);
-	p = partition_new(w->hv, &(struct partition_config){ .name = name, .vps = vps, .model = w->model, .features = &features }, &error);
-	FUZZ_CHECK(p, "%s", error->message);
-	return p;
-}
-
-static void add_ram(struct partition *p, uint64_t page, uint64_t pages)
-{
-	GError *error = NULL;
-
-	FUZZ_CHECK(partition_add_ram(p, page_gpa(page), pages * HV_PAGE_SIZE, &error), "%s", error->message);
+	return hv_fuzz_partition(w->hv, w->model, name, vps, &features);
 }
 
 static unsigned thread_count(void)
@@ -520,9 +509,9 @@ static void *world_open(void)
 	FUZZ_CHECK(w->hv, "%s", error->message);
 	w->first = machine_partition(w, "first", VPS);
 	w->quiet = machine_partition(w, "quiet", 1);
-	add_ram(w->first, 0, RAM_PAGES);
-	add_ram(w->first, VAULT, VAULT_PAGES);
-	add_ram(w->quiet, VAULT, VAULT_PAGES);
+	hv_fuzz_add_ram(w->first, 0, RAM_PAGES);
+	hv_fuzz_add_ram(w->first, VAULT, VAULT_PAGES);
+	hv_fuzz_add_ram(w->quiet, VAULT, VAULT_PAGES);
 	fuzz_bytes(&f, w->secret, sizeof w->secret);
 	FUZZ_CHECK(partition_write(w->first, page_gpa(VAULT), w->secret, sizeof w->secret), "no RAM");
 	FUZZ_CHECK(partition_write(w->quiet, page_gpa(VAULT), w->secret, sizeof w->secret), "no RAM");

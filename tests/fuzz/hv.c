@@ -64,6 +64,24 @@ static void point(struct vp *vp, void *o)
 	c->gpr[X86_RSP] = 0x3000 + vp_index(vp) * 0x400;
 }
 
+struct partition *hv_fuzz_partition(struct hv *hv, const struct x86_model *model, const char *name, unsigned vps,
+				    const struct hv_features *features)
+{
+	GError *error = NULL;
+	struct partition *p = partition_new(hv, &(struct partition_config){ .name = name, .vps = vps, .model = model,
+					    .features = features }, &error);
+
+	FUZZ_CHECK(p, "%s", error->message);
+	return p;
+}
+
+void hv_fuzz_add_ram(struct partition *p, uint64_t page, uint64_t pages)
+{
+	GError *error = NULL;
+
+	FUZZ_CHECK(partition_add_ram(p, gpa(page * HV_PAGE_SIZE), pages * HV_PAGE_SIZE, &error), "%s", error->message);
+}
+
 static struct partition *partition_of(struct world *w, const char *name)
 {
 	struct hv_features features;
@@ -73,10 +91,8 @@ static struct partition *partition_of(struct world *w, const char *name)
 	hv_features_init(&features);
 	hv_cpu_option(&features, "hv-passthrough", "on", &error);
 	features.privileges |= HV_ACCESS_PARTITION_ID | HV_POST_MESSAGES | HV_SIGNAL_EVENTS;
-	p = partition_new(w->hv, &(struct partition_config){ .name = name, .vps = VPS, .model = w->model,
-			  .features = &features }, &error);
-	FUZZ_CHECK(p, "%s", error->message);
-	FUZZ_CHECK(partition_add_ram(p, gpa(0), PAGES * HV_PAGE_SIZE, &error), "%s", error->message);
+	p = hv_fuzz_partition(w->hv, w->model, name, VPS, &features);
+	hv_fuzz_add_ram(p, 0, PAGES);
 	return p;
 }
 

@@ -8,6 +8,11 @@
 
 #include <stdint.h>
 
+struct hv;
+struct hv_features;
+struct partition;
+struct x86_model;
+
 enum hv_act { ACT_HYPERCALL, ACT_MSR, ACT_CPUID, ACT_MEMORY, ACT_INTERRUPT, ACT_RUN, ACT_COUNT };
 
 /* The program.  @weights: how often each kind is done, in parts of their sum. */
@@ -15,5 +20,10 @@ int hv_fuzz_main(int argc, char **argv, const char *name, const unsigned weights
 
 /* Aborts if @result is none that a hypercall of input value @control can have (4.8); UINT64_MAX: it faulted. */
 void hv_fuzz_check_result(uint64_t control, uint64_t result);
+
+/* A partition of a machine's making, and RAM for it; they abort where that fails. */
+struct partition *hv_fuzz_partition(struct hv *hv, const struct x86_model *model, const char *name, unsigned vps,
+				    const struct hv_features *features);
+void hv_fuzz_add_ram(struct partition *p, uint64_t page, uint64_t pages);
 
 #endif
