@@ -13,10 +13,9 @@ static const uint8_t cpuid_to_memory[] = { CPUID(0, 0), 0x66, 0xa3, 0, 0x40, 0x6
 
 RULE_HOST(T11_1_a, "a parent that is told of CPUID gives any answer")
 {
-	struct child c = make_child(EXO);
+	struct child c = child_telling(EXO, HV_INTERCEPT_CPUID, 0);
 	struct hv_message m;
 
-	must_install(&c, HV_INTERCEPT_CPUID, 0);
 	m = run_code(&c, cpuid_to_memory, sizeof cpuid_to_memory);
 	if (!check_type(&m, HV_MESSAGE_CPUID_INTERCEPT))
 		return;
@@ -147,10 +146,9 @@ RULE_HOST(T11_8_h, "implicit accesses are told like those of operands")
 
 RULE_HOST(T11_9_a, "an access of several ports is told if one of them is to be")
 {
-	struct child c = make_child(OF_2009);
+	struct child c = child_telling(OF_2009, HV_INTERCEPT_IO_PORT, 0x86);
 	struct hv_message m;
 
-	must_install(&c, HV_INTERCEPT_IO_PORT, 0x86);
 	/* out 0x84, ax; out 0x84, eax */
 	m = RUN_CODE(&c, 0xe7, 0x84, 0x66, 0xe7, 0x84);
 	check_value(header(&m)->rip, CHILD_CODE + 2, "RIP");
@@ -159,10 +157,9 @@ RULE_HOST(T11_9_a, "an access of several ports is told if one of them is to be")
 
 RULE_HOST(T11_10_a, "an MSR that the hypervisor has is its own, whatever is installed")
 {
-	struct child c = make_child(OF_2009);
+	struct child c = child_telling(OF_2009, HV_INTERCEPT_MSR, 0);
 	struct hv_message m;
 
-	must_install(&c, HV_INTERCEPT_MSR, 0);
 	must_install(&c, HV_INTERCEPT_IO_PORT, 0x80);
 	m = RUN_CODE(&c, RDMSR(HV_X64_MSR_VP_INDEX), RDMSR(HV_X64_MSR_GUEST_OS_ID), RDMSR(0x277), OUT(0x80));
 	check_type(&m, HV_MESSAGE_IO_INTERCEPT);
@@ -170,10 +167,9 @@ RULE_HOST(T11_10_a, "an MSR that the hypervisor has is its own, whatever is inst
 
 RULE_HOST(T31_b, "a synthetic MSR that the partition may use is the hypervisor's, whatever is installed")
 {
-	struct child c = make_child(OF_2009);
+	struct child c = child_telling(OF_2009, HV_INTERCEPT_MSR, 0);
 	struct hv_message m;
 
-	must_install(&c, HV_INTERCEPT_MSR, 0);
 	must_install(&c, HV_INTERCEPT_IO_PORT, 0x80);
 	/* mov eax, 5; xor edx, edx; mov ecx, guest OS id; wrmsr; out 0x80, al */
 	m = RUN_CODE(&c, 0x66, 0xb8, BYTES_32(5), 0x66, 0x31, 0xd2, 0x66, 0xb9, BYTES_32(HV_X64_MSR_GUEST_OS_ID), 0x0f, 0x30, OUT(0x80));
@@ -183,10 +179,9 @@ RULE_HOST(T31_b, "a synthetic MSR that the partition may use is the hypervisor's
 
 RULE_HOST(T11_10_c, "an MSR that no processor has is told as well")
 {
-	struct child c = make_child(OF_2009);
+	struct child c = child_telling(OF_2009, HV_INTERCEPT_MSR, 0);
 	struct hv_message m;
 
-	must_install(&c, HV_INTERCEPT_MSR, 0);
 	m = RUN_CODE(&c, RDMSR(0xffffffff), RDMSR(0x40000fff));
 	check_value(MESSAGE_AS(hv_msr_message, &m)->msr, 0xffffffff, "MSR");
 	m = step_over(&c, &m);
@@ -195,10 +190,9 @@ RULE_HOST(T11_10_c, "an MSR that no processor has is told as well")
 
 RULE_HOST(T11_10_f, "an MSR that is told is told before it would be #GP")
 {
-	struct child c = make_child(OF_2009);
+	struct child c = child_telling(OF_2009, HV_INTERCEPT_MSR, 0);
 	struct hv_message m;
 
-	must_install(&c, HV_INTERCEPT_MSR, 0);
 	must_install(&c, HV_INTERCEPT_EXCEPTION, VECTOR_GP);
 	m = RUN_CODE(&c, RDMSR(MSR_NOWHERE));
 	check_type(&m, HV_MESSAGE_MSR_INTERCEPT);
@@ -211,10 +205,9 @@ RULE_HOST(T11_10_f, "an MSR that is told is told before it would be #GP")
 
 RULE_HOST(T11_11_a, "CPUID of an intercepted leaf suspends the VP, its registers unchanged")
 {
-	struct child c = make_child(OF_2009);
+	struct child c = child_telling(OF_2009, HV_INTERCEPT_CPUID, 1);
 	struct hv_message m;
 
-	must_install(&c, HV_INTERCEPT_CPUID, 1);
 	child_set(&c, HV_REGISTER_RBX, 0x1234);
 	m = RUN_CODE(&c, CPUID(1, 0));
 	check_type(&m, HV_MESSAGE_CPUID_INTERCEPT);
@@ -224,11 +217,10 @@ RULE_HOST(T11_11_a, "CPUID of an intercepted leaf suspends the VP, its registers
 
 RULE_HOST(T11_11_b, "with the message's results the child sees what it would see without an intercept")
 {
-	struct child c = make_child(OF_2009);
+	struct child c = child_telling(OF_2009, HV_INTERCEPT_IO_PORT, 0x80);
 	struct hv_message m;
 	uint64_t plain;
 
-	must_install(&c, HV_INTERCEPT_IO_PORT, 0x80);
 	run_code(&c, cpuid_to_memory, sizeof cpuid_to_memory);
 	plain = child_get64(&c, CHILD_DATA);
 	must_install(&c, HV_INTERCEPT_CPUID, 0);
@@ -242,10 +234,9 @@ RULE_HOST(T11_11_b, "with the message's results the child sees what it would see
 
 RULE_HOST(T11_11_d, "any leaf can be intercepted, the hypervisor's too, whatever ECX is")
 {
-	struct child c = make_child(OF_2009);
+	struct child c = child_telling(OF_2009, HV_INTERCEPT_CPUID, 0x40000000);
 	struct hv_message m;
 
-	must_install(&c, HV_INTERCEPT_CPUID, 0x40000000);
 	must_install(&c, HV_INTERCEPT_CPUID, 0x12345678);
 	m = RUN_CODE(&c, CPUID(0x40000000, 77), CPUID(0x12345678, 0));
 	check_type(&m, HV_MESSAGE_CPUID_INTERCEPT);
@@ -269,10 +260,9 @@ RULE_HOST(T11_12_a, "an exception that is told is not delivered")
 
 RULE_HOST(T11_12_b, "RIP is at the instruction that raised it, which can be tried again")
 {
-	struct child c = make_child(OF_2009);
+	struct child c = child_telling(OF_2009, HV_INTERCEPT_EXCEPTION, VECTOR_DE);
 	struct hv_message m;
 
-	must_install(&c, HV_INTERCEPT_EXCEPTION, VECTOR_DE);
 	must_install(&c, HV_INTERCEPT_IO_PORT, 0x80);
 	/* xor cx, cx; xor dx, dx; mov ax, 6; div cx; out 0x80, al */
 	m = RUN_CODE(&c, 0x31, 0xc9, 0x31, 0xd2, 0xb8, 6, 0, 0xf7, 0xf1, OUT(0x80));
@@ -285,10 +275,9 @@ RULE_HOST(T11_12_b, "RIP is at the instruction that raised it, which can be trie
 
 RULE_HOST(T11_12_c, "CR2 keeps its value while a page fault is told, and gets the new one when it is delivered")
 {
-	struct child c = make_child(OF_2009);
+	struct child c = child_telling(OF_2009, HV_INTERCEPT_EXCEPTION, 14);
 	struct hv_message m;
 
-	must_install(&c, HV_INTERCEPT_EXCEPTION, 14);
 	child_set(&c, HV_REGISTER_CR2, 0x1234);
 	child_paged(&c, NULL, 0);
 	m = RUN_AS_IS(&c, 0xa0, BYTES_32(CHILD_PAGED));
@@ -310,10 +299,9 @@ static struct hv_message nested(const struct child *c)
 
 RULE_HOST(T11_12_d, "an exception in the delivery of another is told by itself, before the two make a double fault")
 {
-	struct child c = make_child(OF_2009);
+	struct child c = child_telling(OF_2009, HV_INTERCEPT_EXCEPTION, VECTOR_GP);
 	struct hv_message m;
 
-	must_install(&c, HV_INTERCEPT_EXCEPTION, VECTOR_GP);
 	must_install(&c, HV_INTERCEPT_EXCEPTION, VECTOR_DF);
 	m = nested(&c);
 	check_type(&m, HV_MESSAGE_EXCEPTION_INTERCEPT);
@@ -322,10 +310,9 @@ RULE_HOST(T11_12_d, "an exception in the delivery of another is told by itself, 
 
 RULE_HOST(T11_12_e, "if the second is not to be told, the double fault is")
 {
-	struct child c = make_child(OF_2009);
+	struct child c = child_telling(OF_2009, HV_INTERCEPT_EXCEPTION, VECTOR_DF);
 	struct hv_message m;
 
-	must_install(&c, HV_INTERCEPT_EXCEPTION, VECTOR_DF);
 	m = nested(&c);
 	check_type(&m, HV_MESSAGE_EXCEPTION_INTERCEPT);
 	check_value(MESSAGE_AS(hv_exception_message, &m)->vector, VECTOR_DF, "vector");
@@ -363,10 +350,9 @@ RULE_HOST(T11_12_g, "INT n, INT3, INTO and ICEBP are no exceptions that are told
 
 RULE_HOST(T11_12_j, "what comes first in the instruction is told first: #GP of IN before its port")
 {
-	struct child c = make_child(OF_2009);
+	struct child c = child_telling(OF_2009, HV_INTERCEPT_EXCEPTION, VECTOR_GP);
 	struct hv_message m;
 
-	must_install(&c, HV_INTERCEPT_EXCEPTION, VECTOR_GP);
 	must_install(&c, HV_INTERCEPT_IO_PORT, 0x80);
 	child_protected(&c);
 	/* At CPL 3 with IOPL 0 and a bitmap, at 0, that forbids all: the TSS is at 0, too. */
@@ -454,6 +440,14 @@ static void allow(const struct child *c, uint32_t vp)
 	check_status(set_register(c->id, vp, HV_REGISTER_INTERCEPT_SUSPEND, HV_SUSPENDED), HV_STATUS_SUCCESS);
 }
 
+/* Held back while VP 0 inhibits, and done when it does not any more. */
+static void check_tried_again(const struct child *c)
+{
+	check_held_back(c);
+	allow(c, 0);
+	check_done(c);
+}
+
 RULE_HOST(T12_1_4_a, "an intercept of memory inhibits flushes")
 {
 	struct child c = make_child(OF_2009);
@@ -476,9 +470,8 @@ RULE_HOST(T11_8_k, "with the suspension by an intercept of memory comes the inhi
 
 RULE_HOST(T12_1_4_b, "other intercepts do not inhibit flushes")
 {
-	struct child c = make_child(OF_2009);
+	struct child c = child_telling(OF_2009, HV_INTERCEPT_IO_PORT, 0x80);
 
-	must_install(&c, HV_INTERCEPT_IO_PORT, 0x80);
 	RUN_CODE(&c, OUT(0x80));
 	check_value(child_register(&c, HV_REGISTER_INTERCEPT_SUSPEND), HV_SUSPENDED, "the register");
 }
@@ -520,9 +513,7 @@ RULE_HOST(T12_1_4_e, "when the inhibition ends the flush is tried again")
 {
 	struct child c = inhibited(3, false);
 
-	check_held_back(&c);
-	allow(&c, 0);
-	check_done(&c);
+	check_tried_again(&c);
 }
 
 RULE_HOST(T10_3_1_h, "who waited for the inhibition to end goes on")
@@ -597,18 +588,14 @@ RULE_HOST(T12_4_2_j, "HvFlushVirtualAddressSpace is held back, and executed agai
 {
 	struct child c = inhibited(1, false);
 
-	check_held_back(&c);
-	allow(&c, 0);
-	check_done(&c);
+	check_tried_again(&c);
 }
 
 RULE_HOST(T12_4_3_i, "HvFlushVirtualAddressList is held back, and executed again later")
 {
 	struct child c = inhibited(1, true);
 
-	check_held_back(&c);
-	allow(&c, 0);
-	check_done(&c);
+	check_tried_again(&c);
 }
 
 /* ---- 15.1.6, 11.9: the PM timer that the hypervisor answers for ---- */

@@ -296,6 +296,14 @@ static uint16_t next_port(const struct child *c)
 	return MESSAGE_AS(hv_io_message, &m)->port;
 }
 
+/* An interruption whose delivery is an intercept: its stack cannot be touched.  The message. */
+static struct hv_message deliver_in_vain(const struct child *c)
+{
+	child_set(c, HV_REGISTER_RSP, CHILD_UNTOUCHABLE + 0x100);
+	child_set(c, HV_REGISTER_PENDING_INTERRUPTION, INTERRUPTION(HV_INTERRUPTION_INTERRUPT, 0x21));
+	return go_on(c);
+}
+
 RULE_HOST(T10_3_4_b, "a pending interruption is delivered before anything is executed")
 {
 	struct child c = child_with_handler(0x21);
@@ -318,11 +326,8 @@ RULE_HOST(T10_3_4_c, "its vector is the register's")
 RULE_HOST(T10_3_4_g, "an interruption whose delivery was an intercept is delivered when the VP goes on")
 {
 	struct child c = child_with_handler(0x21);
-	struct hv_message m;
+	struct hv_message m = deliver_in_vain(&c);
 
-	child_set(&c, HV_REGISTER_RSP, CHILD_UNTOUCHABLE + 0x100);
-	child_set(&c, HV_REGISTER_PENDING_INTERRUPTION, INTERRUPTION(HV_INTERRUPTION_INTERRUPT, 0x21));
-	m = go_on(&c);
 	check_type(&m, HV_MESSAGE_GPA_INTERCEPT);
 	check_value(child_register(&c, HV_REGISTER_PENDING_INTERRUPTION), INTERRUPTION(HV_INTERRUPTION_INTERRUPT, 0x21), "the register");
 	child_set(&c, HV_REGISTER_RSP, CHILD_STACK);
@@ -332,11 +337,8 @@ RULE_HOST(T10_3_4_g, "an interruption whose delivery was an intercept is deliver
 RULE_HOST(T10_3_4_f, "an interruption whose delivery is an intercept stays, and the message says so")
 {
 	struct child c = child_with_handler(0x21);
-	struct hv_message m;
+	struct hv_message m = deliver_in_vain(&c);
 
-	child_set(&c, HV_REGISTER_RSP, CHILD_UNTOUCHABLE + 0x100);
-	child_set(&c, HV_REGISTER_PENDING_INTERRUPTION, INTERRUPTION(HV_INTERRUPTION_INTERRUPT, 0x21));
-	m = go_on(&c);
 	check_that(header(&m)->state & HV_EXECUTION_INTERRUPTION_PENDING, "the message does not say so");
 	check_value(child_register(&c, HV_REGISTER_PENDING_INTERRUPTION), INTERRUPTION(HV_INTERRUPTION_INTERRUPT, 0x21), "the register");
 }

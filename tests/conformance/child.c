@@ -169,6 +169,14 @@ void must_install(const struct child *c, uint32_t type, uint64_t parameter)
 			     parameter), HV_STATUS_SUCCESS);
 }
 
+struct child child_telling(uint64_t flags, uint32_t type, uint64_t parameter)
+{
+	struct child c = make_child(flags);
+
+	must_install(&c, type, parameter);
+	return c;
+}
+
 void child_handler(const struct child *c, unsigned vector)
 {
 	const uint8_t code[] = { OUT(0x77) };

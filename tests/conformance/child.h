@@ -65,6 +65,8 @@ void child_long(const struct child *c);
 /* HvInstallIntercept. */
 struct reply install(uint64_t id, uint32_t type, uint32_t access, uint64_t parameter);
 void must_install(const struct child *c, uint32_t type, uint64_t parameter);
+/* make_child() with it installed. */
+struct child child_telling(uint64_t flags, uint32_t type, uint64_t parameter);
 
 /* Code, in real mode: OUT imm8, AL; RDMSR and CPUID behind what loads their numbers, in 8 and 14 bytes; HLT has no macro. */
 #define BYTES_32(n) (n) & 0xff, (n) >> 8 & 0xff, (n) >> 16 & 0xff, (uint32_t)(n) >> 24

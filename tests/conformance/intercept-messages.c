@@ -57,10 +57,9 @@ static void check_registers_in(const uint64_t gpr[16], const struct child *c)
 
 RULE_HOST(T16_2_1_a, "the payload's size is that of the message's layout")
 {
-	struct child c = make_child(OF_2009);
+	struct child c = child_telling(OF_2009, HV_INTERCEPT_IO_PORT, 0x80);
 	struct hv_message m;
 
-	must_install(&c, HV_INTERCEPT_IO_PORT, 0x80);
 	must_install(&c, HV_INTERCEPT_MSR, 0);
 	must_install(&c, HV_INTERCEPT_CPUID, 0);
 	must_install(&c, HV_INTERCEPT_EXCEPTION, VECTOR_UD);
@@ -105,10 +104,9 @@ RULE_HOST(T16_2_2_a, "the VP index is that of the VP")
 
 RULE_HOST(T16_2_2_b, "the length of CPUID, port and MSR instructions is told")
 {
-	struct child c = make_child(OF_2009);
+	struct child c = child_telling(OF_2009, HV_INTERCEPT_IO_PORT, 0x80);
 	struct hv_message m;
 
-	must_install(&c, HV_INTERCEPT_IO_PORT, 0x80);
 	must_install(&c, HV_INTERCEPT_MSR, 0);
 	must_install(&c, HV_INTERCEPT_CPUID, 0);
 	/* in eax, 0x80 with three prefixes; rep insb with DX 0x80 */
@@ -307,10 +305,9 @@ RULE_HOST(T16_2_4_c, "a REP prefix is told of string operations only")
 
 RULE_HOST(T16_5_3_a, "IN, OUT, INS and OUTS of an intercepted port are told, and of no other")
 {
-	struct child c = make_child(OF_2009);
+	struct child c = child_telling(OF_2009, HV_INTERCEPT_IO_PORT, 0x80);
 	struct hv_message m;
 
-	must_install(&c, HV_INTERCEPT_IO_PORT, 0x80);
 	m = RUN_CODE(&c, STRING(0x4a, 0xec, 0xee, 0x6c, 0x6e, 0x42, 0xec, 0xee, 0x6c, 0x6e));
 	for (unsigned i = 0; i < 4; i++) {
 		check_type(&m, HV_MESSAGE_IO_INTERCEPT);
@@ -321,10 +318,9 @@ RULE_HOST(T16_5_3_a, "IN, OUT, INS and OUTS of an intercepted port are told, and
 
 RULE_HOST(T16_5_3_b, "an intercept of any port that an access touches is enough")
 {
-	struct child c = make_child(OF_2009);
+	struct child c = child_telling(OF_2009, HV_INTERCEPT_IO_PORT, 0x83);
 	struct hv_message m;
 
-	must_install(&c, HV_INTERCEPT_IO_PORT, 0x83);
 	/* in ax, 0x81; in eax, 0x80; in ax, 0x82 */
 	m = RUN_CODE(&c, 0xe5, 0x81, 0x66, 0xe5, 0x80, 0xe5, 0x82);
 	check_value(header(&m)->rip, CHILD_CODE + 2, "RIP of the first");
@@ -335,10 +331,9 @@ RULE_HOST(T16_5_3_b, "an intercept of any port that an access touches is enough"
 
 RULE_HOST(T16_5_3_c, "the port is the one that the instruction names")
 {
-	struct child c = make_child(OF_2009);
+	struct child c = child_telling(OF_2009, HV_INTERCEPT_IO_PORT, 0x3fb);
 	struct hv_message m;
 
-	must_install(&c, HV_INTERCEPT_IO_PORT, 0x3fb);
 	/* mov dx, 0x3f8; in eax, dx */
 	m = RUN_CODE(&c, 0xba, 0xf8, 3, 0x66, 0xed);
 	check_value(IO(&m)->port, 0x3f8, "port");
@@ -560,10 +555,9 @@ RULE_HOST(T16_3_i, "all 16 general registers are told")
 
 RULE_HOST(T16_5_1_a, "CPUID of an intercepted leaf is told, and of no other")
 {
-	struct child c = make_child(EXO);
+	struct child c = child_telling(EXO, HV_INTERCEPT_CPUID, 0x40000001);
 	struct hv_message m;
 
-	must_install(&c, HV_INTERCEPT_CPUID, 0x40000001);
 	m = RUN_CODE(&c, CPUID(0x40000000, 0), CPUID(1, 0), CPUID(0x40000001, 0));
 	check_type(&m, HV_MESSAGE_CPUID_INTERCEPT);
 	check_value(header(&m)->rip, CHILD_CODE + 3 * CPUID_BYTES - 2, "RIP");
@@ -571,10 +565,9 @@ RULE_HOST(T16_5_1_a, "CPUID of an intercepted leaf is told, and of no other")
 
 RULE_HOST(T16_5_1_b, "the registers before CPUID are told")
 {
-	struct child c = make_child(EXO);
+	struct child c = child_telling(EXO, HV_INTERCEPT_CPUID, 4);
 	struct hv_message m;
 
-	must_install(&c, HV_INTERCEPT_CPUID, 4);
 	fill_registers(&c);
 	m = RUN_CODE(&c, CPUID(4, 1));
 	check_value(LEAF(&m)->rax, child_register(&c, HV_REGISTER_RAX), "RAX");
@@ -622,10 +615,9 @@ RULE_HOST(T16_5_1_c, "what the hypervisor would have answered is told")
 
 RULE_HOST(T16_5_2_a, "RDMSR and WRMSR are told, and which of them it was")
 {
-	struct child c = make_child(EXO);
+	struct child c = child_telling(EXO, HV_INTERCEPT_MSR, 0);
 	struct hv_message m;
 
-	must_install(&c, HV_INTERCEPT_MSR, 0);
 	m = RUN_CODE(&c, RDMSR(MSR_NOWHERE), 0x0f, 0x30);
 	check_type(&m, HV_MESSAGE_MSR_INTERCEPT);
 	check_value(header(&m)->access, HV_INTERCEPT_READ, "access of RDMSR");
@@ -636,20 +628,18 @@ RULE_HOST(T16_5_2_a, "RDMSR and WRMSR are told, and which of them it was")
 
 RULE_HOST(T16_5_2_b, "the MSR's number is ECX")
 {
-	struct child c = make_child(EXO);
+	struct child c = child_telling(EXO, HV_INTERCEPT_MSR, 0);
 	struct hv_message m;
 
-	must_install(&c, HV_INTERCEPT_MSR, 0);
 	m = RUN_CODE(&c, RDMSR(0xdeadbeef));
 	check_value(MSR(&m)->msr, 0xdeadbeef, "MSR");
 }
 
 RULE_HOST(T16_5_2_c, "what WRMSR writes is told")
 {
-	struct child c = make_child(EXO);
+	struct child c = child_telling(EXO, HV_INTERCEPT_MSR, 0);
 	struct hv_message m;
 
-	must_install(&c, HV_INTERCEPT_MSR, 0);
 	/* mov ecx, 0x12345; mov eax, 0x11223344; mov edx, 0x55667788; wrmsr */
 	m = RUN_CODE(&c, 0x66, 0xb9, BYTES_32(MSR_NOWHERE), 0x66, 0xb8, BYTES_32(0x11223344), 0x66, 0xba, BYTES_32(0x55667788), 0x0f, 0x30);
 	check_value((uint32_t)MSR(&m)->rdx, 0x55667788, "EDX");
@@ -661,9 +651,8 @@ RULE_HOST(T16_5_2_c, "what WRMSR writes is told")
 /* Made for an intercept of @vector. */
 static struct child child_with(uint32_t vector)
 {
-	struct child c = make_child(EXO);
+	struct child c = child_telling(EXO, HV_INTERCEPT_EXCEPTION, vector);
 
-	must_install(&c, HV_INTERCEPT_EXCEPTION, vector);
 	return c;
 }
 
@@ -957,10 +946,9 @@ RULE_HOST(T16_5_7_a, "registers that do not fit together are told when the VP is
 
 RULE_HOST(T16_5_7_b, "the VP stands until its parent lets it go on, with other registers")
 {
-	struct child c = make_child(OF_2009);
+	struct child c = child_telling(OF_2009, HV_INTERCEPT_IO_PORT, 0x80);
 	struct hv_message m;
 
-	must_install(&c, HV_INTERCEPT_IO_PORT, 0x80);
 	child_set(&c, HV_REGISTER_CR0, 0x80000010);
 	m = RUN_CODE(&c, OUT(0x80));
 	check_type(&m, HV_MESSAGE_INVALID_REGISTER);

@@ -157,10 +157,9 @@ RULE_HOST(T9_1_j, "what the processor does on its own behalf is told as well")
 
 RULE_HOST(T9_1_1_a, "an intercept of a port is of that port alone")
 {
-	struct child c = make_child(OF_2009);
+	struct child c = child_telling(OF_2009, HV_INTERCEPT_IO_PORT, 0x81);
 	struct hv_message m;
 
-	must_install(&c, HV_INTERCEPT_IO_PORT, 0x81);
 	m = RUN_CODE(&c, OUT(0x80), OUT(0x82), OUT(0x81), OUT(0x80), OUT(0x81));
 	check_type(&m, HV_MESSAGE_IO_INTERCEPT);
 	check_value(header(&m)->rip, CHILD_CODE + 4, "RIP");
@@ -170,10 +169,9 @@ RULE_HOST(T9_1_1_a, "an intercept of a port is of that port alone")
 
 RULE_HOST(T9_1_1_c, "an intercept of MSRs is of all that are not virtualized, read or written")
 {
-	struct child c = make_child(OF_2009);
+	struct child c = child_telling(OF_2009, HV_INTERCEPT_MSR, 0);
 	struct hv_message m;
 
-	must_install(&c, HV_INTERCEPT_MSR, 0);
 	m = RUN_CODE(&c, RDMSR(MSR_NOWHERE), RDMSR(0xc0011234), 0x0f, 0x30);
 	check_type(&m, HV_MESSAGE_MSR_INTERCEPT);
 	check_value(header(&m)->rip, CHILD_CODE + 6, "RIP");
@@ -186,10 +184,9 @@ RULE_HOST(T9_1_1_c, "an intercept of MSRs is of all that are not virtualized, re
 
 RULE_HOST(T9_1_1_d, "an MSR whose privilege the partition lacks is one that is not virtualized")
 {
-	struct child c = make_child(OF_2009);
+	struct child c = child_telling(OF_2009, HV_INTERCEPT_MSR, 0);
 	struct hv_message m;
 
-	must_install(&c, HV_INTERCEPT_MSR, 0);
 	/* The frequencies are no privilege that a child has by itself. */
 	m = RUN_CODE(&c, RDMSR(HV_X64_MSR_TSC_FREQUENCY));
 	check_type(&m, HV_MESSAGE_MSR_INTERCEPT);
@@ -198,20 +195,18 @@ RULE_HOST(T9_1_1_d, "an MSR whose privilege the partition lacks is one that is n
 
 RULE_HOST(T9_1_1_e, "an MSR that is virtualized is not told")
 {
-	struct child c = make_child(OF_2009);
+	struct child c = child_telling(OF_2009, HV_INTERCEPT_MSR, 0);
 	struct hv_message m;
 
-	must_install(&c, HV_INTERCEPT_MSR, 0);
 	m = RUN_CODE(&c, RDMSR(HV_X64_MSR_VP_INDEX), RDMSR(0x10), RDMSR(0x1b), RDMSR(MSR_NOWHERE));
 	check_value(header(&m)->rip, CHILD_CODE + 3 * RDMSR_BYTES + 6, "RIP");
 }
 
 RULE_HOST(T9_1_1_f, "an intercept of a leaf is of all its subleaves and of no other leaf")
 {
-	struct child c = make_child(OF_2009);
+	struct child c = child_telling(OF_2009, HV_INTERCEPT_CPUID, 4);
 	struct hv_message m;
 
-	must_install(&c, HV_INTERCEPT_CPUID, 4);
 	m = RUN_CODE(&c, CPUID(0, 0), CPUID(4, 1), CPUID(3, 1), CPUID(4, 2));
 	check_type(&m, HV_MESSAGE_CPUID_INTERCEPT);
 	check_value(header(&m)->rip, CHILD_CODE + 2 * CPUID_BYTES - 2, "RIP");
@@ -235,10 +230,9 @@ RULE_HOST(T9_1_1_g, "an intercept of an exception is of one vector")
 
 RULE_HOST(T9_1_1_i, "to remove an intercept leaves the others")
 {
-	struct child c = make_child(OF_2009);
+	struct child c = child_telling(OF_2009, HV_INTERCEPT_IO_PORT, 0x80);
 	struct hv_message m;
 
-	must_install(&c, HV_INTERCEPT_IO_PORT, 0x80);
 	must_install(&c, HV_INTERCEPT_IO_PORT, 0x81);
 	must_install(&c, HV_INTERCEPT_CPUID, 0);
 	check_status(install(c.id, HV_INTERCEPT_IO_PORT, 0, 0x80), HV_STATUS_SUCCESS);
@@ -275,9 +269,8 @@ RULE_HOST(T9_1_2_i, "memory that is not there, or not to be touched, is told wit
 
 RULE_HOST(T9_3_1_a, "an intercept is of all VPs, of those too that come later")
 {
-	struct child c = make_child(OF_2009);
+	struct child c = child_telling(OF_2009, HV_INTERCEPT_IO_PORT, 0x80);
 
-	must_install(&c, HV_INTERCEPT_IO_PORT, 0x80);
 	child_put(&c, CHILD_CODE, out_80, sizeof out_80);
 	for (uint32_t vp = 0; vp < 2; vp++) {
 		struct hv_message m;
@@ -452,10 +445,9 @@ RULE_HOST(T9_1_2_h, "what a child can be told not to have is no unsupported feat
 
 RULE_HOST(T9_4_a, "the type of the message names the event")
 {
-	struct child c = make_child(OF_2009);
+	struct child c = child_telling(OF_2009, HV_INTERCEPT_IO_PORT, 0x80);
 	struct hv_message m;
 
-	must_install(&c, HV_INTERCEPT_IO_PORT, 0x80);
 	must_install(&c, HV_INTERCEPT_MSR, 0);
 	must_install(&c, HV_INTERCEPT_CPUID, 0);
 	must_install(&c, HV_INTERCEPT_EXCEPTION, VECTOR_UD);

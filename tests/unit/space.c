@@ -205,22 +205,29 @@ static void check_same(struct partition *a, uint64_t at_a, struct partition *b, 
 	g_assert_cmphex(seen, ==, v);
 }
 
-/* ---- tests ---- */
-
 enum { AT = 0x2000 };   /* where nobody has anything */
+
+/* Three partitions; @pages of the first's from its page (the result) on go to the second at AT, and from there to the third. */
+static uint64_t handed_down(struct world *w, unsigned pages)
+{
+	uint64_t page;
+
+	world_open(w, 3);
+	page = fresh(&w->line[0], pages);
+	check(map(&w->line[0], w->line[1].p, AT, RWX, page, pages), HV_STATUS_SUCCESS, pages);
+	check(map(&w->line[1], w->line[2].p, AT, RWX, AT, pages), HV_STATUS_SUCCESS, pages);
+	return page;
+}
+
+/* ---- tests ---- */
 
 static void test_two_generations(void)
 {
 	struct world w;
 	struct one *r = &w.line[0], *c = &w.line[1];
-	struct partition *g;
-	uint64_t page;
+	uint64_t page = handed_down(&w, 4);
+	struct partition *g = w.line[2].p;
 
-	world_open(&w, 3);
-	g = w.line[2].p;
-	page = fresh(r, 4);
-	check(map(r, c->p, AT, RWX, page, 4), HV_STATUS_SUCCESS, 4);
-	check(map(c, g, AT, RWX, AT, 4), HV_STATUS_SUCCESS, 4);
 	check_same(r->p, page + 3, g, AT + 3);             /* T8.3.1.c */
 	check(unmap(r, c->p, AT + 1, 2), HV_STATUS_SUCCESS, 2);
 	check_free(g, AT);
@@ -253,15 +260,10 @@ static void test_alias(void)
 {
 	struct world w;
 	struct one *r = &w.line[0], *c = &w.line[1];
-	struct partition *g;
-	uint64_t page;
+	uint64_t page = handed_down(&w, 1);
+	struct partition *g = w.line[2].p;
 
-	world_open(&w, 3);
-	g = w.line[2].p;
-	page = fresh(r, 1);
-	check(map(r, c->p, AT, RWX, page, 1), HV_STATUS_SUCCESS, 1);
 	check(map(r, c->p, AT + 7, R, page, 1), HV_STATUS_SUCCESS, 1);
-	check(map(c, g, AT, RWX, AT, 1), HV_STATUS_SUCCESS, 1);
 	check(unmap(r, c->p, AT, 1), HV_STATUS_SUCCESS, 1);
 	check_page(g, AT, GPA_DENIED, GPA_ALLOWED);
 	check(unmap(r, c->p, AT + 7, 1), HV_STATUS_SUCCESS, 1);
@@ -273,14 +275,9 @@ static void test_rights(void)
 {
 	struct world w;
 	struct one *r = &w.line[0], *c = &w.line[1];
-	struct partition *g;
-	uint64_t page;
+	uint64_t page = handed_down(&w, 2);
+	struct partition *g = w.line[2].p;
 
-	world_open(&w, 3);
-	g = w.line[2].p;
-	page = fresh(r, 2);
-	check(map(r, c->p, AT, RWX, page, 2), HV_STATUS_SUCCESS, 2);
-	check(map(c, g, AT, RWX, AT, 2), HV_STATUS_SUCCESS, 2);
 	/* What a partition may not do itself, it cannot let others do. */
 	check(modify(r, c->p, AT, R), HV_STATUS_SUCCESS, 1);
 	check_page(c->p, AT, GPA_DENIED, GPA_ALLOWED);

@@ -63,15 +63,6 @@ RULE_GUEST(T11_10_1_a, "MSRs that processors of this model have can be read, wha
 
 static volatile uint64_t of_1;
 
-static void on_1(void (*fn)(unsigned cpu))
-{
-	if (cpu_count < VPS)
-		smp_start(VPS);
-	smp_run(1, fn);
-	if (!smp_wait(1))
-		guest_die("processor 1 does not answer");
-}
-
 static void read_tsc(unsigned cpu)
 {
 	(void)cpu;
@@ -92,11 +83,11 @@ static void set_tsc_back(unsigned cpu)
 
 static void check_tsc_apart(void)
 {
-	on_1(set_tsc_far);
-	on_1(read_tsc);
+	run_on_1(set_tsc_far);
+	run_on_1(read_tsc);
 	check_that(of_1 >> 60, "the TSC of VP 1 is 0x%llx", (unsigned long long)of_1);
 	check_that(!(rdtsc() >> 60), "the TSC of VP 0 is 0x%llx", (unsigned long long)rdtsc());
-	on_1(set_tsc_back);
+	run_on_1(set_tsc_back);
 }
 
 RULE_GUEST(T11_7_a, "each VP has a TSC of its own")
@@ -107,7 +98,7 @@ RULE_GUEST(T11_7_a, "each VP has a TSC of its own")
 RULE_GUEST(T11_7_d, "a write of the TSC is for the VP that writes")
 {
 	check_tsc_apart();
-	on_1(read_tsc);
+	run_on_1(read_tsc);
 	check_that(!(of_1 >> 60), "the TSC of VP 1 stays 0x%llx", (unsigned long long)of_1);
 }
 
@@ -119,7 +110,7 @@ static void read_base(unsigned cpu)
 
 RULE_GUEST(T13_2_1_a, "IA32_APIC_BASE tells the boot processor, and is otherwise the same or not")
 {
-	on_1(read_base);
+	run_on_1(read_base);
 	check_that(rdmsr(MSR_APIC) & APIC_BSP, "VP 0 is not the boot processor");
 	check_that(!(of_1 & APIC_BSP), "VP 1 is the boot processor");
 }
@@ -144,18 +135,10 @@ static void count(struct frame *f)
 	apic_eoi();
 }
 
-static void open_gate(void)
-{
-	sti();
-	for (unsigned i = 0; i < 50; i++)
-		pause_cpu();
-	cli();
-}
-
 RULE_GUEST(T13_2_1_e, "two VPs with one APIC ID: a message goes where it likes, and nothing breaks")
 {
 	handler[MINE] = count;
-	on_1(take_id_of_0);
+	run_on_1(take_id_of_0);
 	for (unsigned i = 0; i < 20; i++) {
 		apic_send(percpu[0].apic_id, ICR_ASSERT | MINE);
 		open_gate();
@@ -181,7 +164,7 @@ static void be_busy(unsigned cpu)
 RULE_GUEST(T13_3_2_h, "lowest priority reaches one VP, the one of lowest priority")
 {
 	handler[MINE] = count;
-	on_1(be_busy);
+	run_on_1(be_busy);
 	be_busy(0);
 	taken_by[0] = taken_by[1] = 0;
 	/* This one's priority is above the vector's for a while. */

@@ -481,3 +481,29 @@ void guest_main(void)
 	write_cr4(read_cr4() | CR4_OSFXSR | CR4_OSXMMEXCPT);
 	rules_run();
 }
+
+/* ---- for tests of the guest alone ---- */
+
+#ifdef __x86_64__
+void start_on_1(void (*fn)(unsigned cpu))
+{
+	if (cpu_count < VPS)
+		smp_start(VPS);
+	smp_run(1, fn);
+}
+
+void run_on_1(void (*fn)(unsigned cpu))
+{
+	start_on_1(fn);
+	if (!smp_wait(1))
+		guest_die("processor 1 does not answer");
+}
+#endif
+
+void open_gate(void)
+{
+	sti();
+	for (unsigned i = 0; i < 50; i++)
+		pause_cpu();
+	cli();
+}

@@ -36,4 +36,10 @@ uint64_t registers_result(const struct registers *r);
 /* Each register that differs and must not fails the rule.  @control: of the call. */
 void check_registers(const struct registers *before, const struct registers *after, uint64_t control);
 
+/* Starts @fn on processor 1, smp_wait(1) for its end; the second waits itself.  64-bit program only. */
+void start_on_1(void (*fn)(unsigned cpu));
+void run_on_1(void (*fn)(unsigned cpu));
+/* Interrupts are let in for a moment: those that are requested come. */
+void open_gate(void);
+
 #endif

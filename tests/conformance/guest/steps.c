@@ -33,20 +33,13 @@ static void finalize(unsigned cpu)
 	failed += raw_call(HV_CALL_FINALIZE_PARTITION | HV_CALL_FAST, child, 0) != HV_STATUS_SUCCESS;
 }
 
-static void start_on_1(void (*fn)(unsigned cpu))
-{
-	if (cpu_count < VPS)
-		smp_start(VPS);
-	failed = 0;
-	smp_run(1, fn);
-}
-
 RULE_HOST_GUEST(T4_4_a, "a simple call is one step: nobody sees half of it")
 {
 	struct hv_out_get_memory_balance b;
 	unsigned looks = 0;
 
 	deposit(HV_PARTITION_ID_SELF, POOL);
+	failed = 0;
 	start_on_1(make_and_delete);
 	while (!percpu[1].done && looks < 1000000) {
 		check_status(balance(HV_PARTITION_ID_SELF, &b), HV_STATUS_SUCCESS);
@@ -65,6 +58,7 @@ RULE_HOST_GUEST(T4_4_c, "a call in several steps shows the states between them, 
 
 		child = make_active_partition();
 		make_vp(child, 0);
+		failed = 0;
 		start_on_1(finalize);
 		while (!percpu[1].done) {
 			struct reply r = get_register(child, 0, HV_REGISTER_RIP).reply;

@@ -24,15 +24,6 @@ static void on_other(struct frame *f)
 	apic_eoi();
 }
 
-/* Interrupts are let in for a moment: those that are requested come. */
-static void open_gate(void)
-{
-	sti();
-	for (unsigned i = 0; i < 50; i++)
-		pause_cpu();
-	cli();
-}
-
 static void listen(void)
 {
 	synic_on(0);

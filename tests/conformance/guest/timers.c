@@ -514,9 +514,7 @@ RULE_GUEST(T15_1_2_b, "reads of the reference counter by any VPs increase strict
 	unsigned i = 0, k = 0;
 	uint64_t last = 0;
 
-	if (cpu_count < VPS)
-		smp_start(VPS);
-	smp_run(1, count_up);
+	start_on_1(count_up);
 	count_up(0);
 	check_that(smp_wait(1), "processor 1 does not end");
 	/* Two lists that increase, merged. */
@@ -548,10 +546,8 @@ RULE_GUEST(T15_4_3_2_a, "who sees the same sequence before and after has a consi
 	uint32_t last = 0, sequence = 0;
 	unsigned changes = 0;
 
-	if (cpu_count < VPS)
-		smp_start(VPS);
 	placing = true;
-	smp_run(1, place);
+	start_on_1(place);
 	/* Where the page is not there are zeros: scale 0 gives another time. */
 	for (unsigned i = 0; i < 3000 || (changes < 3 && i < 30000000); i++) {
 		uint64_t before = now(), page = page_time(&sequence), behind = now();

@@ -94,22 +94,12 @@ static void read_pat(unsigned cpu)
 	seen_by_1 = rdmsr(0x277);
 }
 
-/* Runs @fn on processor 1. */
-static void on_1(void (*fn)(unsigned cpu))
-{
-	if (cpu_count < VPS)
-		smp_start(VPS);
-	smp_run(1, fn);
-	if (!smp_wait(1))
-		guest_die("processor 1 does not answer");
-}
-
 RULE_GUEST(T12_1_1_f, "each VP has a PAT of its own")
 {
 	uint64_t old = rdmsr(0x277);
 
 	wrmsr(0x277, 0x0606060606060606);
-	on_1(read_pat);
+	run_on_1(read_pat);
 	check_value(seen_by_1, old, "PAT of VP 1");
 	check_value(rdmsr(0x277), 0x0606060606060606, "PAT of VP 0");
 	wrmsr(0x277, old);
@@ -167,7 +157,7 @@ RULE_GUEST(T12_1_1_i, "an entry that somebody else changes may be found by the n
 	check_value(*at(WINDOW), OLD, "at first");
 	moved_entry = page_entry(WINDOW, 1);
 	moved_to = test_page(1) | P_P | P_W;
-	on_1(move_from_1);
+	run_on_1(move_from_1);
 	check_either(*at(WINDOW), "unflushed, the window");
 	invlpg(WINDOW);
 	check_value(*at(WINDOW), NEW, "flushed");
@@ -176,9 +166,9 @@ RULE_GUEST(T12_1_1_i, "an entry that somebody else changes may be found by the n
 RULE_GUEST(T12_1_1_j, "another VP may or may not find what this one has used")
 {
 	move_page(0);
-	on_1(read_window);
+	run_on_1(read_window);
 	check_either(seen_by_1, "VP 1");
-	on_1(flush_window_on_1);
+	run_on_1(flush_window_on_1);
 	check_value(seen_by_1, NEW, "VP 1 behind its flush");
 }
 
@@ -206,13 +196,13 @@ RULE_GUEST(T12_1_2_b, "INVLPG anywhere in a large page removes all of it")
 RULE_GUEST(T12_1_2_e, "INVLPG must act where it is executed: the other VP has its own")
 {
 	move_page(0);
-	on_1(read_window);
+	run_on_1(read_window);
 	*page_entry(WINDOW, 1) = test_page(0) | P_P | P_W;
 	invlpg(WINDOW);
 	check_value(*at(WINDOW), OLD, "VP 0 behind its INVLPG");
-	on_1(read_window);
+	run_on_1(read_window);
 	check_either(seen_by_1, "VP 1 without one");
-	on_1(flush_window_on_1);
+	run_on_1(flush_window_on_1);
 	check_value(seen_by_1, OLD, "VP 1 behind its own");
 }
 
@@ -326,23 +316,23 @@ RULE_GUEST(T12_4_2_a, "the address space's translations go from all VPs that are
 	move_page(0);
 	flush_spaces(1, 0);
 	check_value(*at(WINDOW), NEW, "VP 0");
-	on_1(read_window);
+	run_on_1(read_window);
 	*page_entry(WINDOW, 1) = test_page(0) | P_P | P_W;
 	flush_spaces(3, 0);
 	check_value(*at(WINDOW), OLD, "VP 0, of both");
-	on_1(read_window);
+	run_on_1(read_window);
 	check_value(seen_by_1, OLD, "VP 1, of both");
 }
 
 RULE_GUEST(T12_4_2_l, "no partition has VPs beyond the mask's 64; flag 1 reaches them all")
 {
 	check_that(read_leaf(0x40000005).a <= 64, "VPs that there may be");
-	on_1(read_window);
+	run_on_1(read_window);
 	move_page(0);
-	on_1(read_window);
+	run_on_1(read_window);
 	*page_entry(WINDOW, 1) = test_page(0) | P_P | P_W;
 	flush_spaces(0, HV_FLUSH_ALL_PROCESSORS);
-	on_1(read_window);
+	run_on_1(read_window);
 	check_value(seen_by_1, OLD, "VP 1");
 }
 
@@ -362,10 +352,10 @@ RULE_GUEST(T12_4_3_h, "when the call returns, a list has taken effect on all tar
 		put64(test_page(0), OLD);
 		put64(test_page(1), NEW);
 		page_map(WINDOW, test_page(!page), P_P | P_W, 1);
-		on_1(flush_window_on_1);
+		run_on_1(flush_window_on_1);
 		*page_entry(WINDOW, 1) = test_page((unsigned)page) | P_P | P_W;
 		flush_list(WINDOW, 3);
-		on_1(read_window);
+		run_on_1(read_window);
 		check_value(seen_by_1, value, "VP 1 in round %u", i);
 		check_value(*at(WINDOW), value, "VP 0 in round %u", i);
 	}

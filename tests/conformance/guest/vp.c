@@ -39,14 +39,6 @@ static void send_self(unsigned vector)
 	apic_send(0, ICR_SELF | ICR_ASSERT | vector);
 }
 
-static void open_gate(void)
-{
-	sti();
-	for (unsigned i = 0; i < 50; i++)
-		pause_cpu();
-	cli();
-}
-
 /* ---- 10.1.4: idle sleep ---- */
 
 /* The APIC's timer, once, in about 20 ms. */
