@@ -78,6 +78,7 @@ struct apic {
 	uint32_t esr, initial, divide;
 	uint64_t icr;
 	_Atomic bool offered;            /* assist is not NULL: who requests an interrupt has it looked at */
+	_Atomic bool look;               /* that has happened */
 	/* Where the highest interrupt in service was told to need no EOI; NULL: it was not. */
 	uint32_t *assist;
 	uint64_t tsc_deadline;
@@ -324,8 +325,10 @@ static void accept_as(struct apic *a, uint8_t vector, bool level, bool auto_eoi)
 	set_to(a->auto_eoi, vector, auto_eoi);
 	bit_set(a->irr, vector);
 	vp_pend(a->vp, X86_PEND_INTR);
-	if (atomic_load(&a->offered))
+	if (atomic_load(&a->offered)) {
+		atomic_store(&a->look, true);
 		vp_deadline_changed(a->vp);
+	}
 }
 
 static void accept(struct apic *a, uint8_t vector, bool level)
@@ -658,8 +661,8 @@ static int64_t apic_next_deadline(struct vp *vp, void *state)
 {
 	struct apic *a = state;
 
-	/* accept_as() asks for this by way of the deadline: it is the VP's thread, between two instructions. */
-	assist_look(a);
+	if (atomic_load(&a->look))
+		return 0;
 	return a->suspended ? INT64_MAX : a->deadline;
 }
 
@@ -668,6 +671,9 @@ static void apic_expire(struct vp *vp, void *state, int64_t now)
 	struct apic *a = state;
 	uint32_t lvt = a->lvt[LVT_TIMER];
 
+	/* accept_as() asks by way of the deadline: it is the VP's thread, between two instructions. */
+	if (atomic_exchange(&a->look, false))
+		assist_look(a);
 	if (a->suspended || now < a->deadline)
 		return;
 	if ((lvt & LVT_TIMER_MODE) == LVT_PERIODIC && a->initial) {
