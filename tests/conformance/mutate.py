@@ -11,11 +11,13 @@ import argparse
 import concurrent.futures
 import os
 import re
+import signal
 import subprocess
 import sys
+import threading
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-RED = re.compile(r"^not ok \d+ - (T\S+)", re.M)
+RED = re.compile(r"not ok \d+ - (T\S+)")
 
 
 def ways(build):
@@ -29,14 +31,26 @@ def ways(build):
 
 
 def red(command):
-    """What was red, or None."""
-    try:
-        p = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, errors="replace", timeout=300, check=False)
-    except subprocess.TimeoutExpired:
+    """The first row that was red, or None.  One is enough: what is left is not run."""
+    late = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, errors="replace", start_new_session=True) as p:
+
+        def end():
+            late.append(True)
+            os.killpg(p.pid, signal.SIGKILL)
+
+        timer = threading.Timer(300, end)
+        timer.start()
+        try:
+            for line in p.stdout:
+                row = RED.match(line)
+                if row:
+                    os.killpg(p.pid, signal.SIGKILL)
+                    return row[1]
+        finally:
+            timer.cancel()
+    if late:
         return "no end"
-    rows = RED.findall(p.stdout)
-    if rows:
-        return ", ".join(rows[:4]) + (f" and {len(rows) - 4} more" if len(rows) > 4 else "")
     return None if p.returncode == 0 else f"exit code {p.returncode}"
 
 
