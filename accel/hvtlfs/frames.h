@@ -24,7 +24,8 @@ struct frame {
 	enum frame_kind kind;       /* likewise */
 	/* Mappings in partitions that a parent made, those with any right and all; written under the family's maps_lock. */
 	_Atomic uint32_t shares, maps;
-	_Atomic bool pooled;        /* in a memory pool: nobody sees it by a GPA map */
+	/* In a memory pool: its depositor and those below have no right to it.  Those above keep theirs (short of T7.1.1.d). */
+	_Atomic bool pooled;
 	struct x86_code_page code;  /* atomics inside */
 };
 

@@ -102,15 +102,24 @@ uint64_t hv_memory_free(struct hv *hv)
 	return frames_ram_left(&hv->frames) << HV_PAGE_SHIFT;
 }
 
-GPtrArray *hv_partitions(struct hv *hv)
+GPtrArray *partitions_of(struct hv *hv, bool (*is)(const struct partition *q, const struct partition *p), const struct partition *p)
 {
-	GPtrArray *all = g_ptr_array_new_with_free_func((GDestroyNotify)partition_unref);
+	GPtrArray *some = g_ptr_array_new_with_free_func((GDestroyNotify)partition_unref);
 
 	lock_acquire(&hv->list_lock);
-	for (guint i = 0; i < hv->partitions->len; i++)
-		g_ptr_array_add(all, partition_ref(g_ptr_array_index(hv->partitions, i)));
+	for (guint i = 0; i < hv->partitions->len; i++) {
+		struct partition *q = g_ptr_array_index(hv->partitions, i);
+
+		if (!is || is(q, p))
+			g_ptr_array_add(some, partition_ref(q));
+	}
 	lock_release(&hv->list_lock);
-	return all;
+	return some;
+}
+
+GPtrArray *hv_partitions(struct hv *hv)
+{
+	return partitions_of(hv, NULL, NULL);
 }
 
 void hv_foreach_partition(struct hv *hv, void (*f)(struct partition *p, void *o), void *o)

@@ -207,6 +207,11 @@ static inline bool partition_is_root(const struct partition *p)
 void partition_time_update(struct partition *p);
 void partition_freeze(struct partition *p, bool freeze);
 void partition_change_state(struct partition *p, enum partition_state state);
+/*
+ * Those of which @is says that they are it to @p (NULL: all), with a reference each that goes with the array, in order of
+ * creation.  @is: list_lock held.  hv.c
+ */
+GPtrArray *partitions_of(struct hv *hv, bool (*is)(const struct partition *q, const struct partition *p), const struct partition *p);
 /* The partitions directly below @p with a reference each, in order of creation; the caller frees. */
 GPtrArray *partition_children(struct partition *p);
 /* Its VPs and those of all that it made shall stop; does not wait. */

@@ -159,20 +159,14 @@ void partition_rendezvous(struct partition *p, struct vp *self, uint32_t bits)
 	vps_rendezvous(p, self, &all, bits);
 }
 
-/* Those of @p's family with a reference each; the caller frees. */
+static bool is_relative(const struct partition *q, const struct partition *p)
+{
+	return q->family == p->family;
+}
+
 static GPtrArray *family_of(struct partition *p)
 {
-	GPtrArray *family = g_ptr_array_new_with_free_func((GDestroyNotify)partition_unref);
-
-	lock_acquire(&p->hv->list_lock);
-	for (guint i = 0; i < p->hv->partitions->len; i++) {
-		struct partition *q = g_ptr_array_index(p->hv->partitions, i);
-
-		if (q->family == p->family)
-			g_ptr_array_add(family, partition_ref(q));
-	}
-	lock_release(&p->hv->list_lock);
-	return family;
+	return partitions_of(p->hv, is_relative, p);
 }
 
 /*

@@ -58,19 +58,14 @@ void partition_freeze(struct partition *p, bool freeze)
 			vp_continue(vp, SUSPEND_FROZEN);
 }
 
+static bool is_child(const struct partition *q, const struct partition *p)
+{
+	return q->parent == p;
+}
+
 GPtrArray *partition_children(struct partition *p)
 {
-	GPtrArray *children = g_ptr_array_new_with_free_func((GDestroyNotify)partition_unref);
-
-	lock_acquire(&p->hv->list_lock);
-	for (guint i = 0; i < p->hv->partitions->len; i++) {
-		struct partition *q = g_ptr_array_index(p->hv->partitions, i);
-
-		if (q->parent == p)
-			g_ptr_array_add(children, partition_ref(q));
-	}
-	lock_release(&p->hv->list_lock);
-	return children;
+	return partitions_of(p->hv, is_child, p);
 }
 
 /* What goes and stops with @p: the partitions that it made.  Those of other machines have their own will. */
