@@ -85,7 +85,7 @@ static void check_privilege(const struct call_row *row, const struct known *k)
 		check_value(row->privilege & ~(k->privilege | HV_CREATE_PARTITIONS), 0, "%s: privileges beyond those of the text", row->name);
 }
 
-RULE_EITHER(T25_a, "codes that appendix B reserves have no call but for those of later revisions")
+RULE_ANY(T25_a, "codes that appendix B reserves have no call but for those of later revisions")
 {
 	static const uint16_t later[] = { HV_CALL_SEND_IPI, HV_CALL_FLUSH_ADDRESS_SPACE_EX, HV_CALL_FLUSH_ADDRESS_LIST_EX, HV_CALL_SEND_IPI_EX };
 
@@ -98,7 +98,7 @@ RULE_EITHER(T25_a, "codes that appendix B reserves have no call but for those of
 	}
 }
 
-RULE_EITHER(T25_b, "rep calls are those that appendix B has as such") { compare(check_kind); }
-RULE_EITHER(T25_c, "the calls that can be made fast are simple ones: blocks have the text's sizes") { compare(check_sizes); compare(check_kind); }
-RULE_EITHER(T25_d, "the calls that can be made fast are those whose blocks are small enough in the text") { compare(check_sizes); }
-RULE_EITHER(T25_j, "calls need the privileges of appendix B") { compare(check_privilege); }
+RULE_ANY(T25_b, "rep calls are those that appendix B has as such") { compare(check_kind); }
+RULE_ANY(T25_c, "the calls that can be made fast are simple ones: blocks have the text's sizes") { compare(check_sizes); compare(check_kind); }
+RULE_ANY(T25_d, "the calls that can be made fast are those whose blocks are small enough in the text") { compare(check_sizes); }
+RULE_ANY(T25_j, "calls need the privileges of appendix B") { compare(check_privilege); }

@@ -43,7 +43,7 @@ RULE(T4_11_3_b, "an unknown call code is HV_STATUS_INVALID_HYPERCALL_CODE, and r
 	check_value(CALL(.code = 0).value, HV_STATUS_INVALID_HYPERCALL_CODE, "code 0");
 }
 
-RULE_EITHER(T4_11_3_c, "a rep count on a simple call is HV_STATUS_INVALID_HYPERCALL_INPUT")
+RULE_ANY(T4_11_3_c, "a rep count on a simple call is HV_STATUS_INVALID_HYPERCALL_INPUT")
 {
 	FOR_EACH_CALL(row) {
 		struct call c = proper(row);
@@ -57,7 +57,7 @@ RULE_EITHER(T4_11_3_c, "a rep count on a simple call is HV_STATUS_INVALID_HYPERC
 	}
 }
 
-RULE_EITHER(T4_11_3_d, "rep count 0 on a rep call is HV_STATUS_INVALID_HYPERCALL_INPUT")
+RULE_ANY(T4_11_3_d, "rep count 0 on a rep call is HV_STATUS_INVALID_HYPERCALL_INPUT")
 {
 	FOR_EACH_CALL(row) {
 		struct call c = proper(row);
@@ -69,7 +69,7 @@ RULE_EITHER(T4_11_3_d, "rep count 0 on a rep call is HV_STATUS_INVALID_HYPERCALL
 	}
 }
 
-RULE_EITHER(T4_11_3_e, "a rep start index that is not below the count is HV_STATUS_INVALID_HYPERCALL_INPUT; any on a simple call")
+RULE_ANY(T4_11_3_e, "a rep start index that is not below the count is HV_STATUS_INVALID_HYPERCALL_INPUT; any on a simple call")
 {
 	FOR_EACH_CALL(row) {
 		struct call c = proper(row);
@@ -81,7 +81,7 @@ RULE_EITHER(T4_11_3_e, "a rep start index that is not below the count is HV_STAT
 	}
 }
 
-RULE_EITHER(T4_11_3_f, "a reserved bit of the input value is HV_STATUS_INVALID_HYPERCALL_INPUT")
+RULE_ANY(T4_11_3_f, "a reserved bit of the input value is HV_STATUS_INVALID_HYPERCALL_INPUT")
 {
 	FOR_EACH_CALL(row) {
 		struct call c = proper(row);
@@ -95,7 +95,7 @@ RULE_EITHER(T4_11_3_f, "a reserved bit of the input value is HV_STATUS_INVALID_H
 	}
 }
 
-RULE_EITHER(T4_7_j, "no rep call can be made fast")
+RULE_ANY(T4_7_j, "no rep call can be made fast")
 {
 	FOR_EACH_CALL(row) {
 		struct call c = proper(row);
@@ -109,7 +109,7 @@ RULE_EITHER(T4_7_j, "no rep call can be made fast")
 	}
 }
 
-RULE_EITHER(T4_1_e, "no call with output can be made fast")
+RULE_ANY(T4_1_e, "no call with output can be made fast")
 {
 	FOR_EACH_CALL(row) {
 		struct call c = proper(row);
@@ -121,7 +121,7 @@ RULE_EITHER(T4_1_e, "no call with output can be made fast")
 	}
 }
 
-RULE_EITHER(T4_11_3_g, "a list that does not begin at a multiple of 8 is HV_STATUS_INVALID_ALIGNMENT")
+RULE_ANY(T4_11_3_g, "a list that does not begin at a multiple of 8 is HV_STATUS_INVALID_ALIGNMENT")
 {
 	FOR_EACH_CALL(row) {
 		for (unsigned off = 1; off < 8 && call_allowed(row); off++) {
@@ -137,7 +137,7 @@ RULE_EITHER(T4_11_3_g, "a list that does not begin at a multiple of 8 is HV_STAT
 	}
 }
 
-RULE_EITHER(T4_11_3_h, "a list that crosses a page is HV_STATUS_INVALID_ALIGNMENT")
+RULE_ANY(T4_11_3_h, "a list that crosses a page is HV_STATUS_INVALID_ALIGNMENT")
 {
 	FOR_EACH_CALL(row) {
 		for (unsigned beyond = 8; call_allowed(row) && beyond <= 256; beyond += 8) {
@@ -153,7 +153,7 @@ RULE_EITHER(T4_11_3_h, "a list that crosses a page is HV_STATUS_INVALID_ALIGNMEN
 	}
 }
 
-RULE_EITHER(T4_6_d, "header and all elements of a rep call are within one page")
+RULE_ANY(T4_6_d, "header and all elements of a rep call are within one page")
 {
 	FOR_EACH_CALL(row) {
 		struct call c = proper(row);
@@ -165,7 +165,7 @@ RULE_EITHER(T4_6_d, "header and all elements of a rep call are within one page")
 	}
 }
 
-RULE_EITHER(T4_11_3_i, "a list outside the GPA space is HV_STATUS_INVALID_ALIGNMENT")
+RULE_ANY(T4_11_3_i, "a list outside the GPA space is HV_STATUS_INVALID_ALIGNMENT")
 {
 	static const uint64_t outside[] = { BEYOND_GPA_SPACE, 0xfffffffffffff000, 0x8000000000000000 };
 
@@ -182,7 +182,7 @@ RULE_EITHER(T4_11_3_i, "a list outside the GPA space is HV_STATUS_INVALID_ALIGNM
 	}
 }
 
-RULE_EITHER(T4_6_f, "a call whose output page cannot be written to is an exception, not a status, and nothing happens")
+RULE_ANY(T4_6_f, "a call whose output page cannot be written to is an exception, not a status, and nothing happens")
 {
 	uint64_t before[512], after[512];
 
@@ -205,7 +205,7 @@ RULE_EITHER(T4_6_f, "a call whose output page cannot be written to is an excepti
 		check_value(after[i], before[i], "the page at %u", i * 8);
 }
 
-RULE_EITHER(T25_j, "a call without its privilege is HV_STATUS_ACCESS_DENIED")
+RULE_ANY(T25_j, "a call without its privilege is HV_STATUS_ACCESS_DENIED")
 {
 	FOR_EACH_CALL(row) {
 		struct call c = proper(row);
@@ -215,7 +215,7 @@ RULE_EITHER(T25_j, "a call without its privilege is HV_STATUS_ACCESS_DENIED")
 	}
 }
 
-RULE_EITHER(T4_11_2_b, "a call without its privilege is HV_STATUS_ACCESS_DENIED whatever else is wrong")
+RULE_ANY(T4_11_2_b, "a call without its privilege is HV_STATUS_ACCESS_DENIED whatever else is wrong")
 {
 	FOR_EACH_CALL(row) {
 		struct call c = proper(row);
@@ -259,9 +259,9 @@ static void rep_bounds(void)
 	}
 }
 
-RULE_EITHER(T4_7_b, "rep count must be greater than rep start index") { rep_bounds(); }
-RULE_EITHER(T25_b, "wrong rep fields are HV_STATUS_INVALID_HYPERCALL_INPUT") { rep_bounds(); }
-RULE_EITHER(T0_g, "wrong rep fields are HV_STATUS_INVALID_HYPERCALL_INPUT") { rep_bounds(); }
+RULE_ANY(T4_7_b, "rep count must be greater than rep start index") { rep_bounds(); }
+RULE_ANY(T25_b, "wrong rep fields are HV_STATUS_INVALID_HYPERCALL_INPUT") { rep_bounds(); }
+RULE_ANY(T0_g, "wrong rep fields are HV_STATUS_INVALID_HYPERCALL_INPUT") { rep_bounds(); }
 
 static void fast_with_reps(void)
 {
@@ -276,10 +276,10 @@ static void fast_with_reps(void)
 	}
 }
 
-RULE_EITHER(T4_7_d, "a fast call has no rep fields") { fast_with_reps(); }
-RULE_EITHER(T25_c, "a fast call has no rep fields") { fast_with_reps(); }
+RULE_ANY(T4_7_d, "a fast call has no rep fields") { fast_with_reps(); }
+RULE_ANY(T25_c, "a fast call has no rep fields") { fast_with_reps(); }
 
-RULE_EITHER(T4_11_3_j, "the common statuses come from each call")
+RULE_ANY(T4_11_3_j, "the common statuses come from each call")
 {
 	FOR_EACH_CALL(row) {
 		struct call c = proper(row);
@@ -295,7 +295,7 @@ RULE_EITHER(T4_11_3_j, "the common statuses come from each call")
 	}
 }
 
-RULE_EITHER(T2_2_a, "each call delivers a status of 16 bits, and nothing in the reserved bits of the result")
+RULE_ANY(T2_2_a, "each call delivers a status of 16 bits, and nothing in the reserved bits of the result")
 {
 	FOR_EACH_CALL(row) {
 		struct call c = proper(row);
@@ -308,7 +308,7 @@ RULE_EITHER(T2_2_a, "each call delivers a status of 16 bits, and nothing in the 
 	}
 }
 
-RULE_EITHER(T4_1_b, "fixed input and output are multiples of 8 bytes")
+RULE_ANY(T4_1_b, "fixed input and output are multiples of 8 bytes")
 {
 	FOR_EACH_CALL(row)
 		check_that(row->in % 8 == 0 && row->out % 8 == 0, "%s: %u and %u bytes", row->name, row->in, row->out);
@@ -350,7 +350,7 @@ RULE_QTEST(T4_6_b, "a call without input ignores the input register, one without
 	}
 }
 
-RULE_EITHER(T4_10_a, "a call that is refused has no effect")
+RULE_ANY(T4_10_a, "a call that is refused has no effect")
 {
 	FOR_EACH_CALL(row) {
 		struct call c = proper(row);
@@ -378,7 +378,7 @@ RULE_QTEST(T25_d, "a call that may be fast gives the same in registers as in mem
 	}
 }
 
-RULE_EITHER(T4_7_1_d, "a call with more than 112 bytes of input cannot be made fast")
+RULE_ANY(T4_7_1_d, "a call with more than 112 bytes of input cannot be made fast")
 {
 	FOR_EACH_CALL(row) {
 		struct call c = proper(row);

@@ -11,10 +11,12 @@
 void machine_say(const char *fmt, va_list *ap);
 /* The TAP line of a rule. */
 void machine_result(bool good, const char *row, const char *sentence, const char *skipped);
-/* Can this machine be a host, or none?  Others run those rules. */
-bool machine_plays(bool host);
+/* As -accel role= has it. */
+const char *role_name(enum role role);
+/* Can this machine be that?  Others run those rules. */
+bool machine_plays(enum role role);
 /* The state that rule.h promises. */
-void machine_fresh(bool host);
+void machine_fresh(enum role role);
 /* Is @row among those that the user named? */
 bool machine_wants(const char *row);
 /* Bytes 16 and up of a fast call's input, for XMM0 to XMM5. */

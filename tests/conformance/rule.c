@@ -174,14 +174,30 @@ static void name_row(const char *row)
 	now.row[n] = 0;
 }
 
-static void run(const struct rule *r, bool host)
+const char *role_name(enum role role)
+{
+	static const char *const name[ROLES] = { [ROLE_GUEST] = "guest", [ROLE_HOST] = "host", [ROLE_ROOT] = "root" };
+
+	return name[role];
+}
+
+static bool is_for(const struct rule *r, enum role role)
+{
+	switch (role) {
+	case ROLE_HOST: return r->ways & (AS_ANY | AS_HOST);
+	case ROLE_ROOT: return r->ways & (AS_ANY | AS_ROOT);
+	default: return !(r->ways & (AS_HOST | AS_ROOT));
+	}
+}
+
+static void run(const struct rule *r, enum role role)
 {
 	now.checks = now.failed = 0;
 	now.skipped = NULL;
 	name_row(r->row);
 	if (!machine_wants(now.row))
 		return;
-	machine_fresh(host);
+	machine_fresh(role);
 	r->test();
 	/* A loop over calls of a kind that there is none of yet proves nothing. */
 	if (!now.checks && !now.skipped)
@@ -190,17 +206,17 @@ static void run(const struct rule *r, bool host)
 }
 
 /* All rules of one role: the machine is made anew for the other. */
-static void run_as(bool host)
+static void run_as(enum role role)
 {
-	if (!machine_plays(host))
+	if (!machine_plays(role))
 		return;
 	for (const struct rule *const *r = __start_rules; r < __stop_rules; r++)
-		if ((*r)->ways & rule_way() && ((*r)->ways & AS_EITHER || host == !!((*r)->ways & AS_HOST)))
-			run(*r, host);
+		if ((*r)->ways & rule_way() && is_for(*r, role))
+			run(*r, role);
 }
 
 void rules_run(void)
 {
-	run_as(false);
-	run_as(true);
+	for (enum role role = ROLE_GUEST; role < ROLES; role++)
+		run_as(role);
 }

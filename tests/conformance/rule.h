@@ -21,8 +21,10 @@
 
 /* ---- one test of one row ---- */
 
-/* AS_HOST: the partition may make others (-accel hvtlfs,role=host); AS_EITHER: once so and once as any other. */
-enum { BY_QTEST = 1 << 0, BY_GUEST = 1 << 1, AS_HOST = 1 << 2, AS_EITHER = 1 << 3 };
+/* What the machine's partition is: -accel hvtlfs,role=, whose names are in rule.c. */
+enum role { ROLE_GUEST, ROLE_HOST, ROLE_ROOT, ROLES };
+/* AS_ANY: once in each role; without AS_*: as a guest. */
+enum { BY_QTEST = 1 << 0, BY_GUEST = 1 << 1, AS_HOST = 1 << 2, AS_ROOT = 1 << 3, AS_ANY = 1 << 4 };
 
 struct rule {
 	const char *row;       /* with _ for . */
@@ -44,12 +46,16 @@ struct rule {
 /* Where a test makes sense one way only. */
 #define RULE_QTEST(row_, sentence_) RULE_BY(BY_QTEST, row_, sentence_)
 #define RULE_GUEST(row_, sentence_) RULE_BY(BY_GUEST, row_, sentence_)
-/* What holds for each call: as a host there are more of them. */
-#define RULE_EITHER(row_, sentence_) RULE_BY(BY_QTEST | BY_GUEST | AS_EITHER, row_, sentence_)
+/* What holds for each call: a host and a root have more of them. */
+#define RULE_ANY(row_, sentence_) RULE_BY(BY_QTEST | BY_GUEST | AS_ANY, row_, sentence_)
 /* Chapters 5 to 10 and what else is a parent's. */
 #define RULE_HOST(row_, sentence_) RULE_BY(BY_QTEST | BY_GUEST | AS_HOST, row_, sentence_)
 #define RULE_HOST_QTEST(row_, sentence_) RULE_BY(BY_QTEST | AS_HOST, row_, sentence_)
 #define RULE_HOST_GUEST(row_, sentence_) RULE_BY(BY_GUEST | AS_HOST, row_, sentence_)
+/* Chapters 6, 22 and 23 and what else is the root's. */
+#define RULE_ROOT(row_, sentence_) RULE_BY(BY_QTEST | BY_GUEST | AS_ROOT, row_, sentence_)
+#define RULE_ROOT_QTEST(row_, sentence_) RULE_BY(BY_QTEST | AS_ROOT, row_, sentence_)
+#define RULE_ROOT_GUEST(row_, sentence_) RULE_BY(BY_GUEST | AS_ROOT, row_, sentence_)
 
 /* ---- checks: the first false one fails the rule, which goes on ---- */
 

@@ -423,11 +423,13 @@ bool machine_wants(const char *row)
 	return true;
 }
 
-bool machine_plays(bool host)
+/* role=NAME on the command line. */
+bool machine_plays(enum role role)
 {
-	static const char word[] = "role=host";
+	static const char word[] = "role=";
+	const char *named = behind(word, sizeof word - 1), *name = role_name(role);
 
-	return host == (behind(word, sizeof word - 1) != NULL);
+	return named && !memcmp(named, name, strlen(name));
 }
 
 /* Numbers of synthetic MSRs that a rule may leave in any state and that are 0 at power-on; each of one VP. */
@@ -452,7 +454,7 @@ static void do_clear(struct task *t)
 	take_left_over();
 }
 
-void machine_fresh(bool host)
+void machine_fresh(enum role role)
 {
 	struct task t = { .run = do_clear };
 
@@ -468,7 +470,7 @@ void machine_fresh(bool host)
 	wrmsr(HV_X64_MSR_GUEST_OS_ID, TEST_OS_ID);
 	wrmsr(HV_X64_MSR_HYPERCALL, HYPERCALL_PAGE | HV_MSR_PAGE_ENABLE);
 	memset((void *)(unsigned long)TEST_PAGE, 0, TEST_PAGES * PAGE);
-	if (host)
+	if (role != ROLE_GUEST)
 		host_clean();
 }
 

@@ -32,7 +32,7 @@ static struct {
 	char kernel[64];       /* a file with a program that is never run */
 	pid_t pid;
 	bool plain;            /* it runs without properties */
-	bool host;             /* with role=host */
+	enum role role;
 	FILE *to, *from;
 	char line[LINE_MAX_BYTES];
 	unsigned vp, results, failures;
@@ -51,11 +51,12 @@ static void die(const char *what)
 
 static void exec_emulator(const char *properties)
 {
-	const char *argv[OPTIONS_MAX] = { m.program, "-accel", m.host ? "hvtlfs,call-slice=0,role=host" : "hvtlfs,call-slice=0", "-display", "none", "-serial", "none", "-monitor", "none",
+	char accel[64], cpu[512];
+	const char *argv[OPTIONS_MAX] = { m.program, "-accel", accel, "-display", "none", "-serial", "none", "-monitor", "none",
 					  "-m", "128M", "-smp", "2", "-S", "-qtest", "stdio", "-kernel", m.kernel, "-device", "hyperv-testdev" };
-	char cpu[512];
 	unsigned n = 20;
 
+	snprintf(accel, sizeof accel, "hvtlfs,call-slice=0,role=%s", role_name(m.role));
 	snprintf(cpu, sizeof cpu, "max%s%s", *properties ? "," : "", properties);
 	argv[n++] = "-cpu";
 	argv[n++] = cpu;
@@ -383,21 +384,21 @@ void reset_machine(void)
 	must(ask("system_reset"));
 }
 
-bool machine_plays(bool host) { return true; }
+bool machine_plays(enum role role) { return true; }
 
 /* A reset is much faster than another emulator. */
-void machine_fresh(bool host)
+void machine_fresh(enum role role)
 {
-	if (m.plain && m.host == host) {
+	if (m.plain && m.role == role) {
 		forget_ports();
 		must(ask("system_reset"));
 		must(ask("memset %#llx %u 0", TEST_PAGE, TEST_PAGES * 4096));
 		prepare();
-		if (host)
+		if (role != ROLE_GUEST)
 			host_clean();
 		return;
 	}
-	m.host = host;
+	m.role = role;
 	restart_with("");
 	m.plain = true;
 	if (!m.calls)
