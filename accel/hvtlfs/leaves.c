@@ -52,6 +52,8 @@ static void leaf_features(struct vp *vp, uint32_t regs[4])
 
 	regs[EAX] = (uint32_t)f->privileges & ~(MUTANT(leaf_index_untold) ? (uint32_t)HV_ACCESS_VP_INDEX : 0);
 	regs[EBX] = (uint32_t)((f->privileges | (MUTANT(leaf_privileges_high) ? HV_ACCESS_PARTITION_ID : 0)) >> 32);
+	if (MUTANT(root_manages_nothing))
+		regs[EBX] &= ~(uint32_t)(HV_CPU_MANAGEMENT >> 32);
 	regs[EDX] = f->facilities;                         /* T3.4.n, T3.4.p */
 }
 

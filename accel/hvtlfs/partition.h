@@ -381,6 +381,11 @@ void msr_fini_vp(struct vp *vp);
 void msr_reset_partition(struct partition *p);
 void msr_reset_vp(struct vp *vp);
 
+/* ---- root.c ---- */
+
+/* The first logical processor is there from the start; the others when the root has told of them. */
+bool lp_is_known(const struct hv *hv, uint64_t lp);
+
 /* ---- crash.c ---- */
 
 enum x86_result crash_read(struct vp *vp, uint32_t msr, uint64_t *value);

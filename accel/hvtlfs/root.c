@@ -6,10 +6,16 @@
  */
 #include "hv/root.h"
 
+#include "accel/hvtlfs/mutant.h"
 #include "call.h"
 #include "partition.h"
 
 /* ---- logical processors ---- */
+
+bool lp_is_known(const struct hv *hv, uint64_t lp)
+{
+	return !lp || MUTANT(root_many_lps) || (lp < VP_MAX && atomic_load(&hv->lps) >> lp & 1);
+}
 
 static hv_status get_lp_run_time(struct hv_ctx *c)
 {
@@ -17,8 +23,7 @@ static hv_status get_lp_run_time(struct hv_ctx *c)
 	struct hv_out_get_lp_run_time *out = c->out;
 	struct vp *vp = partition_vp(c->caller, in->lp_index);
 
-	/* The first is there from the start; the others when the root has told of them. */
-	if (!vp || (in->lp_index && !(atomic_load(&c->caller->hv->lps) >> in->lp_index & 1)))
+	if (!vp || !lp_is_known(c->caller->hv, in->lp_index))
 		return HV_STATUS_INVALID_LP_INDEX;
 	out->global_time = partition_reference_time(c->caller);
 	out->local_run_time = vp_run_time_ns(vp) / 100;
@@ -30,7 +35,7 @@ static hv_status add_logical_processor(struct hv_ctx *c)
 	const struct hv_in_add_logical_processor *in = c->in;
 	struct vp *vp = partition_vp(c->caller, in->lp_index);
 
-	if (!vp || in->lp_index >= 64 || vp->cpu.apic_id != in->apic_id)
+	if (!vp || vp->cpu.apic_id != in->apic_id)
 		return HV_STATUS_INVALID_LP_INDEX;
 	if (!domain_known(&in->domain))
 		return HV_STATUS_INVALID_PARAMETER;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Virtual processors as a parent makes, reads, writes and deletes them (10.4). */
+#include "accel/hvtlfs/mutant.h"
 #include "call.h"
 
 #include "flush.h"
@@ -19,8 +20,8 @@ static hv_status root_create_vp(struct partition *p, uint32_t index, uint64_t lp
 
 	if (!partition_is_root(p))
 		return HV_STATUS_ACCESS_DENIED;            /* T10.4.1.q */
-	if (lp >= VP_MAX || !(atomic_load(&p->hv->lps) >> lp & 1))
-		return HV_STATUS_INVALID_LP_INDEX;
+	if (!lp_is_known(p->hv, lp) || (lp != index && !MUTANT(root_vp_anywhere)))
+		return HV_STATUS_INVALID_LP_INDEX;         /* T22.4.h */
 	if (!vp || !atomic_compare_exchange_strong(&vp->unborn, &unborn, false))
 		return HV_STATUS_INVALID_VP_INDEX;         /* T10.4.1.i */
 	return HV_STATUS_SUCCESS;

@@ -188,6 +188,10 @@
 	X(intercept_any_parameter, "an intercept's parameter is cut") \
 	X(intercept_no_remove, "an intercept cannot be removed") \
 	X(tsc_not_concealed, "hv-invtsc=on conceals nothing") \
+	X(root_vp_anywhere, "a VP of the root can be made on any logical processor") \
+	X(root_many_lps, "a logical processor of any index is known") \
+	X(root_own_parent, "the root may do to itself what a parent may") \
+	X(root_manages_nothing, "the root does not tell that it manages processors") \
 	X(message_number, "the message of a timer has another timer's number")
 
 enum mutant {

@@ -6,6 +6,7 @@
 #include "machine.h"
 
 #include "../machine.h"
+#include "../root.h"
 #include "hv/msr.h"
 #include "hv/synic.h"
 
@@ -86,10 +87,20 @@ static void run(struct task *t)
 		guest_die("processor %u does not answer", current_vp);
 }
 
+/* The root's other VPs wait until it makes them. */
+static void start_others(void)
+{
+	if (cpu_count >= VPS)
+		return;
+	if (machine_plays(ROLE_ROOT))
+		root_bring_up();
+	smp_start(VPS);
+}
+
 void as_vp(unsigned index)
 {
-	if (index && cpu_count < VPS)
-		smp_start(VPS);
+	if (index)
+		start_others();
 	current_vp = index;
 }
 #else
@@ -489,8 +500,7 @@ void guest_main(void)
 #ifdef __x86_64__
 void start_on_1(void (*fn)(unsigned cpu))
 {
-	if (cpu_count < VPS)
-		smp_start(VPS);
+	start_others();
 	smp_run(1, fn);
 }
 
