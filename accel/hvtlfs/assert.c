@@ -2,6 +2,7 @@
 /* Interrupts that a parent asserts in its child (13.5). */
 #include "call.h"
 
+#include "accel/hvtlfs/mutant.h"
 #include "hv/interrupt.h"
 #include "parent.h"
 #include "partition.h"
@@ -36,18 +37,25 @@ static hv_status ext_int_assert(struct partition *p, uint32_t vector)
 	uint32_t next = vector == HV_INTERRUPT_VECTOR_NONE ? EXT_INT_IDLE : EXT_INT_ASSERTED | vector;
 	uint32_t now = atomic_load(&p->ext_int);
 
+	if (!partition_vp(p, 0))
+		return HV_STATUS_INVALID_VP_INDEX;         /* T13.5.1.d */
 	do
-		if (now == EXT_INT_ACKNOWLEDGED)
+		if (now == EXT_INT_ACKNOWLEDGED && !MUTANT(ext_int_again))
 			return HV_STATUS_ACKNOWLEDGED;     /* T13.5.1.i */
 	while (!atomic_compare_exchange_weak(&p->ext_int, &now, next));
 	tell_vp_0(p, next != EXT_INT_IDLE);
 	return HV_STATUS_SUCCESS;
 }
 
+/* Of which the guest's APIC keeps one bit, so that they can be level-triggered. */
+static bool in_irr(uint32_t type)
+{
+	return type == HV_INTERRUPT_FIXED || type == HV_INTERRUPT_LOWEST_PRIORITY;
+}
+
 static bool takes_vector(uint32_t type)
 {
-	return type == HV_INTERRUPT_FIXED || type == HV_INTERRUPT_LOWEST_PRIORITY || type == HV_INTERRUPT_SIPI ||
-	       type == HV_INTERRUPT_EXT_INT;
+	return in_irr(type) || type == HV_INTERRUPT_SIPI || type == HV_INTERRUPT_EXT_INT;
 }
 
 static hv_status check(const struct hv_in_assert_virtual_interrupt *in)
@@ -68,7 +76,8 @@ static hv_status assert_virtual_interrupt(struct hv_ctx *c)
 	const struct hv_in_assert_virtual_interrupt *in = c->in;
 	const struct interrupt_request r = {
 		.destination = (uint32_t)in->destination, .mode = (uint8_t)in->type, .vector = (uint8_t)in->vector,
-		.logical = in->control & HV_INTERRUPT_LOGICAL, .level = in->control & HV_INTERRUPT_LEVEL_TRIGGERED,
+		.logical = in->control & HV_INTERRUPT_LOGICAL, .level = in_irr(in->type) && in->control & HV_INTERRUPT_LEVEL_TRIGGERED,
+		.withdraw = in->vector == HV_INTERRUPT_VECTOR_NONE,
 	};
 	struct partition *p = c->target;
 	hv_status s = check(in);
@@ -78,7 +87,7 @@ static hv_status assert_virtual_interrupt(struct hv_ctx *c)
 		return s;
 	if (in->type == HV_INTERRUPT_EXT_INT)
 		return in->destination ? HV_STATUS_INVALID_PARAMETER : ext_int_assert(p, in->vector);   /* T13.5.1.e */
-	if (in->vector == HV_INTERRUPT_VECTOR_NONE)
+	if (r.withdraw && !r.level)
 		return HV_STATUS_SUCCESS;                  /* T13.3.3.a */
 	for (unsigned i = 0; i < p->hv->component_count; i++)
 		if (p->hv->components[i]->send)
@@ -90,8 +99,9 @@ static hv_status clear_virtual_interrupt(struct hv_ctx *c)
 {
 	uint32_t acknowledged = EXT_INT_ACKNOWLEDGED;
 
-	return atomic_compare_exchange_strong(&c->target->ext_int, &acknowledged, EXT_INT_IDLE) ? HV_STATUS_SUCCESS :
-	       HV_STATUS_NOT_ACKNOWLEDGED;                 /* T13.5.2.b, T13.5.2.c */
+	if (atomic_compare_exchange_strong(&c->target->ext_int, &acknowledged, EXT_INT_IDLE) || MUTANT(ext_int_clears_any))
+		return HV_STATUS_SUCCESS;                  /* T13.5.2.b */
+	return HV_STATUS_NOT_ACKNOWLEDGED;                 /* T13.5.2.c */
 }
 
 const struct hv_call assert_calls[] = {

@@ -72,6 +72,7 @@ struct apic {
 	/* Written by any thread. */
 	_Atomic uint32_t irr[8], tmr[8];
 	_Atomic uint32_t auto_eoi[8];    /* of those in IRR: ended when taken */
+	_Atomic uint8_t level_vector;    /* of the last level-triggered message, which its sender may take back; 0: none */
 	_Atomic uint32_t esr_new;        /* errors since the last write of ESR */
 	_Atomic uint32_t extint;         /* EXTINT_* */
 	/* The VP's thread only. */
@@ -135,9 +136,10 @@ static void bit_set(_Atomic uint32_t *set, uint8_t n)
 	atomic_fetch_or(&set[n / 32], 1u << (n % 32));
 }
 
-static void bit_clear(_Atomic uint32_t *set, uint8_t n)
+/* Was it set? */
+static bool bit_clear(_Atomic uint32_t *set, uint8_t n)
 {
-	atomic_fetch_and(&set[n / 32], ~(1u << (n % 32)));
+	return atomic_fetch_and(&set[n / 32], ~(1u << (n % 32))) >> (n % 32) & 1;
 }
 
 static bool bit_test(const _Atomic uint32_t *set, uint8_t n)
@@ -289,13 +291,15 @@ static int apic_interrupt(struct vp *vp, void *state)
 			return v;
 		}
 	}
-	v = deliverable(a);
-	if (v < 0) {
-		if (highest(a->irr) >= 0)
-			assist_withdraw(a);                /* T13.3.4.1.f */
-		return -1;
-	}
-	bit_clear(a->irr, v);
+	/* Its sender may take it back at the same time. */
+	do {
+		v = deliverable(a);
+		if (v < 0) {
+			if (highest(a->irr) >= 0)
+				assist_withdraw(a);        /* T13.3.4.1.f */
+			return -1;
+		}
+	} while (!bit_clear(a->irr, (uint8_t)v));
 	if (bit_test(a->auto_eoi, v)) {
 		vp_interrupt_ended(vp, v);
 		return v;
@@ -323,6 +327,8 @@ static void accept_as(struct apic *a, uint8_t vector, bool level, bool auto_eoi)
 	}
 	set_to(a->tmr, vector, level);
 	set_to(a->auto_eoi, vector, auto_eoi);
+	if (level)
+		a->level_vector = vector;
 	bit_set(a->irr, vector);
 	vp_pend(a->vp, X86_PEND_INTR);
 	if (atomic_load(&a->offered)) {
@@ -457,10 +463,35 @@ static bool deliver(struct partition *p, const struct message *m)
 	return any;
 }
 
+/*
+ * T13.3.2.g: the last level-triggered interrupt of those that match goes, if it has not been taken; one that became
+ * an edge meanwhile stays.  False: none matches.
+ */
+static bool withdraw(struct partition *p, const struct message *m)
+{
+	bool any = false;
+
+	PARTITION_FOREACH_VP(vp, p) {
+		struct apic *a = apic_of(vp);
+		uint8_t vector;
+
+		if (!match(a, m))
+			continue;
+		any = true;
+		vector = atomic_exchange(&a->level_vector, 0);
+		if (vector && bit_test(a->tmr, vector) && !MUTANT(assert_no_withdrawal))
+			bit_clear(a->irr, vector);
+	}
+	return any;
+}
+
 static bool apic_send_request(struct partition *p, const struct interrupt_request *r)
 {
-	return deliver(p, &(struct message){ .dest = r->destination, .vector = r->vector, .mode = r->mode,
-		       .logical = r->logical, .level = r->level, .wide = r->destination > 0xff });
+	const struct message m = { .dest = r->destination, .vector = r->vector, .mode = r->mode, .logical = r->logical,
+				   .level = r->level, .wide = r->destination > 0xff };
+	bool any = r->level && withdraw(p, &m);            /* T13.5.1.g */
+
+	return r->withdraw ? any : deliver(p, &m);
 }
 
 static void apic_ext_int(struct vp *vp, void *state, bool waits)
@@ -929,6 +960,7 @@ static void reset_registers(struct apic *a)
 		a->lvt[i] = LVT_MASKED;
 	for (unsigned i = 0; i < 8; i++)
 		a->isr[i] = a->irr[i] = a->tmr[i] = a->auto_eoi[i] = 0;
+	a->level_vector = 0;
 	assist_withdraw(a);
 	a->esr_new = 0;
 	atomic_fetch_and(&a->extint, ~(uint32_t)EXTINT_MESSAGE);

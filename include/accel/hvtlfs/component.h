@@ -32,7 +32,8 @@ struct msr_row {
 struct interrupt_request {
 	uint32_t destination;     /* an APIC id, or a logical destination as messages have it */
 	uint8_t mode, vector;     /* delivery mode: HV_INTERRUPT_FIXED and on (hv/interrupt.h) */
-	bool logical, level;
+	/* @level: takes the place of the last such one that waits where it goes; @withdraw as well: of which nothing else remains. */
+	bool logical, level, withdraw;
 };
 
 struct vp_component {

@@ -66,6 +66,9 @@
 	X(flush_one_page, "an element of a list is one page") \
 	X(apic_id_fixed, "writes to the APIC's ID register are ignored") \
 	X(apic_lowest_all, "lowest priority goes to all that match") \
+	X(assert_no_withdrawal, "a level-triggered interrupt stays when its parent takes it back") \
+	X(ext_int_again, "an ExtInt can be asserted before the last one has been cleared") \
+	X(ext_int_clears_any, "HvClearVirtualInterrupt succeeds whether or not there was an interrupt") \
 	X(flush_any_flags, "flush hypercalls take flags that there are not") \
 	X(map_any_flags, "map calls take any flags") \
 	X(map_pooled, "a page in a pool can be mapped") \
