@@ -14,6 +14,9 @@
 enum { EAX, EBX, ECX, EDX };
 enum { APIC_BASE_ENABLE = 1 << 11, CPUID_1_EDX_APIC = 9, CPUID_POWER_EDX_TSC_INVARIANT = 8 };
 #define CPUID_POWER 0x80000007u
+/* Of AMD's processors of 2009, which tell of nothing there that a partition has. */
+#define CPUID_NOTHING_FIRST 0x80000009u
+#define CPUID_NOTHING_LAST 0x8000001au
 
 static void leaf_vendor(struct vp *vp, uint32_t regs[4])
 {
@@ -84,6 +87,9 @@ void leaves_answer(struct vp *vp, uint32_t leaf, uint32_t regs[4])
 		regs[EDX] &= ~(1u << CPUID_1_EDX_APIC);
 	if (leaf == CPUID_POWER && (tsc_concealed(vp->partition) || MUTANT(tsc_variant)))
 		regs[EDX] &= ~(1u << CPUID_POWER_EDX_TSC_INVARIANT);
+	/* Where the processor has no such leaf it would tell what its highest basic one does. */
+	if (leaf >= CPUID_NOTHING_FIRST && leaf <= CPUID_NOTHING_LAST && !MUTANT(leaf_beyond))
+		memset(regs, 0, 4 * sizeof regs[0]);       /* T27.aa, T27.ab */
 	if (leaf >> 16 != HV_CPUID_VENDOR >> 16)
 		return;
 	vp_count(vp, COUNT_CPUIDS);

@@ -63,6 +63,9 @@ static void remove_bits(struct x86_model *m, unsigned bank, uint64_t bits)
 void processor_hide(struct partition *p, const uint64_t hidden[HIDDEN_COUNT])
 {
 	p->own_model = *p->parent->model;
+	p->own_model.bare = !MUTANT(child_msrs);
+	if (MUTANT(child_hypervisor_hidden))
+		x86_model_remove(&p->own_model, F_HYPERVISOR);
 	for (unsigned bank = 0; bank < HIDDEN_COUNT; bank++) {
 		p->hidden[bank] = hidden[bank];
 		if (!MUTANT(child_features_kept))

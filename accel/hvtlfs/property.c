@@ -237,7 +237,7 @@ static hv_status set_per_socket(struct partition *p, uint64_t v)
 		return HV_STATUS_INVALID_PARAMETER;
 	if (partition_vp_count(p))
 		return HV_STATUS_INVALID_PARTITION_STATE;
-	p->topology = (struct x86_topology){ MAX((uint32_t)v, 1), 1 };
+	p->topology = (struct x86_topology){ MUTANT(child_topology) ? 1 : MAX((uint32_t)v, 1), 1 };
 	return HV_STATUS_SUCCESS;
 }
 

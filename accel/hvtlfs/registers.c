@@ -10,6 +10,7 @@
 #include <setjmp.h>
 #include <string.h>
 
+#include "accel/hvtlfs/mutant.h"
 #include "hv/msr.h"
 #include "target/i386/flags.h"
 #include "target/i386/mem.h"
@@ -87,7 +88,17 @@ static void get_apic_id(struct vp *vp, unsigned n, struct hv_register_value *v) 
 /* 10.1.6: what CPUID tells; the APIC has its own. */
 static bool set_apic_id(struct vp *vp, unsigned n, const struct hv_register_value *v)
 {
-	vp->cpu.apic_id = (uint32_t)v->low;
+	if (!MUTANT(child_apic_id_fixed))
+		vp->cpu.apic_id = (uint32_t)v->low;
+	return true;
+}
+
+/* Its own writes may be ignored (T30.2.d). */
+static void get_misc_enable(struct vp *vp, unsigned n, struct hv_register_value *v) { v->low = vp->cpu.misc_enable; }
+
+static bool set_misc_enable(struct vp *vp, unsigned n, const struct hv_register_value *v)
+{
+	vp->cpu.misc_enable = v->low;
 	return true;
 }
 
@@ -465,7 +476,7 @@ static const struct row rows[] = {
 	{ HV_REGISTER_TSC_AUX, 1, MSRS(0xc0000103, 0) },
 	{ HV_REGISTER_SPEC_CTRL, 1, MSRS(0x48, 0) },
 	{ HV_REGISTER_TSC_ADJUST, 1, MSRS(0x3b, 0) },
-	{ HV_REGISTER_MISC_ENABLE, 1, MSRS(0x1a0, 0) },
+	{ HV_REGISTER_MISC_ENABLE, 1, 64, FUNCS(misc_enable) },
 	{ HV_REGISTER_VP_RUNTIME, 1, MSRS(HV_X64_MSR_VP_RUNTIME, 0) },
 	{ HV_REGISTER_HYPERCALL, 1, MSRS(HV_X64_MSR_HYPERCALL, 0) },
 	{ HV_REGISTER_GUEST_OS_ID, 1, MSRS(HV_X64_MSR_GUEST_OS_ID, 0) },

@@ -214,7 +214,10 @@ static void basic(const struct x86_cpu *c, uint32_t leaf, uint32_t sub, uint32_t
 	switch (leaf) {
 	case 0: vendor_leaf(c->model, top_basic(c->model), r); break;
 	case 1: leaf_1(c, r); break;
-	case 2: leaf_2(r); break;
+	case 2: /* AMD has nothing there (T27.l) */
+		if (!amd(c->model))
+			leaf_2(r);
+		break;
 	case 4: leaf_4(c, sub, r); break;
 	case 5:
 		if (x86_has(c, F_MONITOR)) {

@@ -5,7 +5,8 @@
  * A row with a field is plain storage; `reserved` bits must be zero in a write,
  * ADDRESS fields must be canonical.  Rows with functions do the rest.  Registers
  * that the model's hardware has and Linux reads, but that mean nothing here, are
- * rows with a constant: they read as it and ignore writes.
+ * rows with a constant: they read as it and ignore writes.  Those whose feature is told by no leaf, as feature
+ * control and performance monitoring, have no row: #GP (T30.2.a).
  * Not here: IA32_APIC_BASE, TSC_DEADLINE, x2APIC (the APIC's) and all synthetic
  * MSRs.
  */
@@ -14,7 +15,7 @@
 #include "trace/log.h"
 
 enum {
-	MSR_TSC = 0x10, MSR_PLATFORM_ID = 0x17, MSR_FEATURE_CONTROL = 0x3a, MSR_TSC_ADJUST = 0x3b,
+	MSR_TSC = 0x10, MSR_PLATFORM_ID = 0x17, MSR_TSC_ADJUST = 0x3b,
 	MSR_SPEC_CTRL = 0x48, MSR_PRED_CMD = 0x49, MSR_UCODE_REV = 0x8b, MSR_MTRR_CAP = 0xfe,
 	MSR_ARCH_CAPABILITIES = 0x10a, MSR_FLUSH_CMD = 0x10b, MSR_MCG_CAP = 0x179, MSR_MISC_ENABLE = 0x1a0,
 	MSR_MTRR_VAR = 0x200, MSR_PAT = 0x277, MSR_MTRR_DEF = 0x2ff, MSR_MC0 = 0x400, MSR_EFER = 0xc0000080,
@@ -22,7 +23,8 @@ enum {
 
 enum { MC_BANKS = 4, MTRR_PAIRS = 8 };
 
-enum { ADDRESS = 1, CONSTANT = 2, READ_ONLY = 4 };
+/* MACHINE: a bare processor (x86_model.bare) has it not; BARE_FIXED: it takes no writes there (T30.2.d). */
+enum { ADDRESS = 1, CONSTANT = 2, READ_ONLY = 4, MACHINE = 8, BARE_FIXED = 16 };
 
 struct msr {
 	uint32_t first, last;
@@ -133,6 +135,12 @@ static void mtrr_def_write(struct x86_cpu *c, uint32_t msr, uint64_t v)
 
 /* ---- machine check -------------------------------------------------------------------- */
 
+/* MCG_CTL present, 4 banks; none of it where nothing can fail (T29.d). */
+static uint64_t mcg_cap_read(struct x86_cpu *c, uint32_t msr)
+{
+	return c->model->bare ? 0 : 1 << 8 | MC_BANKS;
+}
+
 static uint64_t mc_read(struct x86_cpu *c, uint32_t msr)
 {
 	return c->mc_bank[msr - MSR_MC0];
@@ -191,8 +199,8 @@ static void pred_cmd_write(struct x86_cpu *c, uint32_t msr, uint64_t v)
 
 static uint64_t ucode_read(struct x86_cpu *c, uint32_t msr)
 {
-	/* Revision in the upper half: what hypervisors answer, newer than any errata check asks. */
-	return 0xffffffff00000000;
+	/* Revision in the upper half: what hypervisors answer, newer than any errata check asks (T30.2.c). */
+	return c->model->bare ? 0x8fffffff00000000 : 0xffffffff00000000;
 }
 
 static void ignore_write(struct x86_cpu *c, uint32_t msr, uint64_t v)
@@ -224,8 +232,6 @@ static const struct msr msrs[] = {
 	{ ONE(MSR_PLATFORM_ID), "IA32_PLATFORM_ID", .flags = CONSTANT },
 	{ ONE(0x2a), "EBL_CR_POWERON", .flags = CONSTANT },
 	{ ONE(0x34), "SMI_COUNT", .flags = CONSTANT },
-	/* Locked, with VMX and SGX off. */
-	{ ONE(MSR_FEATURE_CONTROL), "IA32_FEATURE_CONTROL", .flags = CONSTANT, .reserved = 1 },
 	{ ONE(MSR_TSC_ADJUST), "IA32_TSC_ADJUST", FIELD(tsc_adjust), .feature = F_TSC_ADJUST },
 	{ ONE(MSR_SPEC_CTRL), "IA32_SPEC_CTRL", FUNCS(spec_ctrl_read, spec_ctrl_write), .feature = F_SPEC_CTRL },
 	{ ONE(MSR_PRED_CMD), "IA32_PRED_CMD", FUNCS(zero_read, pred_cmd_write), .feature = F_SPEC_CTRL },
@@ -245,18 +251,16 @@ static const struct msr msrs[] = {
 	{ ONE(0x174), "IA32_SYSENTER_CS", FIELD(sysenter_cs), .feature = F_SEP },
 	{ ONE(0x175), "IA32_SYSENTER_ESP", FIELD(sysenter_esp), .feature = F_SEP, .flags = ADDRESS },
 	{ ONE(0x176), "IA32_SYSENTER_EIP", FIELD(sysenter_eip), .feature = F_SEP, .flags = ADDRESS },
-	/* MCG_CTL present, 4 banks. */
-	{ ONE(MSR_MCG_CAP), "IA32_MCG_CAP", .flags = CONSTANT | READ_ONLY, .reserved = 1 << 8 | MC_BANKS,
-	  .feature = F_MCA },
+	{ ONE(MSR_MCG_CAP), "IA32_MCG_CAP", FUNCS(mcg_cap_read, NULL), .feature = F_MCA },
 	{ ONE(0x17a), "IA32_MCG_STATUS", FIELD(mcg_status), .feature = F_MCA, .reserved = ~7ull },
-	{ ONE(0x17b), "IA32_MCG_CTL", FIELD(mcg_ctl), .feature = F_MCA },
+	{ ONE(0x17b), "IA32_MCG_CTL", FIELD(mcg_ctl), .feature = F_MCA, .flags = MACHINE },
 	{ 0x186, 0x189, "IA32_PERFEVTSEL", .flags = CONSTANT },
 	{ ONE(0x198), "IA32_PERF_STATUS", .flags = CONSTANT },
 	{ ONE(0x199), "IA32_PERF_CTL", .flags = CONSTANT },
 	{ ONE(0x19a), "IA32_CLOCK_MODULATION", .flags = CONSTANT },
 	{ ONE(0x19b), "IA32_THERM_INTERRUPT", .flags = CONSTANT },
 	{ ONE(0x19c), "IA32_THERM_STATUS", .flags = CONSTANT },
-	{ ONE(MSR_MISC_ENABLE), "IA32_MISC_ENABLE", FIELD(misc_enable) },
+	{ ONE(MSR_MISC_ENABLE), "IA32_MISC_ENABLE", FIELD(misc_enable), .flags = BARE_FIXED },
 	{ ONE(0x1a2), "TEMPERATURE_TARGET", .flags = CONSTANT },
 	{ ONE(0x1ad), "TURBO_RATIO_LIMIT", .flags = CONSTANT },
 	{ ONE(0x1b0), "IA32_ENERGY_PERF_BIAS", .flags = CONSTANT },
@@ -270,12 +274,11 @@ static const struct msr msrs[] = {
 	{ 0x258, 0x259, "IA32_MTRR_FIX16K", FUNCS(mtrr_fixed_read, mtrr_fixed_write), .feature = F_MTRR },
 	{ 0x268, 0x26f, "IA32_MTRR_FIX4K", FUNCS(mtrr_fixed_read, mtrr_fixed_write), .feature = F_MTRR },
 	{ ONE(MSR_PAT), "IA32_PAT", FUNCS(pat_read, pat_write), .feature = F_PAT },
-	{ 0x280, 0x280 + MC_BANKS - 1, "IA32_MC_CTL2", .flags = CONSTANT },
+	{ 0x280, 0x280 + MC_BANKS - 1, "IA32_MC_CTL2", .flags = CONSTANT | MACHINE },
 	{ ONE(MSR_MTRR_DEF), "IA32_MTRR_DEF_TYPE", FUNCS(mtrr_def_read, mtrr_def_write), .feature = F_MTRR },
 	{ ONE(0x345), "IA32_PERF_CAPABILITIES", .flags = CONSTANT },
-	{ ONE(0x38d), "IA32_FIXED_CTR_CTRL", .flags = CONSTANT },
-	{ 0x38e, 0x390, "IA32_PERF_GLOBAL", .flags = CONSTANT },
-	{ MSR_MC0, MSR_MC0 + 4 * MC_BANKS - 1, "IA32_MC", FUNCS(mc_read, mc_write), .feature = F_MCA },
+	{ MSR_MC0, MSR_MC0 + 4 * MC_BANKS - 1, "IA32_MC", FUNCS(mc_read, mc_write), .feature = F_MCA,
+	  .flags = MACHINE },
 	{ ONE(0x606), "RAPL_POWER_UNIT", .flags = CONSTANT },
 	{ ONE(0x60d), "PKG_C2_RESIDENCY", .flags = CONSTANT },
 	{ 0x610, 0x614, "PKG_POWER", .flags = CONSTANT },
@@ -329,6 +332,8 @@ static const struct msr *find_for(struct x86_cpu *c, uint32_t msr)
 {
 	const struct msr *m = find(msr);
 
+	if (m && m->flags & MACHINE && c->model->bare)
+		return NULL;
 	if (m && m->feature != F_NONE && !x86_has(c, m->feature))
 		gp(c);
 	/* RDPID and RDTSCP share TSC_AUX. */
@@ -369,7 +374,7 @@ bool x86_msr_write(struct x86_cpu *c, uint32_t msr, uint64_t v)
 		log_print(LOG_MSR, "wrmsr %s (%#x) %#llx\n", m->name, msr, (unsigned long long)v);
 	if ((m->flags & READ_ONLY) || (!m->field && !m->write && !(m->flags & CONSTANT)))
 		gp(c);
-	if (m->flags & CONSTANT)
+	if (m->flags & CONSTANT || (m->flags & BARE_FIXED && c->model->bare))
 		return true;
 	if (m->field)
 		store(c, m, v);

@@ -21,7 +21,12 @@
 	X(leaf_privileges_high, "leaf 0x40000003 EBX tells a privilege that is missing") \
 	X(leaf_index_untold, "leaf 0x40000003 EAX does not tell of the VP index") \
 	X(leaf_retries, "leaf 0x40000004 EBX is 0") \
+	X(leaf_beyond, "extended leaves that there are not answer as on Intel's processors") \
 	X(leaf_unknown, "leaves that have nothing answer their number") \
+	X(child_hypervisor_hidden, "a child is not told that there is a hypervisor") \
+	X(child_apic_id_fixed, "the initial APIC id of a VP cannot be changed") \
+	X(child_topology, "a child has one processor in a package, whatever its parent sets") \
+	X(child_msrs, "a child has the MSRs of a machine") \
 	X(call_code_as_input, "an unknown call code is invalid input") \
 	X(call_reserved_bits, "reserved bits of the input value are ignored") \
 	X(call_simple_reps, "a rep count on a simple call is ignored") \

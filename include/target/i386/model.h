@@ -30,6 +30,7 @@ struct x86_model {
 	char brand[49];
 	uint64_t features[(F_COUNT + 63) / 64];
 	unsigned phys_bits, virt_bits;
+	bool bare;                   /* no machine is behind its MSRs: nothing to check or to switch there (29, 30) */
 	uint64_t tsc_hz;             /* for leaf 0x15/0x16 and synthetic leaves; 0 not told */
 };
 
