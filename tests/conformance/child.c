@@ -292,14 +292,30 @@ bool check_type(const struct hv_message *m, int32_t type)
 	return m->type == (uint32_t)type;
 }
 
-struct leaf child_leaf(const struct child *c, uint32_t number)
+static uint32_t low_half(const struct child *c, uint32_t vp, uint32_t name)
 {
-	const uint8_t code[] = { CPUID(number, 0), OUT(0x80) };
+	struct got got = get_register(c->id, vp, name);
+
+	check_status(got.reply, HV_STATUS_SUCCESS);
+	return (uint32_t)got.value.low;
+}
+
+struct leaf child_leaf_of(const struct child *c, uint32_t vp, uint32_t number, uint32_t sub)
+{
+	const uint8_t code[] = { CPUID(number, sub), OUT(0x80) };
 
 	must_install(c, HV_INTERCEPT_IO_PORT, 0x80);
-	run_code(c, code, sizeof code);
-	return (struct leaf){ (uint32_t)child_register(c, HV_REGISTER_RAX), (uint32_t)child_register(c, HV_REGISTER_RBX),
-			      (uint32_t)child_register(c, HV_REGISTER_RCX), (uint32_t)child_register(c, HV_REGISTER_RDX) };
+	child_put(c, CHILD_CODE, code, sizeof code);
+	child_start_at(c, vp, CHILD_CODE);
+	child_go(c, vp);
+	next_message();
+	return (struct leaf){ low_half(c, vp, HV_REGISTER_RAX), low_half(c, vp, HV_REGISTER_RBX), low_half(c, vp, HV_REGISTER_RCX),
+			      low_half(c, vp, HV_REGISTER_RDX) };
+}
+
+struct leaf child_leaf(const struct child *c, uint32_t number)
+{
+	return child_leaf_of(c, 0, number, 0);
 }
 
 /* ---- calls of its own ---- */

@@ -37,8 +37,9 @@ void child_may_call(const struct child *c);
 /* Who has children cannot be finalized: a rule deletes those that it had one make. */
 void child_deletes(const struct child *c, uint64_t id);
 uint16_t child_calls(const struct child *c, uint16_t code, uint16_t reps, const void *data, size_t size);
-/* What CPUID says in VP 0, in real mode. */
+/* What CPUID says in VP 0, in real mode; in VP @vp, of a leaf that has others below it. */
 struct leaf child_leaf(const struct child *c, uint32_t number);
+struct leaf child_leaf_of(const struct child *c, uint32_t vp, uint32_t number, uint32_t sub);
 /* One more VP, as VP 0 is, at CHILD_CODE. */
 void child_vp(const struct child *c, uint32_t vp);
 void child_put(const struct child *c, uint64_t at, const void *from, size_t n);
