@@ -22,7 +22,7 @@ bool domain_known(const struct hv_proximity_domain_info *d)
 	if (d->flags == (HV_PROXIMITY_VALID | HV_PROXIMITY_PREFERRED) && d->id == UINT32_MAX)
 		return true;
 	/* All memory is one node, number 0 (OP6). */
-	return !(d->flags & ~(HV_PROXIMITY_VALID | HV_PROXIMITY_PREFERRED)) && d->id == 0;
+	return !(d->flags & ~(HV_PROXIMITY_VALID | HV_PROXIMITY_PREFERRED)) && (d->id == 0 || MUTANT(proximity_required));
 }
 
 /*

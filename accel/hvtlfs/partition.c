@@ -513,6 +513,8 @@ void partition_dismantle(struct partition *p)
 	memory_close(p);
 	partition_tell_components(p, offsetof(struct vp_component, partition_fini));
 	msr_fini(p);
+	if (!MUTANT(channel_outlives))
+		atomic_store(&p->debug_channel, 0);        /* T5.6.3.i */
 	gpa_space_clear(p);
 	give_frames(p, 0);
 	lock_acquire(&p->lock);
@@ -607,7 +609,7 @@ struct partition *partition_new_child(struct partition *parent, const struct hv_
 /* What an active partition costs beside its pages. */
 static uint64_t child_bytes(const struct partition *p)
 {
-	uint64_t bytes = HV_PAGE_SIZE + intercepts_bytes();   /* the root of its GPA map */
+	uint64_t bytes = HV_PAGE_SIZE + intercepts_bytes() + partition_tlb_least(p) * HV_PAGE_SIZE;   /* the root of its GPA map */
 
 	for (unsigned i = 0; i < p->hv->component_count; i++)
 		bytes += p->hv->components[i]->partition_size;
@@ -657,6 +659,7 @@ bool partition_init_child(struct partition *p)
 		lock_release(&p->lock);
 		return false;
 	}
+	p->tlb_pages = partition_tlb_least(p);
 	p->intercepts = intercepts_new();
 	partition_tell_components(p, offsetof(struct vp_component, partition_init));
 	return true;

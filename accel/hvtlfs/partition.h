@@ -79,6 +79,7 @@ struct partition {
 	_Atomic uint32_t ext_int;    /* assert.c */
 	struct lock maps_lock;      /* LOCK_MAPS; the family's is used: gpa-calls.c */
 	_Atomic uint64_t ram_frames; /* written under lock */
+	uint64_t tlb_pages;          /* reserved for virtual TLBs (5.2.6); p->lock */
 	_Atomic uint32_t pm_timer;   /* HV_PM_TIMER_*: the PM timer that the hypervisor answers for (15.1.6) */
 	_Atomic uint32_t msr_action; /* enum hv_msr_action of MSRs that are not virtualized: property 0x00050017 */
 	struct x86_model own_model;  /* by_parent: processor.c; written while there is no VP, under call_lock */
@@ -235,6 +236,8 @@ bool partition_end_begin(struct partition *p);
 void partition_dismantle(struct partition *p);
 /* Own pool emptied: a reset.  No call is under way. */
 void partition_return_pool(struct partition *p);
+/* Pages of the pool that are reserved for the virtual TLBs of each partition of this kind, at least. */
+static inline uint64_t partition_tlb_least(const struct partition *p) { return p->by_parent; }
 /* Out of the tree, for good; drops the tree's reference.  Dismantled or never initialized. */
 void partition_remove_child(struct partition *p);
 /*

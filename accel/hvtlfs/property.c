@@ -275,9 +275,34 @@ static hv_status set_pm_timer(struct partition *p, uint64_t v)
 
 /* ---- others ---- */
 
-/* T5.2.6.c: nothing here walks nested tables, so a page is as good as many. */
-static uint64_t get_tlb_pages(struct partition *p) { return 1; }
-static hv_status set_tlb_pages(struct partition *p, uint64_t v) { return HV_STATUS_SUCCESS; }
+enum { TLB_PAGES_MOST = 1024 };
+
+static uint64_t get_tlb_pages(struct partition *p)
+{
+	uint64_t n;
+
+	lock_acquire(&p->lock);
+	n = p->tlb_pages;
+	lock_release(&p->lock);
+	return n;
+}
+
+/* Nothing here walks nested tables, so what is reserved is not filled: it is out of the pool, as the parent wants it (T5.2.6.a). */
+static hv_status set_tlb_pages(struct partition *p, uint64_t v)
+{
+	bool ok = true;
+
+	v = CLAMP(v, partition_tlb_least(p), TLB_PAGES_MOST);      /* T5.2.6.c */
+	lock_acquire(&p->lock);
+	if (v > p->tlb_pages)
+		ok = pool_charge(&p->pool, (v - p->tlb_pages) * HV_PAGE_SIZE) || MUTANT(tlb_pages_free);
+	else
+		pool_discharge(&p->pool, (p->tlb_pages - v) * HV_PAGE_SIZE);
+	if (ok)
+		p->tlb_pages = v;
+	lock_release(&p->lock);
+	return ok ? HV_STATUS_SUCCESS : HV_STATUS_INSUFFICIENT_MEMORY;   /* T5.2.6.e, T5.6.6.k */
+}
 
 static uint64_t get_channel(struct partition *p) { return atomic_load(&p->debug_channel); }
 
@@ -353,6 +378,9 @@ void properties_reset(struct partition *p)
 	partition_freeze(p, false);
 	schedule_share(p, 0, SHARE_ONE, WEIGHT_DEFAULT);
 	atomic_store(&p->debug_channel, 0);
+	lock_acquire(&p->lock);
+	p->tlb_pages = partition_tlb_least(p);             /* its pool has been emptied */
+	lock_release(&p->lock);
 	atomic_store(&p->msr_action, 0);
 	atomic_store(&p->pm_timer, 0);
 	set_tracking(p, 0);

@@ -26,6 +26,9 @@
 	X(child_hypervisor_hidden, "a child is not told that there is a hypervisor") \
 	X(child_apic_id_fixed, "the initial APIC id of a VP cannot be changed") \
 	X(child_topology, "a child has one processor in a package, whatever its parent sets") \
+	X(channel_outlives, "a partition that is finalized keeps its debug channel") \
+	X(tlb_pages_free, "pages for virtual TLBs that the pool has not are promised") \
+	X(proximity_required, "a domain that is required may be any") \
 	X(child_msrs, "a child has the MSRs of a machine") \
 	X(call_code_as_input, "an unknown call code is invalid input") \
 	X(call_reserved_bits, "reserved bits of the input value are ignored") \
