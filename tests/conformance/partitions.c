@@ -63,6 +63,24 @@ static void check_ids(uint16_t code)
 	check_status(call_id(code, HV_PARTITION_ID_SELF), HV_STATUS_ACCESS_DENIED);
 }
 
+/* It may have children. */
+static struct child parent_child(void)
+{
+	struct child c = make_child(OF_2009);
+
+	must_set_property(c.id, HV_PROPERTY_PRIVILEGE_FLAGS, HV_ACCESS_HYPERCALL | HV_CREATE_PARTITIONS);
+	child_may_call(&c);
+	return c;
+}
+
+static uint64_t make_grandchild(const struct child *c)
+{
+	const struct hv_in_create_partition in = { .flags = 0 };
+
+	check_value(child_calls(c, HV_CALL_CREATE_PARTITION, 0, &in, sizeof in), HV_STATUS_SUCCESS, "status of the child's call");
+	return child_get64(c, CHILD_CALL_OUT);
+}
+
 /* ---- 5.2.1, 5.2.5 ---- */
 
 RULE_HOST(T5_2_1_a, "no partition has id 0")
@@ -228,6 +246,20 @@ RULE_HOST(T5_4_2_a, "its pool has to be empty before it is deleted")
 	check_status(delete(id), HV_STATUS_SUCCESS);
 }
 
+RULE_HOST(T5_4_2_b, "a partition with children is not finalized, so that none of theirs is left: then all of its own is free")
+{
+	struct child c = parent_child();
+	uint64_t id = make_grandchild(&c);
+	struct hv_out_get_memory_balance b;
+
+	check_status(finalize(c.id), HV_STATUS_OPERATION_DENIED);
+	child_deletes(&c, id);
+	check_status(balance(c.id, &b), HV_STATUS_SUCCESS);
+	check_status(finalize(c.id), HV_STATUS_SUCCESS);
+	check_balance(c.id, b.pages_available + b.pages_in_use, 0);
+	must_end(c.id);
+}
+
 RULE_HOST(T5_4_3_a, "finalized and emptied, a partition can be deleted, and all pages have come back")
 {
 	uint64_t id = make_active_partition();
@@ -308,24 +340,6 @@ RULE_HOST(T5_6_1_f, "a proximity domain that there is not is refused, and so are
 	check_status(create_in(0, HV_PROXIMITY_VALID), HV_STATUS_SUCCESS);
 }
 
-/* It may have children. */
-static struct child parent_child(void)
-{
-	struct child c = make_child(OF_2009);
-
-	must_set_property(c.id, HV_PROPERTY_PRIVILEGE_FLAGS, HV_ACCESS_HYPERCALL | HV_CREATE_PARTITIONS);
-	child_may_call(&c);
-	return c;
-}
-
-static uint64_t make_grandchild(const struct child *c)
-{
-	const struct hv_in_create_partition in = { .flags = 0 };
-
-	check_value(child_calls(c, HV_CALL_CREATE_PARTITION, 0, &in, sizeof in), HV_STATUS_SUCCESS, "status of the child's call");
-	return child_get64(c, CHILD_CALL_OUT);
-}
-
 RULE_HOST(T5_6_1_g, "a child makes a child")
 {
 	struct child c = parent_child();
@@ -334,6 +348,48 @@ RULE_HOST(T5_6_1_g, "a child makes a child")
 	check_value(out64(next_child(c.id, 0)), id, "the child's child");
 	check_value(out64(next_child(own_id(), c.id)), 0, "another child");
 	child_deletes(&c, id);
+}
+
+RULE_HOST(T5_6_1_d, "who may not create partitions has none")
+{
+	const struct hv_in_create_partition in = { .flags = 0 };
+	struct child c = make_child(OF_2009);
+
+	child_may_call(&c);
+	check_value(child_calls(&c, HV_CALL_CREATE_PARTITION, 0, &in, sizeof in), HV_STATUS_ACCESS_DENIED, "status of the child's call");
+	check_status(next_child(c.id, 0), HV_STATUS_SUCCESS);
+	check_value(get64(test_page(OUT_PAGE)), 0, "the child's child");
+}
+
+RULE_HOST(T5_6_1_i, "memory of a domain that is required and not there is not taken from another")
+{
+	deposit(HV_PARTITION_ID_SELF, 8);
+	check_that(hv_result_status(create_in(1, HV_PROXIMITY_VALID).value), "a partition is made of another domain's pages");
+	check_value(out64(next_child(own_id(), 0)), 0, "children");
+	check_balance(HV_PARTITION_ID_SELF, 8, 0);
+	check_status(create_in(0, HV_PROXIMITY_VALID), HV_STATUS_SUCCESS);
+}
+
+RULE_HOST_QTEST(T5_6_1_j, "there may be so many partitions and no more, until one goes")
+{
+	enum { AT_LEAST = 1000, AT_MOST = 100000, LIST = 511 };
+	uint64_t last = 0;
+	struct reply r;
+	unsigned n = 0;
+
+	do {
+		r = create_partition(0);
+		if (hv_result_status(r.value) == HV_STATUS_INSUFFICIENT_MEMORY) {
+			deposit(HV_PARTITION_ID_SELF, LIST);
+			r = create_partition(0);
+		}
+		last = hv_result_status(r.value) ? last : out64(r);
+	} while (!r.fault && hv_result_status(r.value) == HV_STATUS_SUCCESS && ++n < AT_MOST);
+	check_status(r, HV_STATUS_NO_RESOURCES);
+	check_that(n >= AT_LEAST, "only %u", n);
+	check_status(delete(last), HV_STATUS_SUCCESS);
+	check_status(create_partition(0), HV_STATUS_SUCCESS);
+	check_status(create_partition(0), HV_STATUS_NO_RESOURCES);
 }
 
 RULE_HOST(T5_6_1_h, "a pool that is too small pays nothing")
@@ -435,6 +491,16 @@ RULE_HOST(T5_6_3_b, "all its pages can be withdrawn")
 	check_status(balance(id, &b), HV_STATUS_SUCCESS);
 	check_value(b.pages_in_use, 0, "pages in use");
 	check_reps(withdraw(id, 511), HV_STATUS_NO_RESOURCES, (unsigned)b.pages_available);
+}
+
+RULE_HOST(T5_6_3_i, "its debug channel is free for another")
+{
+	uint64_t id = make_active_partition(), other = make_active_partition();
+
+	must_set_property(id, HV_PROPERTY_DEBUG_CHANNEL_ID, 9);
+	check_status(set_property(other, HV_PROPERTY_DEBUG_CHANNEL_ID, 9), HV_STATUS_OBJECT_IN_USE);
+	check_status(finalize(id), HV_STATUS_SUCCESS);
+	must_set_property(other, HV_PROPERTY_DEBUG_CHANNEL_ID, 9);
 }
 
 RULE_HOST(T5_6_3_e, "only what is active can be finalized")

@@ -55,6 +55,35 @@ RULE_HOST(T7_1_1_c, "the pool of the partition that a call names pays")
 	check_balance(HV_PARTITION_ID_SELF, own.pages_available, own.pages_in_use);
 }
 
+RULE_HOST(T7_1_1_d, "nobody has any right to a page in a pool")
+{
+	struct child c = make_child(OF_2009);
+	uint64_t in[] = { 0, 9 };
+	struct hv_message m;
+
+	must_set_property(c.id, HV_PROPERTY_PRIVILEGE_FLAGS, HV_ACCESS_HYPERCALL | HV_ACCESS_MEMORY_POOL | HV_CREATE_PARTITIONS);
+	child_may_call(&c);
+	check_value(child_calls(&c, HV_CALL_CREATE_PARTITION, 0, &(struct hv_in_create_partition){ 0 }, sizeof(struct hv_in_create_partition)),
+		    HV_STATUS_SUCCESS, "status of the child's call");
+	in[0] = child_get64(&c, CHILD_CALL_OUT);
+	check_value(child_calls(&c, HV_CALL_DEPOSIT_MEMORY, 1, in, sizeof in), HV_STATUS_SUCCESS, "status of the child's deposit");
+	/* mov al, [0x9000]; mov [0x9000], al; jmp 0x9000 */
+	m = RUN_AS_IS(&c, 0xa0, BYTES_32(0x9000), 0xa2, BYTES_32(0x9000), 0xb8, BYTES_32(0x9000), 0xff, 0xe0);
+	for (uint8_t access = HV_INTERCEPT_READ; access <= HV_INTERCEPT_EXECUTE; access++) {
+		check_type(&m, HV_MESSAGE_GPA_INTERCEPT);
+		check_value(header(&m)->access, access, "access");
+		check_value(MESSAGE_AS(hv_memory_message, &m)->gpa, 0x9000, "GPA");
+		if (access != HV_INTERCEPT_EXECUTE) {
+			child_set(&c, HV_REGISTER_RIP, CHILD_CODE + 5 * (access + 1u));
+			m = go_on(&c);
+		}
+	}
+	child_protected(&c);
+	in[1] = 0;
+	check_value(child_calls(&c, HV_CALL_WITHDRAW_MEMORY, 1, in, sizeof in), HV_STATUS_SUCCESS, "status of the child's withdrawal");
+	child_deletes(&c, in[0]);
+}
+
 RULE_HOST(T7_1_1_e, "the parent feeds, the fed one does not")
 {
 	struct child c = make_child(OF_2009);
@@ -95,6 +124,26 @@ RULE_HOST(T7_2_1_a, "a domain that is not valid is not looked at")
 	check_status(balance_in(id, 77, HV_PROXIMITY_PREFERRED | 1 << 5), HV_STATUS_SUCCESS);
 	check_value(get64(test_page(OUT_PAGE)), 1, "pages available");
 	check_status(withdraw_in(id, 77, HV_PROXIMITY_PREFERRED), HV_STATUS_SUCCESS);
+}
+
+RULE_HOST(T7_2_1_b, "a domain that is preferred is no must: the pages are from where they are")
+{
+	uint64_t id = make_partition();
+
+	deposit(id, 2);
+	check_status(balance_in(id, UINT32_MAX, HV_PROXIMITY_VALID | HV_PROXIMITY_PREFERRED), HV_STATUS_SUCCESS);
+	check_reps(withdraw_in(id, UINT32_MAX, HV_PROXIMITY_VALID | HV_PROXIMITY_PREFERRED), HV_STATUS_SUCCESS, 1);
+	check_reps(withdraw_in(id, 0, HV_PROXIMITY_VALID | HV_PROXIMITY_PREFERRED), HV_STATUS_SUCCESS, 1);
+}
+
+RULE_HOST(T7_2_1_c, "a domain that is required is a must: pages of another are not taken")
+{
+	uint64_t id = make_partition();
+
+	deposit(id, 2);
+	check_that(hv_result_reps(withdraw_in(id, 1, HV_PROXIMITY_VALID).value) == 0, "a page of another domain");
+	check_balance(id, 2, 0);
+	check_reps(withdraw_in(id, 0, HV_PROXIMITY_VALID), HV_STATUS_SUCCESS, 1);
 }
 
 RULE_HOST(T7_2_1_d, "a number that is no domain's is refused")
@@ -176,6 +225,23 @@ RULE_HOST(T7_3_1_h, "the same page twice in a list is deposited once")
 
 	check_reps(deposit_list(id, list, 3), HV_STATUS_OPERATION_DENIED, 2);
 	check_balance(id, 2, 0);
+}
+
+RULE_HOST(T7_3_1_i, "who may not use memory pools deposits nothing, nor does who has a parent for itself")
+{
+	struct child c = make_child(OF_2009);
+	uint64_t in[] = { 0, 9 };
+
+	must_set_property(c.id, HV_PROPERTY_PRIVILEGE_FLAGS, HV_ACCESS_HYPERCALL | HV_CREATE_PARTITIONS);
+	child_may_call(&c);
+	check_value(child_calls(&c, HV_CALL_CREATE_PARTITION, 0, &(struct hv_in_create_partition){ 0 }, sizeof(struct hv_in_create_partition)),
+		    HV_STATUS_SUCCESS, "status of the child's call");
+	in[0] = child_get64(&c, CHILD_CALL_OUT);
+	check_value(child_calls(&c, HV_CALL_DEPOSIT_MEMORY, 1, in, sizeof in), HV_STATUS_ACCESS_DENIED, "status without the privilege");
+	must_set_property(c.id, HV_PROPERTY_PRIVILEGE_FLAGS, HV_ACCESS_HYPERCALL | HV_ACCESS_MEMORY_POOL | HV_CREATE_PARTITIONS);
+	check_value(child_calls(&c, HV_CALL_DEPOSIT_MEMORY, 1, (const uint64_t []){ c.id, 9 }, sizeof in), HV_STATUS_ACCESS_DENIED,
+		    "status of its deposit for itself");
+	child_deletes(&c, in[0]);
 }
 
 RULE_HOST(T7_3_1_j, "who has no parent feeds himself")
@@ -268,6 +334,16 @@ RULE_HOST(T7_3_2_g, "a pool that runs dry ends the call; what came before is in 
 	for (unsigned i = 0; i < SOME; i++)
 		check_that(get64(test_page(OUT_PAGE) + i * 8) - first < SOME, "page %u of the list is none that was deposited", i);
 	check_balance(id, 0, 0);
+}
+
+RULE_HOST(T7_3_2_i, "the domain that is required has no page any more")
+{
+	uint64_t id = make_partition();
+
+	check_reps(withdraw_in(id, 0, HV_PROXIMITY_VALID), HV_STATUS_NO_RESOURCES, 0);
+	deposit(id, 1);
+	check_reps(withdraw_in(id, 0, HV_PROXIMITY_VALID), HV_STATUS_SUCCESS, 1);
+	check_reps(withdraw_in(id, 0, HV_PROXIMITY_VALID), HV_STATUS_NO_RESOURCES, 0);
 }
 
 RULE_HOST(T7_3_2_h, "who has no parent withdraws from his own pool")

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Ports and connections that a parent makes in its children and itself (14.9.1 to 14.9.6), and what goes through them. */
 #include "child.h"
+#include "hv/interrupt.h"
 
 enum { PORT = 0x101, CONNECTION = 0x202, CALL_IN = 0x5000, CALL_OUT = 0x6000, CALL_PAGE = 0x7000, FLAGS = 8 };
 #define NOBODY 0x7fffffff00000000ull
@@ -508,3 +509,15 @@ static void fill_with_connections(void)
 
 RULE_HOST(T14_9_3_r, "no connection without memory for it") { fill_with_connections(); }
 RULE_HOST(T14_4_c, "the sender pays for the connection") { fill_with_connections(); }
+
+RULE_HOST(T5_4_1_e, "a finalized partition gets no messages, events and interrupts: who sends some is told so")
+{
+	struct child c = make_child(EXO);
+	struct hv_in_assert_virtual_interrupt in = { .partition_id = c.id, .type = HV_INTERRUPT_FIXED, .vector = VECTOR };
+
+	to_ended(message_port);
+	to_ended(event_port);
+	good(CALL(.code = HV_CALL_ASSERT_VIRTUAL_INTERRUPT, .data = &in, .size = sizeof in));
+	good(call_id(HV_CALL_FINALIZE_PARTITION, c.id));
+	check_status(CALL(.code = HV_CALL_ASSERT_VIRTUAL_INTERRUPT, .data = &in, .size = sizeof in), HV_STATUS_INVALID_PARTITION_STATE);
+}

@@ -156,6 +156,32 @@ RULE_HOST(T5_2_3_d, "an MSR of a group without privilege is told if the parent w
 	check_type(&m, HV_MESSAGE_MSR_INTERCEPT);
 }
 
+RULE_HOST(T5_2_3_a, "a new child may do all that each partition can, and nothing that its parent has to grant")
+{
+	uint64_t id = make_partition(), works = property(HV_PARTITION_ID_SELF, HV_PROPERTY_PRIVILEGE_FLAGS);
+
+	check_that(works & HV_ACCESS_RESET && works & HV_ACCESS_GUEST_IDLE, "the parent's are 0x%llx", (unsigned long long)works);
+	check_property(id, HV_PROPERTY_PRIVILEGE_FLAGS, 0x5ff & works);
+}
+
+RULE_ROOT(T5_2_3_b, "the root may make each call")
+{
+	uint64_t have = property(HV_PARTITION_ID_SELF, HV_PROPERTY_PRIVILEGE_FLAGS);
+
+	FOR_EACH_CALL(row)
+		check_value(row->privilege & ~have, 0, "%s", row->name);
+	check_that(have & HV_CREATE_PARTITIONS && have & HV_CPU_MANAGEMENT, "the privileges are 0x%llx", (unsigned long long)have);
+}
+
+RULE_HOST(T5_2_3_i, "debugging and the management of processors are not granted")
+{
+	static const uint64_t refused[] = { HV_DEBUGGING, HV_CPU_MANAGEMENT };
+	uint64_t id = make_active_partition(), mask = property(id, HV_PROPERTY_PRIVILEGE_FLAGS);
+
+	for (unsigned i = 0; i < 2; i++)
+		check_refused(id, HV_PROPERTY_PRIVILEGE_FLAGS, mask | refused[i], HV_STATUS_PROPERTY_VALUE_OUT_OF_RANGE);
+}
+
 RULE_HOST(T5_2_3_f, "who may not create partitions does not")
 {
 	struct child c = calling_child(0);
@@ -190,6 +216,56 @@ RULE_HOST(T5_2_3_j, "privileges come and go while the partition is active")
 
 /* ---- 5.2.6 to 5.2.11 ---- */
 
+/* The pages that are in use besides those for virtual TLBs do not change meanwhile. */
+static void check_tlb_pages(uint64_t id, uint64_t n)
+{
+	struct hv_out_get_memory_balance before, after;
+	uint64_t had = property(id, HV_PROPERTY_VIRTUAL_TLB_PAGE_COUNT);
+
+	check_status(balance(id, &before), HV_STATUS_SUCCESS);
+	must_set_property(id, HV_PROPERTY_VIRTUAL_TLB_PAGE_COUNT, n);
+	check_status(balance(id, &after), HV_STATUS_SUCCESS);
+	check_property(id, HV_PROPERTY_VIRTUAL_TLB_PAGE_COUNT, n);
+	check_value(after.pages_in_use - before.pages_in_use, n - had, "more pages in use, with %llu", (unsigned long long)n);
+	check_value(after.pages_in_use + after.pages_available, before.pages_in_use + before.pages_available, "pages in all");
+}
+
+RULE_HOST(T5_2_6_a, "pages for the virtual TLB are taken from the partition's own pool")
+{
+	static const uint64_t some[] = { 16, 20, 3, 1 };
+	uint64_t id = make_active_partition();
+
+	for (unsigned i = 0; i < sizeof some / sizeof some[0]; i++)
+		check_tlb_pages(id, some[i]);
+}
+
+RULE_HOST(T5_2_6_d, "a child has a page for it from the start, who has no parent none")
+{
+	uint64_t id = make_active_partition();
+
+	check_property(id, HV_PROPERTY_VIRTUAL_TLB_PAGE_COUNT, 1);
+	check_property(HV_PARTITION_ID_SELF, HV_PROPERTY_VIRTUAL_TLB_PAGE_COUNT, 0);
+	deposit(HV_PARTITION_ID_SELF, 4);
+	check_tlb_pages(HV_PARTITION_ID_SELF, 4);
+	check_tlb_pages(HV_PARTITION_ID_SELF, 0);
+}
+
+/* More than the pool has: nothing has changed. */
+static void check_pool_too_small(void)
+{
+	uint64_t id = make_active_partition();
+	struct hv_out_get_memory_balance b;
+
+	check_tlb_pages(id, 5);
+	check_status(balance(id, &b), HV_STATUS_SUCCESS);
+	check_refused(id, HV_PROPERTY_VIRTUAL_TLB_PAGE_COUNT, 5 + b.pages_available + 1, HV_STATUS_INSUFFICIENT_MEMORY);
+	check_balance(id, b.pages_available, b.pages_in_use);
+	check_tlb_pages(id, 5 + b.pages_available);
+}
+
+RULE_HOST(T5_2_6_e, "more pages for the virtual TLB than the pool has are not to be had") { check_pool_too_small(); }
+RULE_HOST(T5_6_6_k, "a pool that is too small for a property leaves the property as it was") { check_pool_too_small(); }
+
 RULE_HOST(T5_2_6_b, "the number of pages for the virtual TLB can be set while the partition is active")
 {
 	must_set_property(make_active_partition(), HV_PROPERTY_VIRTUAL_TLB_PAGE_COUNT, 16);
@@ -199,6 +275,7 @@ RULE_HOST(T5_2_6_c, "a number of pages for the virtual TLB that is too low or to
 {
 	uint64_t id = make_active_partition(), least, most;
 
+	deposit(id, 2048);
 	must_set_property(id, HV_PROPERTY_VIRTUAL_TLB_PAGE_COUNT, 0);
 	least = property(id, HV_PROPERTY_VIRTUAL_TLB_PAGE_COUNT);
 	must_set_property(id, HV_PROPERTY_VIRTUAL_TLB_PAGE_COUNT, UINT64_MAX);

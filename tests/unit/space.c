@@ -14,6 +14,7 @@
 #include "hv/port.h"
 #include "hv/status.h"
 #include "hv/synic.h"
+#include "hv/vp.h"
 #include "partition.h"
 #include "sync/futex.h"
 #include "target/i386/mem.h"
@@ -897,6 +898,42 @@ static void test_own_properties(void)
 	world_close(&w);
 }
 
+/* ---- while a partition ends ---- */
+
+/* T5.2.5.f: nothing but its pool, its children and its end; T5.6.3.d: others may ask for that, too. */
+static void test_finalizing(void)
+{
+	struct world w;
+	const struct one *r = &w.line[0];
+	struct partition *p;
+	struct hv_in_create_vp vp = { .vp_index = 1 };
+	uint64_t page;
+
+	world_open(&w, 2);
+	p = w.line[1].p;
+	vp.partition_id = p->id;
+	page = fresh(&w.line[0], 1);
+	atomic_store(&p->life, LIFE_FINALIZING);
+	check(map(r, p, pages_of[1], RWX, page, 1), HV_STATUS_INVALID_PARTITION_STATE, 0);
+	check(unmap(r, p, 0, 1), HV_STATUS_INVALID_PARTITION_STATE, 0);
+	check(modify(r, p, 0, R), HV_STATUS_INVALID_PARTITION_STATE, 0);
+	check(deposit(r, p, page, 1), HV_STATUS_INVALID_PARTITION_STATE, 0);
+	check(act(r, HV_CALL_INITIALIZE_PARTITION, p), HV_STATUS_INVALID_PARTITION_STATE, 0);
+	check(act(r, HV_CALL_DELETE_PARTITION, p), HV_STATUS_INVALID_PARTITION_STATE, 0);
+	check(call(r, HV_CALL_CREATE_VP, 0, &vp, sizeof vp), HV_STATUS_INVALID_PARTITION_STATE, 0);
+	check(call(r, HV_CALL_GET_PARTITION_PROPERTY, 0, (const uint64_t []){ p->id, HV_PROPERTY_CPU_CAP }, 16),
+	      HV_STATUS_INVALID_PARTITION_STATE, 0);
+	check(withdraw(r, p, 1), HV_STATUS_SUCCESS, 1);
+	check(call(r, HV_CALL_GET_MEMORY_BALANCE, 0, (const uint64_t []){ p->id, 0 }, 16), HV_STATUS_SUCCESS, 0);
+	check(call(r, HV_CALL_GET_NEXT_CHILD_PARTITION, 0, (const uint64_t []){ p->id, 0 }, 16), HV_STATUS_SUCCESS, 0);
+	check(act(r, HV_CALL_FINALIZE_PARTITION, p), HV_STATUS_SUCCESS, 0);
+	/* It is its VPs' end that others wait for. */
+	atomic_store(&p->life, LIFE_ACTIVE);
+	check(act(r, HV_CALL_FINALIZE_PARTITION, p), HV_STATUS_SUCCESS, 0);
+	check(act(r, HV_CALL_FINALIZE_PARTITION, p), HV_STATUS_INVALID_PARTITION_STATE, 0);
+	world_close(&w);
+}
+
 /* ---- ports of two partitions, whatever they do ---- */
 
 enum { PORTS = 4, PORT_STEPS = 4000, PORT_SINT = 5 };
@@ -1030,6 +1067,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/space/taken", test_taken);
 	g_test_add_func("/space/accessed", test_accessed);
 	g_test_add_func("/space/own-properties", test_own_properties);
+	g_test_add_func("/space/finalizing", test_finalizing);
 	g_test_add_func("/space/ports", test_ports);
 	return g_test_run();
 }
