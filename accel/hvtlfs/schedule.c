@@ -12,6 +12,7 @@
 #include <sched.h>
 #include <time.h>
 
+#include "accel/hvtlfs/mutant.h"
 #include "partition.h"
 #include "sync/futex.h"
 
@@ -74,23 +75,46 @@ static void kick_all(struct hv *hv)
 			vp_pend(vp, X86_PEND_STOP);
 }
 
+/* Locks: hv->list_lock and s->lock held.  Are there processors for @vps VPs of @p with @reserve each, beside all others? */
+static bool there_is_room(struct hv *hv, const struct partition *p, uint32_t reserve, uint32_t vps)
+{
+	uint64_t reserved = (uint64_t)reserve * vps;
+
+	for (guint i = 0; i < hv->partitions->len; i++) {
+		const struct partition *q = g_ptr_array_index(hv->partitions, i);
+
+		if (q != p)
+			reserved += (uint64_t)atomic_load(&q->share.reserve) * partition_vp_count(q);
+	}
+	return reserved <= (uint64_t)hv->schedule.processors * SHARE_ONE || MUTANT(reserve_any_sum);
+}
+
+bool schedule_room(struct partition *p)
+{
+	struct hv *hv = p->hv;
+	uint32_t reserve = atomic_load(&p->share.reserve);
+	bool room;
+
+	if (!reserve)
+		return true;
+	lock_acquire(&hv->list_lock);
+	lock_acquire(&hv->schedule.lock);
+	room = there_is_room(hv, p, reserve, partition_vp_count(p) + 1);
+	lock_release(&hv->schedule.lock);
+	lock_release(&hv->list_lock);
+	return room;
+}
+
 bool schedule_share(struct partition *p, uint32_t reserve, uint32_t cap, uint32_t weight)
 {
 	struct hv *hv = p->hv;
 	struct schedule *s = &hv->schedule;
-	uint64_t reserved = (uint64_t)reserve * partition_vp_count(p);
 	bool on = false, ok;
 
 	/* The list does not change meanwhile, nor do two callers add up each other's old reserves. */
 	lock_acquire(&hv->list_lock);
 	lock_acquire(&s->lock);
-	for (guint i = 0; i < hv->partitions->len; i++) {
-		struct partition *q = g_ptr_array_index(hv->partitions, i);
-
-		if (q != p)
-			reserved += (uint64_t)atomic_load(&q->share.reserve) * partition_vp_count(q);
-	}
-	ok = reserved <= (uint64_t)s->processors * SHARE_ONE;
+	ok = there_is_room(hv, p, reserve, partition_vp_count(p));
 	if (ok) {
 		atomic_store(&p->share.reserve, reserve);
 		atomic_store(&p->share.cap, cap);
@@ -130,7 +154,7 @@ static int64_t cap_left(const struct vp *vp)
 {
 	uint32_t cap = atomic_load(&vp->partition->share.cap);
 
-	return cap == SHARE_ONE ? INT64_MAX : (int64_t)((uint64_t)cap * WINDOW_NS / SHARE_ONE) - vp->turn.used;
+	return cap == SHARE_ONE || MUTANT(cap_ignored) ? INT64_MAX : (int64_t)((uint64_t)cap * WINDOW_NS / SHARE_ONE) - vp->turn.used;
 }
 
 static bool behind_reserve(const struct vp *vp)

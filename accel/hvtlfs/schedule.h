@@ -50,6 +50,11 @@ unsigned schedule_processors(const struct hv *hv);
  */
 bool schedule_share(struct partition *p, uint32_t reserve, uint32_t cap, uint32_t weight);
 /*
+ * Is there room for one more VP of @p, with its reserve (T10.4.1.u)?  Two partitions that make VPs at the same time may both
+ * get the last one.
+ */
+bool schedule_room(struct partition *p);
+/*
  * May @vp run now?  Own thread, outside.  False: it slept until it may be asked again, or until
  * somebody wants something of it.
  */

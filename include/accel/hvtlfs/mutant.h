@@ -163,6 +163,8 @@
 	X(property_any_privilege, "any bit of a privilege mask can be set") \
 	X(property_gives_itself, "a partition may give itself any privilege") \
 	X(reserve_above_cap, "a reserve may be above the cap") \
+	X(reserve_any_sum, "there may be more reserves than processors") \
+	X(cap_ignored, "a cap is no limit") \
 	X(finalize_with_children, "a partition that has children can be finalized") \
 	X(delete_with_pages, "a partition with pages in its pool can be deleted") \
 	X(children_youngest_first, "children are enumerated youngest first") \
