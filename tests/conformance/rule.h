@@ -118,6 +118,8 @@ void reset_machine(void);
 /* Time passes for the host; its clock in units of 100 ns.  By qtest only. */
 void wait_ms(unsigned ms);
 uint64_t host_time(void);
+/* How many processors the emulator may use; by qtest only. */
+unsigned host_processors(void);
 
 /* ---- hypercalls ---- */
 

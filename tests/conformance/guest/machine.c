@@ -42,6 +42,11 @@ uint64_t host_time(void)
 	guest_die("host_time() in the guest");
 }
 
+unsigned host_processors(void)
+{
+	guest_die("host_processors() in the guest");
+}
+
 bool call_once(uint64_t *control, uint64_t in, uint64_t out, struct reply *r)
 {
 	guest_die("call_once() in the guest");

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -377,6 +378,14 @@ void let_run(unsigned ms)
 	must(ask("cont"));
 	wait_ms(ms);
 	must(ask("stop"));
+}
+
+unsigned host_processors(void)
+{
+	cpu_set_t set;
+
+	/* The emulator inherits it. */
+	return sched_getaffinity(0, sizeof set, &set) ? 1 : (unsigned)CPU_COUNT(&set);
 }
 
 void reset_machine(void)
