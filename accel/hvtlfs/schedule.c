@@ -259,6 +259,8 @@ bool schedule_enter(struct vp *vp)
 		enlist(s, vp, now);
 	hand_out(s, now);
 	mine = atomic_load(&vp->turn.holds);
+	/* Nobody has looked at its window if no processor was free. */
+	turn_window(vp, now);
 	if (!mine && cap_left(vp) <= 0)
 		until = vp->turn.window + WINDOW_NS;
 	lock_release(&s->lock);
