@@ -218,6 +218,14 @@ static enum x86_result op_halt(void *o)
 	return p->stack && p->stack->halt ? p->stack->halt(p->stack_opaque, vp) : X86_OK;
 }
 
+static enum x86_result op_ferr(void *o)
+{
+	struct vp *vp = o;
+	const struct partition *p = vp->partition;
+
+	return p->stack && p->stack->ferr ? p->stack->ferr(p->stack_opaque, vp) : X86_OK;      /* T9.1.2.f */
+}
+
 static enum x86_result op_hypercall(void *o)
 {
 	return call_instruction(o);
@@ -333,6 +341,7 @@ const struct x86_ops vp_ops = {
 	.cpuid = op_cpuid,
 	.exception = op_exception,
 	.halt = op_halt,
+	.ferr = op_ferr,
 	.hypercall = op_hypercall,
 	.interrupt = op_interrupt,
 	.tpr_read = op_tpr_read,

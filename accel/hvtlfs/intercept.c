@@ -242,6 +242,7 @@ static uint8_t fill_payload(struct vp *vp, void *payload)
 	case HV_MESSAGE_HYPERCALL_INTERCEPT:
 		return fill_hypercall(vp, payload);
 	case HV_MESSAGE_INVALID_REGISTER:
+	case HV_MESSAGE_FERR_ASSERTED:
 		return fill_plain(vp, payload);
 	case HV_MESSAGE_HALT_INTERCEPT:
 		return fill_bare(vp, payload, vp->cpu.stopped.length);

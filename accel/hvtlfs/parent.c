@@ -146,6 +146,12 @@ static enum x86_result halt(void *o, struct vp *vp)
 	return stop(vp, HV_MESSAGE_HALT_INTERCEPT, HV_INTERCEPT_EXECUTE);
 }
 
+/* T16.5.6.a: it waits for what answers the error, as a processor does that has asserted FERR#. */
+static enum x86_result ferr(void *o, struct vp *vp)
+{
+	return MUTANT(ferr_ignored) ? X86_OK : stop(vp, HV_MESSAGE_FERR_ASSERTED, HV_INTERCEPT_EXECUTE);
+}
+
 static enum x86_result hypercall(void *o, struct vp *vp, uint16_t status)
 {
 	const struct intercepts *i = vp->partition->intercepts;
@@ -182,6 +188,6 @@ static int pic_acknowledge(void *o)
 
 const struct stack_ops parent_stack = {
 	.io_read = io_read, .io_write = io_write, .mmio_read = mmio_read, .mmio_write = mmio_write, .probe = probe,
-	.bad_fetch = bad_fetch, .msr = msr, .cpuid = cpuid, .exception = exception, .halt = halt, .hypercall = hypercall,
+	.bad_fetch = bad_fetch, .msr = msr, .cpuid = cpuid, .exception = exception, .halt = halt, .ferr = ferr, .hypercall = hypercall,
 	.eoi = eoi, .pic_acknowledge = pic_acknowledge, .exit = exits,
 };

@@ -258,14 +258,14 @@ static bool set_fp(struct vp *vp, unsigned n, const struct hv_register_value *v)
 	return true;
 }
 
-struct fp_control { uint16_t control, status; uint8_t tag, reserved; uint16_t op; uint64_t rip; };
+struct fp_control { uint16_t control, status; uint8_t tag, ignne; uint16_t op; uint64_t rip; };
 struct xmm_control { uint64_t rdp; uint32_t mxcsr, mask; };
 enum { MXCSR_KNOWN = 0xffff };
 
 static void get_fp_control(struct vp *vp, unsigned n, struct hv_register_value *v)
 {
 	const struct x86_fpu *f = &vp->cpu.fpu;
-	struct fp_control r = { f->fcw, (uint16_t)(f->fsw | f->top << 11), (uint8_t)~f->empty, 0, f->fop, f->fip };
+	struct fp_control r = { f->fcw, (uint16_t)(f->fsw | f->top << 11), (uint8_t)~f->empty, vp->cpu.ignne, f->fop, f->fip };
 
 	memcpy(v, &r, sizeof r);
 }
@@ -282,6 +282,7 @@ static bool set_fp_control(struct vp *vp, unsigned n, const struct hv_register_v
 	f->empty = (uint8_t)~r.tag;
 	f->fop = r.op & 0x7ff;
 	f->fip = r.rip;
+	vp->cpu.ignne = r.ignne & 1 && !MUTANT(ferr_never_ignored);      /* T10.3.5.c */
 	x86_mode_update_fp(&vp->cpu);
 	return true;
 }

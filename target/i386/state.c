@@ -64,6 +64,7 @@ static void power_on(struct x86_cpu *c)
 {
 	memset(&c->fpu, 0, sizeof c->fpu);
 	c->fpu.fcw = 0x40;
+	c->ignne = false;
 	memset(c->ymm, 0, sizeof c->ymm);
 	c->mxcsr = 0x1f80;
 	c->xcr0 = 1;

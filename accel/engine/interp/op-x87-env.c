@@ -5,14 +5,23 @@
 #include "x87.h"
 
 /*
- * With CR0.NE clear a PC would assert FERR# and take IRQ 13 through port F0h.
- * That wire is not modelled: the exception stays pending in FSW and execution
- * goes on.  Linux and all 64-bit systems set NE.
+ * With CR0.NE clear a PC asserts FERR#, takes IRQ 13 and asserts IGNNE# through port F0h.  Those wires are not
+ * modelled: whoever is asked may stop the processor, which freezes there as it does on a PC until the interrupt comes.
+ * If nobody does, the exception stays pending in FSW and execution goes on.  Linux and all 64-bit systems set NE.
  */
 void x87_check_pending(struct x86_cpu *c)
 {
-	if (c->fpu.fsw & FSW_ES && c->cr0 & CR0_NE)
+	enum x86_result r;
+
+	if (!(c->fpu.fsw & FSW_ES))
+		return;
+	if (c->cr0 & CR0_NE)
 		x86_raise(c, X86_MF);
+	if (c->ignne || !c->ops->ferr)
+		return;
+	r = c->ops->ferr(c->opaque);
+	if (r != X86_OK)
+		x86_result_raise(c, r);
 }
 
 void x87_enter_mmx(struct x86_cpu *c)

@@ -293,6 +293,8 @@ struct x86_ops {
 	enum x86_result (*exception)(void *o, const struct x86_event *e);
 	/* HLT, before it halts; NULL: X86_OK. */
 	enum x86_result (*halt)(void *o);
+	/* An x87 error that CR0.NE makes no exception, before the instruction that waits for it; NULL: X86_OK, which goes on. */
+	enum x86_result (*ferr)(void *o);
 	/* VMCALL or VMMCALL.  RIP is moved past it when this answers X86_OK. */
 	enum x86_result (*hypercall)(void *o);
 	/* Takes the highest external interrupt.  Its vector, or -1 if none is left. */
@@ -533,6 +535,7 @@ struct x86_cpu {
 	union x86_vec ymm[16];
 	uint32_t mxcsr;
 	struct x86_fpu fpu;
+	bool ignne;                   /* the pin IGNNE#: such an error is nothing */
 
 	struct x86_event event;       /* being raised by x86_raise*() */
 	struct x86_event delivering;  /* for double faults */
