@@ -102,7 +102,7 @@ static void stack_exit(void *o, struct vp *vp, enum exit_reason reason)
 	switch (reason) {
 	case EXIT_SHUTDOWN:
 		log_print(LOG_EXITS, "%s: VP %u: triple fault\n", pc->name, vp_index(vp));
-		request(pc, pc->first ? "reset" : "crash");
+		request(pc, pc->first ? "reset" : "crash");        /* T9.1.2.d */
 		break;
 	case EXIT_RESET_MSR:
 		request(pc, "reset");
@@ -120,6 +120,9 @@ static void stack_exit(void *o, struct vp *vp, enum exit_reason reason)
 		request(pc, "debug");
 		break;
 	case EXIT_INVALID:
+		log_print(LOG_EXITS, "%s: VP %u has registers that do not fit together\n", pc->name, vp_index(vp));
+		request(pc, pc->first ? "reset" : "crash");        /* T9.1.2.c */
+		break;
 	case EXIT_BAD_FETCH:
 		log_print(LOG_EXITS, "%s: VP %u cannot go on (reason %d)\n", pc->name, vp_index(vp), reason);
 		request(pc, "crash");

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "hw/i386/pc.h"
+#include "partition.h"
 
 enum { MIB = 1 << 20, WAIT_S = 60 };
 #define FOUR_GIB UINT64_C(0x100000000)
@@ -248,7 +249,16 @@ static void runs(void)
 	g_assert_no_error(error);
 	pc_start(pc);
 	what = next_request(&e);
-	g_assert_cmpstr(what, ==, "reset");
+	g_assert_cmpstr(what, ==, "reset");                   /* T9.1.2.d, T16.5.8.b */
+	g_free(what);
+	pc_stop(pc);
+	g_assert_true(pc_reset(pc, &error));
+	/* Paging without protection: no processor runs so. */
+	partition_vp(pc_partition(pc), 0)->cpu.cr0 = CR0_PG | CR0_ET;
+	partition_vp(pc_partition(pc), 0)->unsettled = true;
+	pc_start(pc);
+	what = next_request(&e);
+	g_assert_cmpstr(what, ==, "reset");                   /* T9.1.2.c, T16.5.7.c */
 	g_free(what);
 	pc_free(pc);
 	g_assert_cmpuint(hv_memory_free(hv), >, 32 * MIB);
