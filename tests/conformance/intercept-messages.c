@@ -926,6 +926,87 @@ RULE_HOST(T16_5_5_d, "the message follows the instruction, which is complete")
 	check_silence();
 }
 
+/* ---- 16.5.6, 10.3.5: an x87 error without CR0.NE ---- */
+
+enum { IGNNE = 5, FERR_BYTES = 14, AT_FWAIT = CHILD_CODE + FERR_BYTES };
+/* fninit; fldcw [CHILD_DATA + 0x10], which unmasks division by zero; fld1; fldz; fdivp; then fwait; out 0x80, al */
+static const uint8_t divides[] = { 0xdb, 0xe3, 0xd9, 0x2e, 0x10, 0x40, 0x90, 0x90, 0xd9, 0xe8, 0xd9, 0xee, 0xde, 0xf9, 0x9b, OUT(0x80) };
+
+static struct child with_x87_error(uint64_t flags)
+{
+	static const uint16_t control = 0x37b;
+	struct child c = child_telling(flags, HV_INTERCEPT_IO_PORT, 0x80);
+
+	child_handler(&c, 16);
+	child_put(&c, CHILD_DATA + 0x10, &control, sizeof control);
+	return c;
+}
+
+/* The pin of VP 0. */
+static void set_ignne(const struct child *c, bool on)
+{
+	union { struct hv_register_value value; uint8_t byte[16]; } v = { .value = get_register(c->id, 0, HV_REGISTER_FP_CONTROL_STATUS).value };
+
+	v.byte[IGNNE] = on;
+	check_status(set_register128(c->id, 0, HV_REGISTER_FP_CONTROL_STATUS, v.value), HV_STATUS_SUCCESS);
+}
+
+static void check_ferr(const struct hv_message *m, const struct child *c)
+{
+	if (!check_type(m, HV_MESSAGE_FERR_ASSERTED))
+		return;
+	check_value(m->payload_size, sizeof(struct hv_vp_message), "size");
+	check_value(m->sender, c->id, "sender");
+	check_value(MESSAGE_AS(hv_vp_message, m)->vp, 0, "VP");
+}
+
+/* As on a PC, where the processor freezes before the instruction that waits for the unit. */
+RULE_HOST(T16_5_6_a, "an x87 error that is no exception is told when an instruction waits for it; the VP stands there")
+{
+	static const uint64_t flags[] = { OF_2009, EXO };
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct child c = with_x87_error(flags[i]);
+		struct hv_message m = run_code(&c, divides, sizeof divides);
+
+		check_ferr(&m, &c);
+		check_value(child_register(&c, HV_REGISTER_RIP), AT_FWAIT, "RIP");
+		check_value(child_register(&c, HV_REGISTER_INTERCEPT_SUSPEND), HV_SUSPENDED, "the register");
+		check_silence();
+	}
+}
+
+RULE_HOST(T16_5_6_b, "with CR0.NE it is exception 16, with IGNNE# it is nothing")
+{
+	struct child c = with_x87_error(OF_2009);
+	struct hv_message m;
+
+	set_ignne(&c, true);
+	m = run_code(&c, divides, sizeof divides);
+	check_type(&m, HV_MESSAGE_IO_INTERCEPT);
+	check_value(header(&m)->rip, AT_FWAIT + 1, "RIP with IGNNE#");
+	set_ignne(&c, false);
+	child_set(&c, HV_REGISTER_CR0, child_register(&c, HV_REGISTER_CR0) | 1 << 5);
+	m = run_code(&c, divides, sizeof divides);
+	check_type(&m, HV_MESSAGE_IO_INTERCEPT);
+	check_value(header(&m)->rip, CHILD_DATA, "RIP with CR0.NE");
+}
+
+RULE_HOST(T10_3_5_c, "the parent asserts IGNNE#, with which a VP that has an x87 error goes on")
+{
+	struct child c = with_x87_error(OF_2009);
+	struct hv_message m = run_code(&c, divides, sizeof divides);
+
+	check_ferr(&m, &c);
+	/* It is as before. */
+	m = go_on(&c);
+	check_ferr(&m, &c);
+	set_ignne(&c, true);
+	m = go_on(&c);
+	check_type(&m, HV_MESSAGE_IO_INTERCEPT);
+	check_value(header(&m)->rip, AT_FWAIT + 1, "RIP");
+}
+
 /* ---- 16.5.7 ---- */
 
 RULE_HOST(T16_5_7_a, "registers that do not fit together are told when the VP is to go on, not before")

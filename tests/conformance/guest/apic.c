@@ -179,6 +179,74 @@ RULE_GUEST(T13_3_2_h, "lowest priority reaches one VP, the one of lowest priorit
 }
 #endif
 
+/* ---- 9.1.2: what is told of a child's VP is nothing in the root ---- */
+
+/* Messages of intercepts would be there. */
+static void listen_at_sint0(void)
+{
+	synic_on(0);
+	set_msr(HV_X64_MSR_SINT0, VECTOR);
+}
+
+static void x87_error(void)
+{
+	const uint16_t control = 0x37b;
+	unsigned long old = read_cr0();
+	uint16_t status = 0;
+
+	listen_at_sint0();
+	write_cr0(old & ~(unsigned long)(CR0_NE | CR0_EM | CR0_TS));
+	/* Division of 1 by 0, unmasked. */
+	TRY("fninit; fldcw %0; fld1; fldz; .byte 0xde, 0xf9; fwait", : : "m"(control));
+	check_that(!event.count, "vector %u", event.vector);
+	asm volatile("fnstsw %0; fnclex; fninit" : "=m"(status));
+	write_cr0(old);
+	check_value(status >> 7 & 1, 1, "the error summary");
+	check_slot_empty(0);
+	check_that(!requested(VECTOR), "a message has come");
+}
+
+RULE_ROOT_GUEST(T9_1_2_f, "an x87 error without CR0.NE is not told of the root, whose VP goes on") { x87_error(); }
+RULE_ROOT_GUEST(T16_5_6_c, "an x87 error without CR0.NE sends no message in the root") { x87_error(); }
+
+enum { COM1 = 0x3f8, COM1_IER = COM1 + 1, COM1_MCR = COM1 + 4, COM1_PIN = 4, PIN_MASKED = 1 << 16, PIN_LEVEL = 1 << 15 };
+static volatile unsigned ended;
+static volatile bool was_level;
+
+static void end_level(struct frame *f)
+{
+	(void)f;
+	was_level = apic_bit(APIC_TMR, MINE);
+	outb(COM1_IER, 0);
+	apic_eoi();
+	ended++;
+}
+
+static void route_serial(uint32_t low)
+{
+	ioapic_write(0x11 + 2 * COM1_PIN, apic_read(APIC_ID) & 0xff000000);
+	ioapic_write(0x10 + 2 * COM1_PIN, low);
+}
+
+static void level_eoi(void)
+{
+	listen_at_sint0();
+	handler[MINE] = end_level;
+	ended = 0;
+	route_serial(MINE | PIN_LEVEL);
+	outb(COM1_MCR, 0xb);
+	outb(COM1_IER, 2);                        /* transmitter empty */
+	check_that(WAIT_FOR((open_gate(), ended)), "no interrupt comes");
+	route_serial(PIN_MASKED);
+	outb(COM1_IER, 0);
+	check_that(was_level, "it was not level-triggered");
+	check_slot_empty(0);
+	check_that(!requested(VECTOR), "a message has come");
+}
+
+RULE_ROOT_GUEST(T9_1_2_g, "the end of a level-triggered interrupt is not told of the root, whose VP goes on") { level_eoi(); }
+RULE_ROOT_GUEST(T16_5_5_e, "the end of a level-triggered interrupt sends no message in the root") { level_eoi(); }
+
 /* ---- 13.1, 13.2 ---- */
 
 RULE_GUEST(T13_1_c, "the APIC, a timer, a message and an event make interrupts pending")

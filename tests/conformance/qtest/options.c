@@ -270,3 +270,29 @@ RULE_QTEST(T13_2_1_b, "the enable bit of IA32_APIC_BASE is kept or fixed at 1")
 	set_msr(APIC_BASE, base);
 	check_value(msr_of(APIC_BASE), base, "when it is on again");
 }
+
+/* ---- 9.1.2, 16.5.8 ---- */
+
+enum { ENTRY = 0x100000, RESTART_SLICES = 3000 };
+
+/* The machine's program, which does nothing, gets one that cannot go on; behind a restart it is again what it was. */
+static void triple_fault(void)
+{
+	/* cli; lidt [0x10000a], which are zeros; int3 */
+	static const uint8_t code[16] = { 0xfa, 0x0f, 0x01, 0x1d, 0x0a, 0x00, 0x10, 0x00, 0xcc, 0xf4 };
+	uint32_t before, after;
+	unsigned n = 0;
+
+	get_bytes(ENTRY, &before, sizeof before);
+	put_bytes(ENTRY, code, sizeof code);
+	check_value(msr_of(HV_X64_MSR_GUEST_OS_ID), TEST_OS_ID, "the guest OS id before");
+	do
+		let_run(5);
+	while (msr_of(HV_X64_MSR_GUEST_OS_ID) && ++n < RESTART_SLICES);
+	check_value(msr_of(HV_X64_MSR_GUEST_OS_ID), 0, "the guest OS id of a machine that has begun anew");
+	get_bytes(ENTRY, &after, sizeof after);
+	check_value(after, before, "its program");
+}
+
+RULE_ROOT_QTEST(T9_1_2_d, "an exception of the root that cannot be delivered restarts the machine") { triple_fault(); }
+RULE_ROOT_QTEST(T16_5_8_b, "an exception of the root that cannot be delivered restarts the machine") { triple_fault(); }
