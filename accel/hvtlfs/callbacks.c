@@ -178,19 +178,29 @@ static bool stack_has_msr(struct vp *vp, uint32_t msr)
 static enum x86_result op_msr_read(void *o, uint32_t msr, uint64_t *value)
 {
 	struct vp *vp = o;
+	enum x86_result r;
+	uint64_t began;
 
 	if (stack_has_msr(vp, msr))
 		return vp->partition->stack->msr(vp->partition->stack_opaque, vp, msr, false, value);
-	return msr_read(vp, msr, value);
+	began = lp_hypervisor_begin(vp);
+	r = msr_read(vp, msr, value);
+	lp_hypervisor_end(vp, began);
+	return r;
 }
 
 static enum x86_result op_msr_write(void *o, uint32_t msr, uint64_t value)
 {
 	struct vp *vp = o;
+	enum x86_result r;
+	uint64_t began;
 
 	if (stack_has_msr(vp, msr))
 		return vp->partition->stack->msr(vp->partition->stack_opaque, vp, msr, true, &value);
-	return msr_write(vp, msr, value);
+	began = lp_hypervisor_begin(vp);
+	r = msr_write(vp, msr, value);
+	lp_hypervisor_end(vp, began);
+	return r;
 }
 
 static enum x86_result op_cpuid(void *o, uint32_t leaf, uint32_t subleaf, uint32_t regs[4])
@@ -228,7 +238,12 @@ static enum x86_result op_ferr(void *o)
 
 static enum x86_result op_hypercall(void *o)
 {
-	return call_instruction(o);
+	struct vp *vp = o;
+	uint64_t began = lp_hypervisor_begin(vp);
+	enum x86_result r = call_instruction(vp);
+
+	lp_hypervisor_end(vp, began);
+	return r;
 }
 
 static int op_interrupt(void *o)
@@ -322,6 +337,7 @@ static void op_init_taken(void *o)
 	struct vp *vp = o;
 
 	vp_reset_state(vp, X86_RESET_INIT);
+	lp_reset(vp);
 	/* A start-up IPI may have been waiting for this; it must not wait in its sleep. */
 	if (atomic_load(&vp->sipi))
 		vp_pend(vp, X86_PEND_WORK);

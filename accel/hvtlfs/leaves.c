@@ -9,6 +9,7 @@
 
 #include "accel/hvtlfs/mutant.h"
 #include "hv/cpuid.h"
+#include "hv/root.h"
 #include "partition.h"
 
 enum { EAX, EBX, ECX, EDX };
@@ -57,6 +58,8 @@ static void leaf_features(struct vp *vp, uint32_t regs[4])
 	regs[EBX] = (uint32_t)((f->privileges | (MUTANT(leaf_privileges_high) ? HV_ACCESS_PARTITION_ID : 0)) >> 32);
 	if (MUTANT(root_manages_nothing))
 		regs[EBX] &= ~(uint32_t)(HV_CPU_MANAGEMENT >> 32);
+	/* C0 to C3 (T3.4.l). */
+	regs[ECX] = partition_is_root(vp->partition) ? HV_POWER_STATES : 0;
 	regs[EDX] = f->facilities;                         /* T3.4.n, T3.4.p */
 }
 

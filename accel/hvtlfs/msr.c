@@ -308,6 +308,10 @@ static const struct msr_row rows[] = {
 	{ ONE(HV_X64_MSR_VP_INDEX), HV_ACCESS_VP_INDEX, MSR_VP, 0, vp_index_read, NULL },
 	{ ONE(HV_X64_MSR_RESET), HV_ACCESS_RESET, MSR_PARTITION, ~HV_RESET_NOW, reset_read, reset_write },
 	{ ONE(HV_X64_MSR_VP_RUNTIME), HV_ACCESS_VP_RUN_TIME, MSR_VP, 0, run_time_read, NULL },
+	{ HV_X64_MSR_POWER_STATE_TRIGGER_C1, HV_X64_MSR_POWER_STATE_TRIGGER_C3, "HV_X64_MSR_POWER_STATE_TRIGGER",
+	  HV_CPU_MANAGEMENT, MSR_VP, 0, power_trigger_read, NULL },   /* T6.3.2.1.2.c */
+	{ HV_X64_MSR_POWER_STATE_CONFIG_C1, HV_X64_MSR_POWER_STATE_CONFIG_C3, "HV_X64_MSR_POWER_STATE_CONFIG",
+	  HV_CPU_MANAGEMENT, MSR_VP, 0, power_config_read, power_config_write },
 	{ ONE(HV_X64_MSR_GUEST_IDLE), HV_ACCESS_GUEST_IDLE, MSR_VP, 0, guest_idle_read, NULL },
 	{ ONE(HV_X64_MSR_TIME_REF_COUNT), HV_ACCESS_REFERENCE_COUNTER, MSR_PARTITION, 0, reference_count_read, NULL },
 	{ ONE(HV_X64_MSR_REFERENCE_TSC), HV_ACCESS_REFERENCE_TSC, MSR_PARTITION, 0, reference_tsc_read,
@@ -452,6 +456,7 @@ void msr_reset_partition(struct partition *p)
 void msr_reset_vp(struct vp *vp)
 {
 	msr_page_reset(vp->assist);
+	power_reset(vp);
 }
 
 /* ---- from outside ---- */

@@ -163,6 +163,8 @@ struct vp {
 	_Atomic bool unborn;         /* of the root: HvCreateVp has not made it yet, so no SIPI starts it */
 	_Atomic int thread_id;
 	_Atomic uint64_t run_time;   /* ns; final once `ended` */
+	_Atomic uint64_t lp_began;   /* run_time at its APIC's last reset; of the root */
+	_Atomic uint64_t hypervisor_tsc;   /* host TSC that went by in hypercalls and synthetic MSRs; of the root */
 	int64_t armed;               /* timer_lock */
 	struct turn turn;            /* schedule.c */
 
@@ -179,6 +181,7 @@ struct vp {
 	int64_t next_deadline;
 	int stop_exit;               /* enum exit_reason of a STOP answer, EXIT_NONE or EXIT_AGAIN */
 	struct intercept intercept;  /* what its parent has to be told at the boundary */
+	uint64_t power_config[3];    /* of C1 to C3: power.c */
 	uint32_t eoi_due[8];         /* bit per vector: also that it ended, level-triggered */
 	struct hv_register_page *register_page;   /* in the host; NULL: it is not mapped */
 	struct msr_page *assist;     /* set once */
@@ -388,6 +391,21 @@ void msr_reset_vp(struct vp *vp);
 
 /* The first logical processor is there from the start; the others when the root has told of them. */
 bool lp_is_known(const struct hv *hv, uint64_t lp);
+/*
+ * Around what the hypervisor does for @vp, whose own thread this is; _begin() gives what _end() wants.  Only a root asks how
+ * long that took, so only its VPs pay for it.
+ */
+uint64_t lp_hypervisor_begin(const struct vp *vp);
+void lp_hypervisor_end(struct vp *vp, uint64_t began);
+/* The VP's APIC has been reset: its logical processor's run time begins anew (T6.3.3.a). */
+void lp_reset(struct vp *vp);
+
+/* ---- power.c ---- */
+
+enum x86_result power_config_read(struct vp *vp, uint32_t msr, uint64_t *value);
+enum x86_result power_config_write(struct vp *vp, uint32_t msr, uint64_t value);
+enum x86_result power_trigger_read(struct vp *vp, uint32_t msr, uint64_t *value);
+void power_reset(struct vp *vp);
 
 /* ---- crash.c ---- */
 

@@ -17,6 +17,31 @@ bool lp_is_known(const struct hv *hv, uint64_t lp)
 	return !lp || MUTANT(root_many_lps) || (lp < VP_MAX && atomic_load(&hv->lps) >> lp & 1);
 }
 
+uint64_t lp_hypervisor_begin(const struct vp *vp)
+{
+	return partition_is_root(vp->partition) ? host_tsc(vp->partition->hv) : 0;
+}
+
+void lp_hypervisor_end(struct vp *vp, uint64_t began)
+{
+	if (began && !MUTANT(lp_no_hypervisor))
+		atomic_fetch_add(&vp->hypervisor_tsc, host_tsc(vp->partition->hv) - began);
+}
+
+void lp_reset(struct vp *vp)
+{
+	if (MUTANT(lp_goes_on))
+		return;
+	atomic_store(&vp->lp_began, vp_run_time_ns(vp));
+	atomic_store(&vp->hypervisor_tsc, 0);
+}
+
+/* In 100 ns. */
+static uint64_t hypervisor_time(struct vp *vp)
+{
+	return (uint64_t)((unsigned __int128)atomic_load(&vp->hypervisor_tsc) * 10000000 / vp->partition->hv->tsc_hz);
+}
+
 static hv_status get_lp_run_time(struct hv_ctx *c)
 {
 	const struct hv_in_get_lp_run_time *in = c->in;
@@ -25,8 +50,10 @@ static hv_status get_lp_run_time(struct hv_ctx *c)
 
 	if (!vp || !lp_is_known(c->caller->hv, in->lp_index))
 		return HV_STATUS_INVALID_LP_INDEX;
-	out->global_time = partition_reference_time(c->caller);
-	out->local_run_time = vp_run_time_ns(vp) / 100;
+	out->global_time = partition_reference_time(c->caller);      /* T6.4.1.a */
+	out->local_run_time = (vp_run_time_ns(vp) - atomic_load(&vp->lp_began)) / 100;
+	/* The TSC also counts while the host runs something else, a part of the run time does not. */
+	out->hypervisor_time = MIN(hypervisor_time(vp), out->local_run_time);
 	return HV_STATUS_SUCCESS;
 }
 
@@ -45,8 +72,13 @@ static hv_status add_logical_processor(struct hv_ctx *c)
 
 static hv_status park_logical_processors(struct hv_ctx *c)
 {
-	/* A hint: the host's scheduler knows better which of its processors are idle (T6.4.2.a). */
-	(void)c;
+	const struct hv_in_park_lps *in = c->in;
+	uint64_t lps = in->mask;
+
+	for (unsigned i = 0; i < 64; i++)
+		if (!lp_is_known(c->caller->hv, i))
+			lps &= ~(UINT64_C(1) << i);
+	schedule_park(c->caller->hv, (unsigned)__builtin_popcountll(lps));   /* T6.4.2.b */
 	return HV_STATUS_SUCCESS;
 }
 
@@ -140,7 +172,7 @@ static hv_status unmap_device_interrupt(struct hv_ctx *c)
 const struct hv_call root_calls[] = {
 	{ HV_CALL_GET_LP_RUN_TIME, "HvGetLogicalProcessorRunTime", "6.4.1", .in = sizeof(struct hv_in_get_lp_run_time),
 	  .out = sizeof(struct hv_out_get_lp_run_time), .privilege = HV_CPU_MANAGEMENT, .run = get_lp_run_time },
-	{ HV_CALL_PARK_LPS, "HvParkLogicalProcessors", "6.4.2", .in = 8, .privilege = HV_CPU_MANAGEMENT, .run = park_logical_processors },
+	{ HV_CALL_PARK_LPS, "HvParkLogicalProcessors", "6.4.2", .in = sizeof(struct hv_in_park_lps), .privilege = HV_CPU_MANAGEMENT, .run = park_logical_processors },
 	{ HV_CALL_SET_SYSTEM_PROPERTY, "HvSetSystemProperty", LATER, .in = sizeof(struct hv_in_set_system_property),
 	  .privilege = HV_CPU_MANAGEMENT, .run = set_system_property },
 	{ HV_CALL_ADD_LOGICAL_PROCESSOR, "HvAddLogicalProcessor", LATER, .in = sizeof(struct hv_in_add_logical_processor),

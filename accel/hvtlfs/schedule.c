@@ -105,11 +105,37 @@ bool schedule_room(struct partition *p)
 	return room;
 }
 
+/* Locks: hv->list_lock and s->lock held.  Turns are taken as long as anything is out of the ordinary. */
+static void switch_on(struct hv *hv)
+{
+	struct schedule *s = &hv->schedule;
+	bool on = s->parked;
+
+	for (guint i = 0; i < hv->partitions->len && !on; i++)
+		on = !plain(g_ptr_array_index(hv->partitions, i));
+	if (!atomic_exchange(&s->on, on) && on)
+		kick_all(hv);
+	if (!on)
+		let_all_run(s);
+}
+
+void schedule_park(struct hv *hv, unsigned processors)
+{
+	struct schedule *s = &hv->schedule;
+
+	lock_acquire(&hv->list_lock);
+	lock_acquire(&s->lock);
+	s->parked = MIN(processors, s->processors - 1) + (MUTANT(park_adds) ? s->parked : 0);
+	switch_on(hv);
+	lock_release(&s->lock);
+	lock_release(&hv->list_lock);
+}
+
 bool schedule_share(struct partition *p, uint32_t reserve, uint32_t cap, uint32_t weight)
 {
 	struct hv *hv = p->hv;
 	struct schedule *s = &hv->schedule;
-	bool on = false, ok;
+	bool ok;
 
 	/* The list does not change meanwhile, nor do two callers add up each other's old reserves. */
 	lock_acquire(&hv->list_lock);
@@ -119,12 +145,7 @@ bool schedule_share(struct partition *p, uint32_t reserve, uint32_t cap, uint32_
 		atomic_store(&p->share.reserve, reserve);
 		atomic_store(&p->share.cap, cap);
 		atomic_store(&p->share.weight, weight);
-		for (guint i = 0; i < hv->partitions->len && !on; i++)
-			on = !plain(g_ptr_array_index(hv->partitions, i));
-		if (!atomic_exchange(&s->on, on) && on)
-			kick_all(hv);
-		if (!on)
-			let_all_run(s);
+		switch_on(hv);
 	}
 	lock_release(&s->lock);
 	lock_release(&hv->list_lock);
@@ -194,6 +215,9 @@ static void hand_out(struct schedule *s, int64_t now)
 	struct vp *vp;
 
 	while (s->held < s->processors && (vp = next_of(s, now))) {
+		/* T6.4.2.a: a hint.  What a VP has been promised is more. */
+		if (s->held + s->parked >= s->processors && !behind_reserve(vp))
+			break;
 		vp->turn.ready = false;
 		atomic_store(&vp->turn.holds, true);
 		atomic_store(&vp->turn.until, now + MIN(TURN_NS, cap_left(vp)));

@@ -36,6 +36,7 @@ struct turn {
 struct schedule {
 	_Atomic bool on;
 	unsigned processors;             /* set once */
+	unsigned parked;                 /* so many of them are left idle, reserves aside: HvParkLogicalProcessors */
 	struct lock lock;                /* LOCK_CLOCK */
 	unsigned held;                   /* processors that VPs hold */
 	GPtrArray *vps;                  /* struct vp *, those that have ever asked */
@@ -49,6 +50,8 @@ unsigned schedule_processors(const struct hv *hv);
  * The caller has checked all else.
  */
 bool schedule_share(struct partition *p, uint32_t reserve, uint32_t cap, uint32_t weight);
+/* So many processors from now on; 0: none.  One stays. */
+void schedule_park(struct hv *hv, unsigned processors);
 /*
  * Is there room for one more VP of @p, with its reserve (T10.4.1.u)?  Two partitions that make VPs at the same time may both
  * get the last one.

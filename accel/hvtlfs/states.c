@@ -160,6 +160,7 @@ static void reset_vp(struct vp *vp, void *o)
 	vp->partition->hv->engine->forget(&vp->cpu);
 	msr_reset_vp(vp);
 	vp_reset_state(vp, X86_RESET_POWER_ON);
+	lp_reset(vp);
 }
 
 void partition_reset(struct partition *p)
@@ -172,8 +173,10 @@ void partition_reset(struct partition *p)
 	if (!MUTANT(rights_outlive_reset))
 		gpa_space_reset(p);
 	properties_reset(p);
-	if (partition_is_root(p))
+	if (partition_is_root(p)) {
 		atomic_store(&p->hv->lps, 0);
+		schedule_park(p->hv, 0);
+	}
 	PARTITION_FOREACH_VP(vp, p)
 		vp_call(vp, reset_vp, NULL);
 	msr_reset_partition(p);

@@ -26,6 +26,24 @@ struct hv_out_get_lp_run_time {
 };
 static_assert(sizeof(struct hv_out_get_lp_run_time) == 32, "6.4.1");
 
+/* 0x0009 (6.4.2): input */
+struct hv_in_park_lps {
+	uint64_t mask;               /* bit per logical processor */
+};
+static_assert(sizeof(struct hv_in_park_lps) == 8, "6.4.2");
+
+/* HV_X64_MSR_POWER_STATE_CONFIG_C1 to C3 (6.3.2) */
+enum { HV_POWER_STATES = 3 };
+#define HV_POWER_RESERVED 0xf000000000000000ull
+#define HV_POWER_CHANGE_SHIFT 52     /* 55:52: HV_POWER_CHANGE_* */
+#define HV_POWER_PORT_MASK 0xffffull
+#define HV_POWER_HINTS_MASK 0xffffffffull
+#define HV_POWER_BREAK_ON_MASKED (1ull << 32)
+#define HV_POWER_TYPE_MASK 0xfffffffffffffull   /* what the two above are part of */
+enum { HV_POWER_CHANGE_HLT = 0, HV_POWER_CHANGE_IO_HLT = 1, HV_POWER_CHANGE_IO = 2, HV_POWER_CHANGE_MWAIT = 3 };
+/* HV_X64_MSR_POWER_STATE_TRIGGER_*: 63:56 times that the processor went idle, 0 ACPI's BM_STS */
+#define HV_POWER_IDLE_COUNT_SHIFT 56
+
 /* 0x0076: input, and the status of the processor's start as output. */
 struct hv_in_add_logical_processor {
 	uint32_t lp_index;

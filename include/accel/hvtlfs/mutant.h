@@ -207,6 +207,13 @@
 	X(root_many_lps, "a logical processor of any index is known") \
 	X(root_own_parent, "the root may do to itself what a parent may") \
 	X(root_manages_nothing, "the root does not tell that it manages processors") \
+	X(power_any_config, "how a power state is entered may be anything") \
+	X(power_awake, "no power state is entered") \
+	X(power_sleeps_on, "a masked interrupt ends no power state") \
+	X(power_no_port, "a power state that is entered by a port is entered without") \
+	X(lp_no_hypervisor, "the hypervisor takes no time") \
+	X(lp_goes_on, "the run time of a logical processor goes on behind a reset") \
+	X(park_adds, "processors that were parked stay so") \
 	X(message_number, "the message of a timer has another timer's number")
 
 enum mutant {
