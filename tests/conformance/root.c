@@ -225,6 +225,261 @@ RULE_ROOT(T22_3_f, "each logical processor has an index of its own")
 	check_status(add_lp(0, 1), HV_STATUS_INVALID_LP_INDEX);
 }
 
+/* ---- 6.3.2 ---- */
+
+/* The MSR that says how state C@n is entered. */
+static uint32_t config_msr(unsigned n)
+{
+	return HV_X64_MSR_POWER_STATE_CONFIG_C1 + n - 1;
+}
+
+static uint32_t trigger_msr(unsigned n)
+{
+	return HV_X64_MSR_POWER_STATE_TRIGGER_C1 + n - 1;
+}
+
+static uint64_t change(unsigned how, uint64_t more)
+{
+	return (uint64_t)how << HV_POWER_CHANGE_SHIFT | more;
+}
+
+RULE_ROOT(T6_3_2_a, "C1, C2 and C3 have an MSR each that says how they are entered, and one that enters them")
+{
+	check_value(read_leaf(0x40000003).c & 0xf, HV_POWER_STATES, "the deepest state, in leaf 3 ECX");
+	/* An interrupt waits that the processor does not take: each state is over at once. */
+	apic_set(true);
+	set_msr(HV_X64_MSR_ICR, 1u << 18 | 1u << 14 | VECTOR);
+	check_that(requested(VECTOR), "no interrupt waits");
+	for (unsigned n = 1; n <= HV_POWER_STATES; n++) {
+		set_msr(config_msr(n), change(HV_POWER_CHANGE_MWAIT, HV_POWER_BREAK_ON_MASKED | n));
+		check_value(msr_of(trigger_msr(n)), 0, "C%u: times that it was idle", n);
+	}
+	for (unsigned n = 1; n <= HV_POWER_STATES; n++)
+		check_value(msr_of(config_msr(n)), change(HV_POWER_CHANGE_MWAIT, HV_POWER_BREAK_ON_MASKED | n), "CONFIG of C%u", n);
+}
+
+RULE_HOST(T6_3_2_b, "who does not manage processors has no power-state MSRs: #GP, or its parent is told")
+{
+	struct child c = child_telling(EXO, HV_INTERCEPT_MSR, 0);
+	uint64_t v;
+
+	for (unsigned n = 1; n <= HV_POWER_STATES; n++) {
+		struct hv_message m = RUN_CODE(&c, RDMSR(config_msr(n)));
+
+		check_type(&m, HV_MESSAGE_MSR_INTERCEPT);
+		check_that(!read_msr(config_msr(n), &v) && !write_msr(config_msr(n), 0), "CONFIG of C%u is there", n);
+		check_that(!read_msr(trigger_msr(n), &v), "TRIGGER of C%u is there", n);
+	}
+}
+
+RULE_ROOT(T6_3_2_1_1_a, "a CONFIG register reads as it was written")
+{
+	static const uint64_t values[] = {
+		0, 0x0f00000000000000, 0x0010000000000608, 0x0f2000000000ffff, 0x00300001ffffffff, 0x0330000000000020,
+	};
+
+	for (unsigned n = 1; n <= HV_POWER_STATES; n++)
+		for (unsigned i = 0; i < sizeof values / sizeof values[0]; i++) {
+			set_msr(config_msr(n), values[i]);
+			check_value(msr_of(config_msr(n)), values[i], "CONFIG of C%u", n);
+		}
+}
+
+/* What cannot be written changes nothing. */
+static void check_refused_config(uint64_t value)
+{
+	for (unsigned n = 1; n <= HV_POWER_STATES; n++) {
+		set_msr(config_msr(n), change(HV_POWER_CHANGE_MWAIT, n));
+		check_that(!write_msr(config_msr(n), value), "CONFIG of C%u takes 0x%llx", n, (unsigned long long)value);
+		check_value(msr_of(config_msr(n)), change(HV_POWER_CHANGE_MWAIT, n), "CONFIG of C%u", n);
+	}
+}
+
+RULE_ROOT(T6_3_2_1_1_b, "reserved bits of a CONFIG register are #GP")
+{
+	for (unsigned bit = 60; bit < 64; bit++)
+		check_refused_config(1ull << bit);
+	for (unsigned bit = 0; bit < HV_POWER_CHANGE_SHIFT; bit += bit < 16 ? 15 : 9) {
+		check_refused_config(change(HV_POWER_CHANGE_HLT, 1ull << bit));
+		if (bit >= 16) {
+			check_refused_config(change(HV_POWER_CHANGE_IO, 1ull << bit));
+			check_refused_config(change(HV_POWER_CHANGE_IO_HLT, 1ull << bit));
+		}
+		if (bit > 32)
+			check_refused_config(change(HV_POWER_CHANGE_MWAIT, 1ull << bit));
+	}
+}
+
+RULE_ROOT(T6_3_2_1_1_c, "there are four ways to change the power state")
+{
+	for (unsigned how = 0; how < 4; how++)
+		set_msr(config_msr(1), change(how, 0));
+	for (unsigned how = 4; how < 16; how++)
+		check_refused_config(change(how, 0));
+}
+
+RULE_ROOT(T6_3_2_1_2_c, "TRIGGER registers cannot be written")
+{
+	for (unsigned n = 1; n <= HV_POWER_STATES; n++)
+		for (unsigned bit = 0; bit < 64; bit += 9)
+			check_that(!write_msr(trigger_msr(n), bit ? 1ull << bit : 0), "TRIGGER of C%u is written", n);
+}
+
+/* What VP 0 does, by its register. */
+static void check_activity(uint64_t want)
+{
+	check_register(HV_PARTITION_ID_SELF, 0, HV_REGISTER_INTERNAL_ACTIVITY_STATE, want);
+}
+
+RULE_ROOT_QTEST(T6_2_3_a, "a logical processor sleeps when the root says so")
+{
+	check_activity(0);
+	msr_of(trigger_msr(1));
+	check_activity(HV_ACTIVITY_HALT_SUSPEND);
+}
+
+RULE_ROOT_QTEST(T22_3_i, "no logical processor sleeps, and there are none that only might be")
+{
+	for (unsigned n = 1; n <= HV_POWER_STATES; n++)
+		check_value(msr_of(config_msr(n)), 0, "CONFIG of C%u", n);
+	check_activity(0);
+	check_status(add_lp(FIRST_FREE_LP, FIRST_FREE_LP), HV_STATUS_INVALID_LP_INDEX);
+}
+
+/* ---- 6.3.3, 6.3.4, 6.4.1 ---- */
+
+static struct hv_out_get_lp_run_time own_times(void)
+{
+	struct hv_out_get_lp_run_time t = { 0 };
+
+	check_status(lp_run_time(0, &t), HV_STATUS_SUCCESS);
+	return t;
+}
+
+/* Counts at COUNTED for ever, in the mode in which a kernel begins. */
+enum { KERNEL = 0x100000, COUNTED = 0x200000 };
+
+static uint64_t run_counting(unsigned ms)
+{
+	static const uint8_t code[] = { 0xff, 0x05, BYTES_32(COUNTED), 0xeb, 0xf8 };   /* inc dword [COUNTED]; jmp */
+
+	put_bytes(KERNEL, code, sizeof code);
+	put64(COUNTED, 0);
+	let_run(ms);
+	return (uint32_t)get64(COUNTED);
+}
+
+RULE_ROOT_QTEST(T6_3_3_a, "a logical processor's run time counts what it executes, anew behind a reset")
+{
+	struct hv_out_get_lp_run_time before = own_times(), after;
+
+	while (run_counting(200) < 1000)
+		;
+	after = own_times();
+	check_that(after.local_run_time > before.local_run_time, "it has not run");
+	check_that(after.local_run_time - before.local_run_time < after.global_time - before.global_time + 10000, "it ran more than all the time");
+	reset_machine();
+	set_msr(HV_X64_MSR_GUEST_OS_ID, TEST_OS_ID);
+	before = own_times();
+	check_that(before.local_run_time < after.local_run_time, "behind a reset it has run for 0x%llx, before 0x%llx",
+		   (unsigned long long)before.local_run_time, (unsigned long long)after.local_run_time);
+}
+
+/* The reference counter is the same clock, read before and behind. */
+static void check_global_time(void)
+{
+	for (unsigned i = 0; i < 20; i++) {
+		uint64_t before = msr_of(HV_X64_MSR_TIME_REF_COUNT), global = own_times().global_time;
+
+		check_that(global >= before, "global time is behind the reference counter");
+		check_that(global <= msr_of(HV_X64_MSR_TIME_REF_COUNT), "global time is before the reference counter");
+	}
+}
+
+RULE_ROOT(T6_4_1_a, "GlobalTime is the reference time") { check_global_time(); }
+RULE_ROOT(T6_3_4_a, "the global run time counts units of 100 ns from the boot on") { check_global_time(); }
+
+RULE_ROOT(T6_4_1_d, "a logical processor is not used for longer than time goes by")
+{
+	struct hv_out_get_lp_run_time first = own_times(), last = first;
+
+	for (unsigned i = 0; i < 50; i++)
+		last = own_times();
+	check_that(last.local_run_time >= first.local_run_time, "it ran backwards");
+	/* Two clocks are not read at once: a millisecond. */
+	check_that(last.local_run_time - first.local_run_time <= last.global_time - first.global_time + 10000, "used for %llu of %llu",
+		   (unsigned long long)(last.local_run_time - first.local_run_time),
+		   (unsigned long long)(last.global_time - first.global_time));
+}
+
+RULE_ROOT(T6_4_1_e, "no run time goes back")
+{
+	struct hv_out_get_lp_run_time last = own_times();
+
+	for (unsigned i = 0; i < 50; i++) {
+		struct hv_out_get_lp_run_time t = own_times();
+
+		check_that(t.global_time >= last.global_time, "GlobalTime");
+		check_that(t.local_run_time >= last.local_run_time, "LocalRunTime");
+		check_that(t.hypervisor_time >= last.hypervisor_time, "HypervisorTime");
+		check_value(t.reserved, 0, "reserved");
+		last = t;
+	}
+}
+
+RULE_HOST(T6_4_1_f, "the run time of a logical processor is not for who does not manage it")
+{
+	struct hv_out_get_lp_run_time t;
+
+	check_status(lp_run_time(0, &t), HV_STATUS_ACCESS_DENIED);
+}
+
+/* ---- 6.4.2 ---- */
+
+static struct reply park(uint64_t mask)
+{
+	return CALL(.code = HV_CALL_PARK_LPS, .fast = true, .in = mask);
+}
+
+RULE_ROOT(T6_4_2_a, "any logical processors may be parked; who has none else runs on them")
+{
+	static const uint64_t masks[] = { 1, 2, 3, 1ull << 63, UINT64_MAX, 0 };
+
+	for (unsigned i = 0; i < sizeof masks / sizeof masks[0]; i++) {
+		check_status(park(masks[i]), HV_STATUS_SUCCESS);
+		check_status(CALL(.code = HV_CALL_PARK_LPS, .data = &masks[i], .size = sizeof masks[i]), HV_STATUS_SUCCESS);
+	}
+}
+
+RULE_ROOT_QTEST(T6_4_2_b, "who parks logical processors again parks no more of them than the last time")
+{
+	root_bring_up();
+	for (unsigned i = 0; i < 70; i++)
+		check_status(park(3), HV_STATUS_SUCCESS);
+	for (unsigned i = 0; i < 50 && !get64(COUNTED); i++)
+		run_counting(100);
+	check_that(get64(COUNTED), "nobody runs any more");
+	check_status(park(0), HV_STATUS_SUCCESS);
+}
+
+RULE_HOST(T6_4_2_c, "logical processors are not parked by who does not manage them") { check_status(park(0), HV_STATUS_ACCESS_DENIED); }
+
+/* ---- 6.3.5 ---- */
+
+RULE_QTEST(T6_1_5_a, "each VP can reset the machine by the MSR")
+{
+	for (unsigned i = 0; i < VPS; i++) {
+		set_msr(HV_X64_MSR_GUEST_OS_ID, TEST_OS_ID);
+		as_vp(i);
+		set_msr(HV_X64_MSR_RESET, 1);
+		as_vp(0);
+		/* The machine does it when it can. */
+		for (unsigned n = 0; n < 3000 && msr_of(HV_X64_MSR_GUEST_OS_ID); n++)
+			wait_ms(10);
+		check_value(msr_of(HV_X64_MSR_GUEST_OS_ID), 0, "guest OS id behind a reset by VP %u", i);
+	}
+}
+
 /* ---- 22.3 ---- */
 
 RULE_ROOT(T22_3_a, "there is the root and no other partition")
@@ -432,6 +687,26 @@ RULE_ROOT(T11_11_f, "a leaf of the root may differ from a child's")
 
 	check_that(mine.b & HV_CPU_MANAGEMENT >> 32, "the root does not manage processors");
 	check_that(!(its.b & HV_CPU_MANAGEMENT >> 32), "its child is told that it manages processors");
+}
+
+RULE_ROOT(T11_10_1_b, "the root has MSRs that a child has not")
+{
+	struct child c = child_telling(EXO, HV_INTERCEPT_MSR, 0);
+	struct hv_message m;
+
+	check_value(msr_of(config_msr(1)), 0, "CONFIG of C1");
+	m = RUN_CODE(&c, RDMSR(config_msr(1)));
+	check_type(&m, HV_MESSAGE_MSR_INTERCEPT);
+}
+
+RULE_ROOT(T22_4_f, "the root has the machine's ports, a child has none")
+{
+	struct child c = make_child(EXO);
+	struct hv_message m = RUN_CODE(&c, OUT(0x80));
+
+	check_type(&m, HV_MESSAGE_IO_INTERCEPT);
+	check_status(install(HV_PARTITION_ID_SELF, HV_INTERCEPT_IO_PORT, HV_INTERCEPT_MASK_READ | HV_INTERCEPT_MASK_WRITE, 0x80), HV_STATUS_ACCESS_DENIED);
+	out32(0x80, 0);
 }
 
 RULE_ROOT(T11_2_b, "a child sees the least of what logical processors are; here all are the same")
