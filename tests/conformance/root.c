@@ -377,7 +377,6 @@ RULE_ROOT_QTEST(T6_3_3_a, "a logical processor's run time counts what it execute
 		;
 	after = own_times();
 	check_that(after.local_run_time > before.local_run_time, "it has not run");
-	check_that(after.local_run_time - before.local_run_time < after.global_time - before.global_time + 10000, "it ran more than all the time");
 	reset_machine();
 	set_msr(HV_X64_MSR_GUEST_OS_ID, TEST_OS_ID);
 	before = own_times();
@@ -398,19 +397,6 @@ static void check_global_time(void)
 
 RULE_ROOT(T6_4_1_a, "GlobalTime is the reference time") { check_global_time(); }
 RULE_ROOT(T6_3_4_a, "the global run time counts units of 100 ns from the boot on") { check_global_time(); }
-
-RULE_ROOT(T6_4_1_d, "a logical processor is not used for longer than time goes by")
-{
-	struct hv_out_get_lp_run_time first = own_times(), last = first;
-
-	for (unsigned i = 0; i < 50; i++)
-		last = own_times();
-	check_that(last.local_run_time >= first.local_run_time, "it ran backwards");
-	/* Two clocks are not read at once: a millisecond. */
-	check_that(last.local_run_time - first.local_run_time <= last.global_time - first.global_time + 10000, "used for %llu of %llu",
-		   (unsigned long long)(last.local_run_time - first.local_run_time),
-		   (unsigned long long)(last.global_time - first.global_time));
-}
 
 RULE_ROOT(T6_4_1_e, "no run time goes back")
 {

@@ -169,6 +169,21 @@ RULE_ROOT_GUEST(T6_4_1_c, "HypervisorTime is what the hypervisor took, a part of
 	check_that(after.hypervisor_time <= after.local_run_time, "it took more than all");
 }
 
+RULE_ROOT_GUEST(T6_4_1_d, "a logical processor is not used for longer than time goes by")
+{
+	struct hv_out_get_lp_run_time first, last;
+	uint64_t used, of;
+
+	check_status(lp_run_time(0, &first), HV_STATUS_SUCCESS);
+	pm_delay(20);
+	check_status(lp_run_time(0, &last), HV_STATUS_SUCCESS);
+	used = last.local_run_time - first.local_run_time;
+	of = last.global_time - first.global_time;
+	check_that(last.local_run_time > first.local_run_time, "it did not run");
+	/* Two clocks are not read at once: a millisecond. */
+	check_that(used <= of + 10000, "used for %llu of %llu", (unsigned long long)used, (unsigned long long)of);
+}
+
 /* ---- the machine's devices ---- */
 
 enum { IOAPIC_VERSION = 1, IOAPIC_TIMER = 2, IOAPIC_ENTRY = 0x10, ENTRY_MASKED = 1 << 16, ENTRY_LEVEL = 1 << 15, ENTRY_REMOTE = 1 << 14 };
