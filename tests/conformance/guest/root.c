@@ -212,12 +212,12 @@ RULE_ROOT_GUEST(T11_9_d, "an access of the root reaches the port")
 /* The machine's timer raises DEVICE in about 10 ms, by its pin of the I/O APIC. */
 static void start_device(uint32_t flags)
 {
-	ioapic_write(IOAPIC_ENTRY + 2 * IOAPIC_TIMER, ENTRY_MASKED);
 	outb(PIT_COMMAND, PIT_0_MODE_0);
-	outb(PIT_0, 0x9c);
-	outb(PIT_0, 0x2e);
 	ioapic_write(IOAPIC_ENTRY + 2 * IOAPIC_TIMER + 1, percpu[0].apic_id << 24);
 	ioapic_write(IOAPIC_ENTRY + 2 * IOAPIC_TIMER, flags | DEVICE);
+	/* Not before the pin listens: an edge is not kept. */
+	outb(PIT_0, 0x9c);
+	outb(PIT_0, 0x2e);
 }
 
 static void stop_device(void)
