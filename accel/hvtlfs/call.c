@@ -203,7 +203,7 @@ static hv_status may_act(const struct hv_call *row, const struct partition *call
 		return HV_STATUS_ACCESS_DENIED;
 	}
 	/* T5.6.5.d: of all above it only the one that made it. */
-	if (!(row->on & CALL_ON_CHILD) || target->parent != caller || !target->by_parent)
+	if (!(row->on & CALL_ON_CHILD) || (target->parent != caller && !MUTANT(call_for_any)) || !target->by_parent)
 		return HV_STATUS_ACCESS_DENIED;
 	if (row->child_privilege & ~caller->features.privileges)
 		return HV_STATUS_ACCESS_DENIED;
@@ -255,7 +255,7 @@ static hv_status target_find(struct call *c, struct hv_ctx *x)
 		return s;
 	}
 	s = atomic_load(&x->target->life) == LIFE_DELETED ? HV_STATUS_INVALID_PARTITION_ID :
-	    states >> atomic_load(&x->target->life) & 1 ? HV_STATUS_SUCCESS : HV_STATUS_INVALID_PARTITION_STATE;
+	    states >> atomic_load(&x->target->life) & 1 || MUTANT(call_any_state) ? HV_STATUS_SUCCESS : HV_STATUS_INVALID_PARTITION_STATE;
 	if (s != HV_STATUS_SUCCESS)
 		target_drop(x);
 	return s;

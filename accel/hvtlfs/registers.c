@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "accel/hvtlfs/mutant.h"
+#include "accel/hvtlfs/mutant.h"
 #include "hv/msr.h"
 #include "target/i386/flags.h"
 #include "target/i386/mem.h"
@@ -318,7 +319,7 @@ static bool set_interrupt_state(struct vp *vp, unsigned n, const struct hv_regis
 {
 	if (v->low & ~(HV_INTERRUPT_SHADOW | HV_NMI_MASKED))
 		return false;                              /* T10.3.3.e */
-	if (!(v->low & HV_INTERRUPT_SHADOW))
+	if (!(v->low & HV_INTERRUPT_SHADOW) || MUTANT(register_no_shadow))
 		vp->cpu.interrupt_shadow = X86_SHADOW_NONE;
 	else if (!vp->cpu.interrupt_shadow)
 		vp->cpu.interrupt_shadow = X86_SHADOW_STI;

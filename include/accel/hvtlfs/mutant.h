@@ -53,6 +53,9 @@
 	X(call_again_skips, "a rep call that gave way leaves an element out") \
 	X(call_again_register, "a rep call that gives way changes a register") \
 	X(call_output_whole, "each execution of a rep call writes the whole output list") \
+	X(register_no_shadow, "an interrupt shadow cannot be given to a VP") \
+	X(call_for_any, "a parent's call is taken from any partition") \
+	X(call_any_state, "a call for active partitions is taken in any state") \
 	X(call_ring_3, "hypercalls work in ring 3") \
 	X(call_real_mode, "hypercalls work in real mode") \
 	X(call_page_disabled, "hypercalls work without the hypercall page") \
