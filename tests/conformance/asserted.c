@@ -566,3 +566,36 @@ RULE_HOST(T13_5_2_g, "the parent clears, in an active child")
 {
 	check_partitions(clear_in);
 }
+
+/* ---- 10: what interrupts show of VPs ---- */
+
+RULE_HOST(T10_4_1_h, "the id in a new VP's APIC is its index")
+{
+	static const uint32_t indexes[] = { 1, 6, 63 };
+	struct child c = make_child(EXO | HV_CREATE_LAPIC);
+
+	check_value(apic_get(&c, 0, APIC_ID), 0, "ID register of VP 0");
+	for (unsigned i = 0; i < sizeof indexes / sizeof indexes[0]; i++) {
+		child_vp(&c, indexes[i]);
+		check_value(apic_get(&c, indexes[i], APIC_ID), indexes[i] << 24, "ID register of VP %u", indexes[i]);
+	}
+}
+
+RULE_HOST(T10_3_3_b, "in an interrupt shadow one instruction goes before the interrupt")
+{
+	/* nop; nop; out NO_VECTOR */
+	static const uint8_t code[] = { 0x90, 0x90, OUT(NO_VECTOR) };
+	struct child c = with_handlers(1, true);
+
+	for (uint32_t shadow = 0; shadow < 2; shadow++) {
+		child_start_at(&c, 0, CHILD_CODE);
+		child_put(&c, CHILD_CODE, code, sizeof code);
+		child_set(&c, HV_REGISTER_RFLAGS, 0x202);
+		child_set(&c, HV_REGISTER_INTERRUPT_STATE, shadow ? HV_INTERRUPT_SHADOW : 0);
+		check_status(send(&c, HV_INTERRUPT_FIXED, 0, FIRST + shadow * 16), HV_STATUS_SUCCESS);
+		child_go(&c, 0);
+		next_message();
+		/* IP, CS, flags. */
+		check_value(child_get64(&c, CHILD_STACK - 6) & 0xffff, CHILD_CODE + shadow, "where it came, with shadow %u", shadow);
+	}
+}

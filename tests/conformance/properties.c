@@ -156,6 +156,44 @@ RULE_HOST(T5_2_3_d, "an MSR of a group without privilege is told if the parent w
 	check_type(&m, HV_MESSAGE_MSR_INTERCEPT);
 }
 
+/* WRMSR of 0. */
+#define WRMSR(n) 0x66, 0x31, 0xc0, 0x66, 0x31, 0xd2, 0x66, 0xb9, BYTES_32(n), 0x0f, 0x30
+enum { WRMSR_BYTES = 14 };
+
+/* Of a child that may not use the group: both raise #GP, and are told if the parent wants to know of MSRs. */
+static void check_msr_denied(uint32_t msr, uint64_t privilege)
+{
+	const uint8_t code[] = { RDMSR(msr), WRMSR(msr) };
+	struct child c = child_telling(OF_2009, HV_INTERCEPT_EXCEPTION, VECTOR_GP);
+	struct hv_message m;
+
+	withdraw_right(c.id, privilege);
+	m = run_code(&c, code, sizeof code);
+	check_type(&m, HV_MESSAGE_EXCEPTION_INTERCEPT);
+	check_value(header(&m)->rip, CHILD_CODE + RDMSR_BYTES - 2, "RIP of RDMSR");
+	must_install(&c, HV_INTERCEPT_MSR, 0);
+	for (unsigned told = 0; told < 2; told++) {
+		child_set(&c, HV_REGISTER_RIP, CHILD_CODE + RDMSR_BYTES);
+		check_status(install(c.id, HV_INTERCEPT_MSR, told ? HV_INTERCEPT_MASK_READ | HV_INTERCEPT_MASK_WRITE : 0, 0), HV_STATUS_SUCCESS);
+		m = go_on(&c);
+		check_type(&m, told ? HV_MESSAGE_MSR_INTERCEPT : HV_MESSAGE_EXCEPTION_INTERCEPT);
+		check_value(header(&m)->rip, CHILD_CODE + RDMSR_BYTES + WRMSR_BYTES - 2, "RIP of WRMSR");
+	}
+	m = run_code(&c, code, sizeof code);
+	check_type(&m, HV_MESSAGE_MSR_INTERCEPT);
+	check_value(MESSAGE_AS(hv_msr_message, &m)->msr, msr, "MSR");
+}
+
+RULE_HOST(T3_6_f, "the guest OS id is no MSR of a child that may not use it")
+{
+	check_msr_denied(HV_X64_MSR_GUEST_OS_ID, HV_ACCESS_HYPERCALL);
+}
+
+RULE_HOST(T4_12_o, "the hypercall MSR is none of a child that may not use it")
+{
+	check_msr_denied(HV_X64_MSR_HYPERCALL, HV_ACCESS_HYPERCALL);
+}
+
 RULE_HOST(T5_2_3_a, "a new child may do all that each partition can, and nothing that its parent has to grant")
 {
 	uint64_t id = make_partition(), works = property(HV_PARTITION_ID_SELF, HV_PROPERTY_PRIVILEGE_FLAGS);

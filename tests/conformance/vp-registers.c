@@ -100,6 +100,43 @@ RULE_HOST(T10_4_1_m, "a domain that does not exist is invalid")
 	check_status(create_vp_of(in), HV_STATUS_INVALID_PARAMETER);
 }
 
+RULE_HOST(T10_4_1_o, "a domain that is required and has no pages gives no VP")
+{
+	struct hv_in_create_vp in = { .partition_id = make_partition(), .domain = { 0, HV_PROXIMITY_VALID } };
+
+	deposit(in.partition_id, ACTIVE_PAGES);
+	check_status(call_id(HV_CALL_INITIALIZE_PARTITION, in.partition_id), HV_STATUS_SUCCESS);
+	while (hv_result_status(withdraw(in.partition_id, 1).value) == HV_STATUS_SUCCESS)
+		;
+	check_status(create_vp_of(in), HV_STATUS_INSUFFICIENT_MEMORY);
+	deposit(in.partition_id, ACTIVE_PAGES);
+	check_status(create_vp_of(in), HV_STATUS_SUCCESS);
+	/* One that is not there at all, and is only preferred. */
+	in.vp_index = 1;
+	in.domain = (struct hv_proximity_domain_info){ UINT32_MAX, HV_PROXIMITY_VALID };
+	check_status(create_vp_of(in), HV_STATUS_INVALID_PARAMETER);
+	in.domain.flags |= HV_PROXIMITY_PREFERRED;
+	check_status(create_vp_of(in), HV_STATUS_SUCCESS);
+}
+
+RULE_HOST(T3_4_u, "the indexes that VPs can have are below the maximum in leaf 0x40000005")
+{
+	uint32_t most = read_leaf(0x40000005).a;
+	struct hv_in_create_vp in = { .partition_id = make_active_partition() };
+
+	if (!most) {
+		rule_skip("there is no maximum");
+		return;
+	}
+	deposit(in.partition_id, ACTIVE_PAGES);
+	in.vp_index = most - 1;
+	check_status(create_vp_of(in), HV_STATUS_SUCCESS);
+	for (uint32_t beyond = most; beyond; beyond <<= 1) {
+		in.vp_index = beyond;
+		check_status(create_vp_of(in), HV_STATUS_INVALID_VP_INDEX);
+	}
+}
+
 RULE_HOST(T10_4_1_p, "VPs are made in active partitions only")
 {
 	uint64_t id = make_partition();
@@ -261,6 +298,82 @@ RULE_HOST(T10_2_2_b, "what is no register's name is an invalid parameter")
 					 0x80048, 0x8006f, 0x90005, 0x9000f, 0xa0016, 0xb0008, 0xc0020, 0xffffffff };
 
 	check_refused(gaps, sizeof gaps / sizeof gaps[0], HV_STATUS_INVALID_PARAMETER);
+}
+
+/* All names of 2009 but those of statistics pages, which come with them. */
+static const struct { uint32_t first, count; } names_2009[] = {
+	{ HV_REGISTER_EXPLICIT_SUSPEND, 2 }, { HV_REGISTER_PENDING_INTERRUPTION, 2 }, { HV_REGISTER_RAX, 18 }, { HV_REGISTER_XMM0, 26 },
+	{ HV_REGISTER_CR0, 6 }, { HV_REGISTER_DR0, 6 }, { HV_REGISTER_ES, 8 }, { HV_REGISTER_IDTR, 2 }, { HV_REGISTER_TSC, 15 },
+	{ HV_REGISTER_MTRR_PHYS_BASE0, 8 }, { HV_REGISTER_MTRR_PHYS_MASK0, 8 }, { HV_REGISTER_MTRR_FIX64K, 11 }, { HV_REGISTER_VP_RUNTIME, 5 },
+	{ HV_REGISTER_EOI, 4 }, { HV_REGISTER_SINT0, 21 }, { HV_REGISTER_STIMER0_CONFIG, 8 }, { HV_REGISTER_YMM0_LOW, 32 },
+};
+
+RULE_HOST(T10_2_2_a, "each register that there is has its name")
+{
+	uint64_t id = child_with_vp(0);
+	unsigned names = 0;
+
+	for (unsigned i = 0; i < sizeof names_2009 / sizeof names_2009[0]; i++)
+		for (uint32_t n = names_2009[i].first; n < names_2009[i].first + names_2009[i].count; n++, names++) {
+			struct reply r = get_register(id, 0, n).reply;
+
+			check_that(!r.fault && hv_result_status(r.value) == HV_STATUS_SUCCESS, "register 0x%x: %s", n,
+				   status_name(hv_result_status(r.value)));
+		}
+	check_value(names, 186 - 4, "names");
+}
+
+/* The names, four at most, in one call; their values in @out. */
+static void get_four(uint64_t id, const uint32_t name[4], struct hv_register_value out[4])
+{
+	struct { struct hv_in_vp vp; uint32_t name[4]; } in = { { .partition_id = id }, { name[0], name[1], name[2], name[3] } };
+
+	for (unsigned i = 0; i < 8; i++)
+		put64(test_page(OUT_PAGE) + i * 8, UINT64_MAX);
+	check_reps(CALL(.code = HV_CALL_GET_VP_REGISTERS, .reps = 4, .data = &in, .size = sizeof in, .out = test_page(OUT_PAGE)), HV_STATUS_SUCCESS, 4);
+	get_bytes(test_page(OUT_PAGE), out, 4 * sizeof *out);
+}
+
+RULE_HOST(T10_2_3_a, "each value has 16 bytes, of which a small register has the lowest")
+{
+	static const uint32_t names[] = { HV_REGISTER_CR8, HV_REGISTER_R8, HV_REGISTER_XMM0, HV_REGISTER_INITIAL_APIC_ID };
+	static const struct hv_register_value want[] = { { 7 }, { 0x1122334455667788 }, { 0x99aabbccddeeff00, 0x0123456789abcdef }, { 3 } };
+	struct hv_register_value out[4];
+	uint64_t id = child_with_vp(3);
+
+	make_vp(id, 0);
+	for (unsigned i = 0; i < 4; i++)
+		check_status(set_register128(id, 0, names[i], want[i]), HV_STATUS_SUCCESS);
+	get_four(id, names, out);
+	for (unsigned i = 0; i < 4; i++) {
+		check_value(out[i].low, want[i].low, "low half of value %u", i);
+		check_value(out[i].high, want[i].high, "high half of value %u", i);
+	}
+}
+
+RULE_HOST(T10_4_3_c, "a name that is there more than once gets each of its values")
+{
+	static const uint32_t names[] = { HV_REGISTER_RSI, HV_REGISTER_RDI, HV_REGISTER_RSI, HV_REGISTER_RSI };
+	struct hv_register_value out[4];
+	uint64_t id = child_with_vp(0);
+
+	check_status(set_register(id, 0, HV_REGISTER_RSI, 0x51), HV_STATUS_SUCCESS);
+	check_status(set_register(id, 0, HV_REGISTER_RDI, 0xd1), HV_STATUS_SUCCESS);
+	get_four(id, names, out);
+	for (unsigned i = 0; i < 4; i++)
+		check_value(out[i].low, i == 1 ? 0xd1 : 0x51, "value %u", i);
+}
+
+RULE_HOST(T10_4_4_b, "elements to write are 32 bytes apart, with the value at 16")
+{
+	uint64_t id = child_with_vp(0);
+	const uint64_t in[] = { id, 0, HV_REGISTER_RCX, 0, 0xc, 0, HV_REGISTER_XMM0, 0, 0x10, 0x11, HV_REGISTER_RDX, 0, 0xd, 0 };
+
+	check_reps(CALL(.code = HV_CALL_SET_VP_REGISTERS, .reps = 3, .data = in, .size = sizeof in), HV_STATUS_SUCCESS, 3);
+	check_register(id, 0, HV_REGISTER_RCX, 0xc);
+	check_register(id, 0, HV_REGISTER_XMM0, 0x10);
+	check_value(get_register(id, 0, HV_REGISTER_XMM0).value.high, 0x11, "high half of XMM0");
+	check_register(id, 0, HV_REGISTER_RDX, 0xd);
 }
 
 RULE_HOST(T10_2_2_e, "the low half of a YMM register is the XMM register")
