@@ -63,7 +63,7 @@ static void check_vendor(uint32_t b, uint32_t d, uint32_t c)
 	check_bits(&child, 0, ECX, c, ~c);
 }
 
-RULE_HOST(T27_b, "leaf 0 has the vendor of the processor")
+RULE_PARENT(T27_b, "leaf 0 has the vendor of the processor")
 {
 	check_vendor(0x756e6547, 0x49656e69, 0x6c65746e);      /* "GenuineIntel" */
 	if (as_amd())
@@ -72,7 +72,7 @@ RULE_HOST(T27_b, "leaf 0 has the vendor of the processor")
 
 /* ---- leaf 1 ---- */
 
-RULE_HOST(T27_c, "EAX of leaf 1 is the processor's family, model and stepping; reserved bits are 0")
+RULE_PARENT(T27_c, "EAX of leaf 1 is the processor's family, model and stepping; reserved bits are 0")
 {
 	struct child c = make_child(OF_2009);
 
@@ -84,7 +84,7 @@ RULE_HOST(T27_c, "EAX of leaf 1 is the processor's family, model and stepping; r
 	check_bits(&c, LEAF_FEATURES, EAX, 0x00060fb1, ~0x00060fb1u);
 }
 
-RULE_HOST(T27_d, "EBX 31:24 of leaf 1 is the initial APIC id, at first the VP's index, then what the parent has set")
+RULE_PARENT(T27_d, "EBX 31:24 of leaf 1 is the initial APIC id, at first the VP's index, then what the parent has set")
 {
 	struct child c = make_child(OF_2009);
 
@@ -96,7 +96,7 @@ RULE_HOST(T27_d, "EBX 31:24 of leaf 1 is the initial APIC id, at first the VP's 
 	check_value(child_leaf_of(&c, 0, LEAF_FEATURES, 0).b >> 24, 0, "VP 0");
 }
 
-RULE_HOST(T27_e, "each partition is told that there is a hypervisor")
+RULE_PARENT(T27_e, "each partition is told that there is a hypervisor")
 {
 	struct child c = make_child(OF_2009), exo = make_child(EXO);
 
@@ -105,7 +105,7 @@ RULE_HOST(T27_e, "each partition is told that there is a hypervisor")
 }
 
 /* Bits that have got a name since are of the processor: FMA, PCID, x2APIC, MOVBE. */
-RULE_HOST(T27_f, "no partition has MONITOR, DS-CPL, VMX, PDCM, DCA, or what is reserved")
+RULE_PARENT(T27_f, "no partition has MONITOR, DS-CPL, VMX, PDCM, DCA, or what is reserved")
 {
 	struct child c = make_child(OF_2009);
 
@@ -114,14 +114,14 @@ RULE_HOST(T27_f, "no partition has MONITOR, DS-CPL, VMX, PDCM, DCA, or what is r
 }
 
 /* Nor has the processor of any machine, so that there is nothing to pass to a root. */
-RULE_HOST(T27_g, "EST, TM2, CNXTID and xTPR are not a child's")
+RULE_PARENT(T27_g, "EST, TM2, CNXTID and xTPR are not a child's")
 {
 	struct child c = make_child(OF_2009);
 
 	check_bits(&c, LEAF_FEATURES, ECX, 0, BIT(7) | BIT(8) | BIT(10) | BIT(14));
 }
 
-RULE_HOST(T27_h, "SSE3, SSSE3, CMPXCHG16B, SSE4.1, SSE4.2 and POPCNT are a child's if they are the machine's")
+RULE_PARENT(T27_h, "SSE3, SSSE3, CMPXCHG16B, SSE4.1, SSE4.2 and POPCNT are a child's if they are the machine's")
 {
 	const uint32_t bits = BIT(0) | BIT(9) | BIT(13) | BIT(19) | BIT(20) | BIT(23);
 	struct child c = make_child(OF_2009);
@@ -134,14 +134,14 @@ RULE_HOST(T27_h, "SSE3, SSSE3, CMPXCHG16B, SSE4.1, SSE4.2 and POPCNT are a child
 	check_bits(&c, LEAF_FEATURES, ECX, 0, bits);
 }
 
-RULE_HOST(T27_i, "EDX of leaf 1 has what each x64 processor has, and not PSN, DS and what is reserved")
+RULE_PARENT(T27_i, "EDX of leaf 1 has what each x64 processor has, and not PSN, DS and what is reserved")
 {
 	struct child c = make_child(OF_2009);
 
 	check_bits(&c, LEAF_FEATURES, EDX, 0x078bfbff, 0x40340400);
 }
 
-RULE_HOST(T27_j, "ACPI, HTT, TM and PBE are not a child's; SS is if it is the machine's")
+RULE_PARENT(T27_j, "ACPI, HTT, TM and PBE are not a child's; SS is if it is the machine's")
 {
 	struct child c = make_child(OF_2009);
 
@@ -152,7 +152,7 @@ RULE_HOST(T27_j, "ACPI, HTT, TM and PBE are not a child's; SS is if it is the ma
 
 /* ---- leaves 2 and 4 ---- */
 
-RULE_HOST(T27_l, "leaf 2 is the processor's where it is one of Intel's, and nothing where it is one of AMD's")
+RULE_PARENT(T27_l, "leaf 2 is the processor's where it is one of Intel's, and nothing where it is one of AMD's")
 {
 	struct child c = make_child(OF_2009);
 
@@ -177,7 +177,7 @@ static void check_cache(const struct child *c, unsigned n, unsigned sharing, uns
 	check_value(l.d, 0, "EDX, cache %u", n);
 }
 
-RULE_HOST(T27_n, "leaf 4 tells of the processors that a child has in a package, not of the machine's")
+RULE_PARENT(T27_n, "leaf 4 tells of the processors that a child has in a package, not of the machine's")
 {
 	struct child c = make_child(OF_2009), four;
 	uint64_t id = make_partition();
@@ -195,7 +195,7 @@ RULE_HOST(T27_n, "leaf 4 tells of the processors that a child has in a package, 
 
 /* ---- the hypervisor's ---- */
 
-RULE_HOST(T27_p, "leaves 0x40000000 and 0x40000001 tell who the hypervisor is, and which interface it has")
+RULE_PARENT(T27_p, "leaves 0x40000000 and 0x40000001 tell who the hypervisor is, and which interface it has")
 {
 	struct child c = make_child(OF_2009);
 
@@ -212,7 +212,7 @@ RULE_HOST(T27_p, "leaves 0x40000000 and 0x40000001 tell who the hypervisor is, a
 	}
 }
 
-RULE_HOST(T27_r, "leaf 0x40000003 has the privileges as they are, with each change")
+RULE_PARENT(T27_r, "leaf 0x40000003 has the privileges as they are, with each change")
 {
 	struct child c = make_child(OF_2009);
 	uint64_t mask = property(c.id, HV_PROPERTY_PRIVILEGE_FLAGS);
@@ -230,7 +230,7 @@ RULE_HOST(T27_r, "leaf 0x40000003 has the privileges as they are, with each chan
 	check_bits(&c, HV_CPUID_FEATURES, EBX, 0, 0xffffc600);
 }
 
-RULE_HOST(T27_u, "leaves 0x40000080 to 0x400000ff have nothing but what the parent answers")
+RULE_PARENT(T27_u, "leaves 0x40000080 to 0x400000ff have nothing but what the parent answers")
 {
 	static const uint32_t some[] = { 0x40000080, 0x40000081, 0x40000082, 0x400000a5, 0x400000ff };
 	struct child c = make_child(OF_2009);
@@ -252,7 +252,7 @@ RULE_HOST(T27_u, "leaves 0x40000080 to 0x400000ff have nothing but what the pare
 
 /* ---- extended leaves ---- */
 
-RULE_HOST(T27_w, "no partition has SVM, the extended APIC space, SKINIT and WDT; the rest of ECX is the machine's")
+RULE_PARENT(T27_w, "no partition has SVM, the extended APIC space, SKINIT and WDT; the rest of ECX is the machine's")
 {
 	const uint32_t passed = 0xbf3;
 	struct child c = make_child(OF_2009);
@@ -266,7 +266,7 @@ RULE_HOST(T27_w, "no partition has SVM, the extended APIC space, SKINIT and WDT;
 	check_passed(&c, EXTENDED(1), ECX, passed);
 }
 
-RULE_HOST(T27_z, "leaf 0x80000008 tells a child how wide its addresses are")
+RULE_PARENT(T27_z, "leaf 0x80000008 tells a child how wide its addresses are")
 {
 	struct child c = make_child(OF_2009);
 	struct leaf l = child_leaf(&c, EXTENDED(8));
@@ -279,7 +279,7 @@ RULE_HOST(T27_z, "leaf 0x80000008 tells a child how wide its addresses are")
 	check_value(l.a >> 8 & 0xff, child_leaf(&c, 7).c & BIT(16) ? 57 : 48, "linear");
 }
 
-RULE_HOST(T27_aa, "leaves 0x8000000a and 0x80000019 have nothing")
+RULE_PARENT(T27_aa, "leaves 0x8000000a and 0x80000019 have nothing")
 {
 	struct child c = make_child(OF_2009);
 
@@ -292,7 +292,7 @@ RULE_HOST(T27_aa, "leaves 0x8000000a and 0x80000019 have nothing")
 	check_nothing(&c, EXTENDED(0x19));
 }
 
-RULE_HOST(T27_ab, "leaf 0x8000001a has two bits at most, those of the machine")
+RULE_PARENT(T27_ab, "leaf 0x8000001a has two bits at most, those of the machine")
 {
 	struct child c = make_child(OF_2009);
 
@@ -305,7 +305,7 @@ RULE_HOST(T27_ab, "leaf 0x8000001a has two bits at most, those of the machine")
 
 /* ---- all of it ---- */
 
-RULE_HOST(T27_ac, "an intercept of the parent's goes before all that the hypervisor would answer")
+RULE_PARENT(T27_ac, "an intercept of the parent's goes before all that the hypervisor would answer")
 {
 	static const uint32_t some[] = { 0, 1, HV_CPUID_VENDOR, HV_CPUID_FEATURES, EXTENDED(1) };
 	struct child c = make_child(OF_2009);
@@ -327,7 +327,7 @@ RULE_HOST(T27_ac, "an intercept of the parent's goes before all that the hypervi
 }
 
 /* All but the APIC ids, the number of processors, and what CR4 and XCR0 say. */
-RULE_HOST(T27_ad, "a child's processor is the machine's")
+RULE_PARENT(T27_ad, "a child's processor is the machine's")
 {
 	static const struct { uint32_t number, a, b, c, d; } alike[] = {
 		{ 0, ~0u, ~0u, ~0u, ~0u }, { 1, ~0u, 0xffff, ~BIT(27), ~BIT(28) }, { 2, ~0u, ~0u, ~0u, ~0u }, { 7, ~0u, ~0u, ~0u, ~0u },

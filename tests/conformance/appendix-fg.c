@@ -100,7 +100,7 @@ static void check_none_told(const struct child *c)
 	check_value(header(&m)->rip, CHILD_CODE + n - 2, "where it stands");
 }
 
-RULE_HOST(T29_b, "what is virtualized is not told, with an intercept of MSRs or without")
+RULE_PARENT(T29_b, "what is virtualized is not told, with an intercept of MSRs or without")
 {
 	struct child c = make_child(OF_2009);
 
@@ -111,7 +111,7 @@ RULE_HOST(T29_b, "what is virtualized is not told, with an intercept of MSRs or 
 	check_none_told(&c);
 }
 
-RULE_HOST(T29_c, "a child's MTRRs are its own")
+RULE_PARENT(T29_c, "a child's MTRRs are its own")
 {
 	static const struct { uint32_t msr; uint64_t value; } some[] = {
 		{ 0x200, 0x12340006 }, { 0x201, 0xfffff800 }, { 0x20e, 0x5000000 }, { 0x20f, 0xff000800 }, { 0x250, 0x0606060606060606 },
@@ -134,7 +134,7 @@ RULE_HOST(T29_c, "a child's MTRRs are its own")
 	}
 }
 
-RULE_HOST(T29_d, "a child has no banks of machine checks, though CPUID tells of their MSRs")
+RULE_PARENT(T29_d, "a child has no banks of machine checks, though CPUID tells of their MSRs")
 {
 	struct child c = make_child(OF_2009);
 
@@ -145,7 +145,7 @@ RULE_HOST(T29_d, "a child has no banks of machine checks, though CPUID tells of 
 	check_child_lacks(&c, 0x400);
 }
 
-RULE_HOST(T29_e, "each VP of a child has a time stamp counter of its own")
+RULE_PARENT(T29_e, "each VP of a child has a time stamp counter of its own")
 {
 	const uint64_t far = 1ull << 61;
 	struct child c = make_child(OF_2009);
@@ -159,7 +159,7 @@ RULE_HOST(T29_e, "each VP of a child has a time stamp counter of its own")
 		check_that(msr_of(MSR_TSC) < far, "the machine has gone along");
 }
 
-RULE_HOST(T29_f, "there are eight pairs of variable MTRRs")
+RULE_PARENT(T29_f, "there are eight pairs of variable MTRRs")
 {
 	struct child c = make_child(OF_2009);
 	uint64_t v = 0;
@@ -195,7 +195,7 @@ RULE_HOST_QTEST(T30_1_a, "of AMD's MSRs a child has SYSCFG and NB_CFG, which are
 		check_child_lacks(&c, others[i]);
 }
 
-RULE_HOST(T30_2_a, "what belongs to features that nobody has is #GP, in the machine, too")
+RULE_PARENT(T30_2_a, "what belongs to features that nobody has is #GP, in the machine, too")
 {
 	static const uint32_t numbers[] = { 0x6, 0x3a, 0x38d, 0x38e, 0x38f, 0x390, 0x3f1, 0x480, 0x48a, 0x600 };
 	struct child c = make_child(OF_2009);
@@ -208,7 +208,7 @@ RULE_HOST(T30_2_a, "what belongs to features that nobody has is #GP, in the mach
 	}
 }
 
-RULE_HOST(T30_2_b, "a write that is ignored is no fault and changes nothing")
+RULE_PARENT(T30_2_b, "a write that is ignored is no fault and changes nothing")
 {
 	static const uint32_t numbers[] = { MSR_PLATFORM_ID, MSR_UPDATE, MSR_SIGNATURE, MSR_MISC_ENABLE };
 	struct child c = make_child(OF_2009);
@@ -219,7 +219,7 @@ RULE_HOST(T30_2_b, "a write that is ignored is no fault and changes nothing")
 }
 
 /* In the half where the revision is (OP 47). */
-RULE_HOST(T30_2_c, "the revision of a child's microcode is 0x8fffffff, and an update is nothing")
+RULE_PARENT(T30_2_c, "the revision of a child's microcode is 0x8fffffff, and an update is nothing")
 {
 	struct child c = make_child(OF_2009);
 
@@ -229,7 +229,7 @@ RULE_HOST(T30_2_c, "the revision of a child's microcode is 0x8fffffff, and an up
 	check_child_reads(&c, MSR_SIGNATURE, 0x8fffffffull << 32);
 }
 
-RULE_HOST(T30_2_d, "a child reads MISC_ENABLE and does not change it; its parent can")
+RULE_PARENT(T30_2_d, "a child reads MISC_ENABLE and does not change it; its parent can")
 {
 	struct child c = make_child(OF_2009);
 	uint64_t v = 0;

@@ -52,6 +52,8 @@ struct rule {
 #define RULE_HOST(row_, sentence_) RULE_BY(BY_QTEST | BY_GUEST | AS_HOST, row_, sentence_)
 #define RULE_HOST_QTEST(row_, sentence_) RULE_BY(BY_QTEST | AS_HOST, row_, sentence_)
 #define RULE_HOST_GUEST(row_, sentence_) RULE_BY(BY_GUEST | AS_HOST, row_, sentence_)
+/* Whoever makes partitions, as a host and as the root. */
+#define RULE_PARENT(row_, sentence_) RULE_BY(BY_QTEST | BY_GUEST | AS_HOST | AS_ROOT, row_, sentence_)
 /* Chapters 6, 22 and 23 and what else is the root's. */
 #define RULE_ROOT(row_, sentence_) RULE_BY(BY_QTEST | BY_GUEST | AS_ROOT, row_, sentence_)
 #define RULE_ROOT_QTEST(row_, sentence_) RULE_BY(BY_QTEST | AS_ROOT, row_, sentence_)
