@@ -457,7 +457,7 @@ static enum x86_result ask_stack(const struct call *c)
 
 	if (c->again || s == HV_STATUS_SUCCESS || !p->stack || !p->stack->hypercall)
 		return X86_OK;
-	return p->stack->hypercall(p->stack_opaque, c->vp, s);
+	return p->stack->hypercall(p->stack_opaque, c->vp, (uint16_t)c->control, s);
 }
 
 enum x86_result call_instruction(struct vp *vp)

@@ -130,6 +130,7 @@ static const struct {
 	{ HV_INTERCEPT_EXCEPTION, HV_INTERCEPT_MASK_EXECUTE, VECTORS - 1 },
 	{ HV_INTERCEPT_HYPERCALL, HV_INTERCEPT_MASK_EXECUTE, 0 },
 	{ HV_INTERCEPT_CONNECTION, HV_INTERCEPT_MASK_EXECUTE, 0 },
+	{ HV_INTERCEPT_RETARGET, HV_INTERCEPT_MASK_EXECUTE, 0 },
 	{ HV_INTERCEPT_IO_PORT_RANGE, HV_INTERCEPT_MASK_READ | HV_INTERCEPT_MASK_WRITE, UINT32_MAX },
 };
 
@@ -172,6 +173,9 @@ static hv_status install_intercept(struct hv_ctx *c)
 		break;
 	case HV_INTERCEPT_CONNECTION:
 		atomic_store(&i->connection, on);
+		break;
+	case HV_INTERCEPT_RETARGET:
+		atomic_store(&i->retarget, on);
 		break;
 	}
 	return HV_STATUS_SUCCESS;

@@ -49,7 +49,7 @@ struct intercept_result {
 struct intercepts {
 	_Atomic uint64_t port[0x10000 / 64];
 	_Atomic uint32_t vectors;
-	_Atomic bool msr, hypercall, connection;
+	_Atomic bool msr, hypercall, connection, retarget;
 	_Atomic uint32_t listed;     /* leaves and results: 0, so nobody need look */
 	GArray *leaf;                /* uint32_t */
 	GArray *result;              /* struct intercept_result */

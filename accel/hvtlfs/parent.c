@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "accel/hvtlfs/mutant.h"
+#include "hv/hypercall.h"
 #include "hv/intercept.h"
 #include "hv/status.h"
 #include "hv/synic.h"
@@ -152,12 +153,22 @@ static enum x86_result ferr(void *o, struct vp *vp)
 	return MUTANT(ferr_ignored) ? X86_OK : stop(vp, HV_MESSAGE_FERR_ASSERTED, HV_INTERCEPT_EXECUTE);
 }
 
-static enum x86_result hypercall(void *o, struct vp *vp, uint16_t status)
+static bool hypercall_told(const struct intercepts *i, uint16_t code, uint16_t status)
 {
-	const struct intercepts *i = vp->partition->intercepts;
+	switch (status) {
+	case HV_STATUS_INVALID_HYPERCALL_CODE:
+		/* No partition has a device of the hypervisor's, so any is one that it does not know. */
+		return atomic_load(&i->hypercall) || (code == HV_CALL_RETARGET_INTERRUPT && atomic_load(&i->retarget));
+	case HV_STATUS_INVALID_CONNECTION_ID:
+		return atomic_load(&i->connection);
+	default:
+		return false;
+	}
+}
 
-	if ((status == HV_STATUS_INVALID_HYPERCALL_CODE && atomic_load(&i->hypercall)) ||
-	    (status == HV_STATUS_INVALID_CONNECTION_ID && atomic_load(&i->connection)))
+static enum x86_result hypercall(void *o, struct vp *vp, uint16_t code, uint16_t status)
+{
+	if (hypercall_told(vp->partition->intercepts, code, status) && !MUTANT(intercept_calls_untold))
 		return stop(vp, HV_MESSAGE_HYPERCALL_INTERCEPT, HV_INTERCEPT_EXECUTE);
 	return X86_OK;
 }

@@ -17,6 +17,7 @@ enum hv_intercept_type {
 	HV_INTERCEPT_EXCEPTION = 3,        /* the vector */
 	HV_INTERCEPT_HYPERCALL = 8,        /* calls that the hypervisor does not know; no parameter */
 	HV_INTERCEPT_CONNECTION = 0xd,     /* messages and events to connections that it does not know; no parameter */
+	HV_INTERCEPT_RETARGET = 0xf,       /* interrupts of devices that it does not know; no parameter */
 	HV_INTERCEPT_IO_PORT_RANGE = 0x11, /* 15:0 first, 31:16 last */
 };
 

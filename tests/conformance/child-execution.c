@@ -744,3 +744,55 @@ RULE_HOST(T15_1_6_i, "an assist that is not enabled is none")
 	CHECK_TOLD(&c, PM_PORT, IN_32(PM_PORT));
 	check_status(set_pm_timer(&c, 1ull << 18), HV_STATUS_INVALID_PARAMETER);
 }
+
+/* ---- intercepts of later revisions ---- */
+
+/* What comes of a call with no input of the child's: the intercept of OUT(0x80) if nothing else does. */
+static struct hv_message call_told(const struct child *c, uint16_t code)
+{
+	const struct hv_in_signal_event nobody = { .connection_id = 0x123456 };
+	/* mov eax, code; xor edx, edx; xor ebx, ebx; mov ecx, CHILD_CALL_IN; xor edi, edi; xor esi, esi; vmcall */
+	const uint8_t program[] = { 0xb8, BYTES_32(code), 0x31, 0xd2, 0x31, 0xdb, 0xb9, BYTES_32(CHILD_CALL_IN), 0x31, 0xff, 0x31, 0xf6,
+				    0x0f, 0x01, 0xc1, OUT(0x80) };
+
+	child_put(c, CHILD_CALL_IN, &nobody, sizeof nobody);
+	return run_code_as_is(c, program, sizeof program);
+}
+
+static void check_call_told(const struct child *c, uint16_t code, int32_t type)
+{
+	struct hv_message m = call_told(c, code);
+
+	check_type(&m, type);
+	if (type == HV_MESSAGE_HYPERCALL_INTERCEPT && m.type == (uint32_t)type)
+		check_value(MESSAGE_AS(hv_hypercall_message, &m)->rax & 0xffff, code, "the call that is told");
+}
+
+RULE_HOST(T9_1_1_i, "intercepts of later revisions, of calls and ranges of ports, are each for itself")
+{
+	static const struct { uint32_t type; uint16_t code; } some[] = {
+		{ HV_INTERCEPT_HYPERCALL, 0x7fff }, { HV_INTERCEPT_CONNECTION, HV_CALL_SIGNAL_EVENT },
+		{ HV_INTERCEPT_RETARGET, HV_CALL_RETARGET_INTERRUPT },
+	};
+	struct child c = make_child(OF_2009);
+	struct hv_message m;
+
+	must_set_property(c.id, HV_PROPERTY_PRIVILEGE_FLAGS, HV_ACCESS_HYPERCALL | HV_SIGNAL_EVENTS);
+	child_may_call(&c);
+	for (unsigned i = 0; i < 3; i++) {
+		check_call_told(&c, some[i].code, HV_MESSAGE_IO_INTERCEPT);
+		must_install(&c, some[i].type, 0);
+		for (unsigned k = 0; k < 3; k++)
+			check_call_told(&c, some[k].code, k == i || (!i && k == 2) ? HV_MESSAGE_HYPERCALL_INTERCEPT : HV_MESSAGE_IO_INTERCEPT);
+		check_status(install(c.id, some[i].type, 0, 0), HV_STATUS_SUCCESS);
+		check_call_told(&c, some[i].code, HV_MESSAGE_IO_INTERCEPT);
+	}
+	check_status(install(c.id, HV_INTERCEPT_IO_PORT_RANGE, HV_INTERCEPT_MASK_READ | HV_INTERCEPT_MASK_WRITE, 0x930091), HV_STATUS_SUCCESS);
+	check_status(install(c.id, HV_INTERCEPT_IO_PORT, 0, 0x92), HV_STATUS_SUCCESS);
+	m = RUN_AS_IS(&c, OUT(0x90), OUT(0x91), OUT(0x92), OUT(0x93), OUT(0x94), OUT(0x80));
+	check_value(MESSAGE_AS(hv_io_message, &m)->port, 0x91, "port");
+	m = step_over(&c, &m);
+	check_value(MESSAGE_AS(hv_io_message, &m)->port, 0x93, "port");
+	m = step_over(&c, &m);
+	check_value(MESSAGE_AS(hv_io_message, &m)->port, 0x80, "port");
+}

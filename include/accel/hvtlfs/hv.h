@@ -80,14 +80,15 @@ struct stack_ops {
 	/*
 	 * What the hypervisor has an answer for that the stack may want to give instead; X86_STOP as above, X86_OK:
 	 * no.  NULL: never.  An MSR that is not virtualized, a leaf with the answer in regs[] (EAX, EBX, ECX, EDX), which
-	 * may be changed, an exception, HLT, an x87 error that is no exception, a hypercall that will end with @status.
+	 * may be changed, an exception, HLT, an x87 error that is no exception, hypercall @code that will end
+	 * with @status.
 	 */
 	enum x86_result (*msr)(void *o, struct vp *vp, uint32_t msr, bool write, uint64_t *value);
 	enum x86_result (*cpuid)(void *o, struct vp *vp, uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);
 	enum x86_result (*exception)(void *o, struct vp *vp, const struct x86_event *e);
 	enum x86_result (*halt)(void *o, struct vp *vp);
 	enum x86_result (*ferr)(void *o, struct vp *vp);
-	enum x86_result (*hypercall)(void *o, struct vp *vp, uint16_t status);
+	enum x86_result (*hypercall)(void *o, struct vp *vp, uint16_t code, uint16_t status);
 	/* The VP stopped for a reason that is no access; it stays suspended until the stack acts. */
 	void (*exit)(void *o, struct vp *vp, enum exit_reason reason);
 	/* 8259: an ExtINT pin is active; acknowledge and give the vector, -1 spurious. */
