@@ -265,6 +265,59 @@ RULE_HOST(T9_1_2_i, "memory that is not there, or not to be touched, is told wit
 	check_type(&m, HV_MESSAGE_GPA_INTERCEPT);
 }
 
+/* ---- 9.2.4 ---- */
+
+enum { GDT = 0x5000, TSS_NOW = 0x5200, TSS_NEXT = 0x5400, TASK = 0x2000, SELECT_NOW = 0x18, SELECT_NEXT = 0x20, TSS_16 = 1, TSS_32 = 9 };
+
+static void put_descriptor(const struct child *c, uint16_t selector, uint32_t base, uint32_t limit, uint16_t attributes)
+{
+	uint64_t v = (limit & 0xffff) | (uint64_t)(base & 0xffffff) << 16 | (uint64_t)(attributes & 0xff) << 40 |
+		     (uint64_t)(limit >> 16 & 0xf) << 48 | (uint64_t)(attributes >> 12) << 52 | (uint64_t)(base >> 24) << 56;
+
+	child_put(c, GDT + selector, &v, sizeof v);
+}
+
+/* A task that does OUT(0x80). */
+static void put_task(const struct child *c, unsigned type)
+{
+	static const uint8_t code[] = { OUT(0x80) };
+	uint32_t wide[26] = { [8] = TASK, [9] = 2, [14] = CHILD_STACK, [18] = 0x10, [19] = 0x08, [20] = 0x10, [21] = 0x10 };
+	uint16_t narrow[22] = { [7] = TASK, [8] = 2, [13] = CHILD_STACK, [17] = 0x10, [18] = 0x08, [19] = 0x10, [20] = 0x10 };
+
+	child_put(c, TASK, code, sizeof code);
+	if (type == TSS_32)
+		child_put(c, TSS_NEXT, wide, sizeof wide);
+	else
+		child_put(c, TSS_NEXT, narrow, sizeof narrow);
+	put_descriptor(c, SELECT_NEXT, TSS_NEXT, (type == TSS_32 ? sizeof wide : sizeof narrow) - 1, 0x80 | type);
+}
+
+RULE_HOST(T9_2_4_a, "a task switch through a TSS of either type is done: none is a feature that is not supported")
+{
+	union { struct hv_segment_register segment; struct hv_table_register table; struct hv_register_value value; } v;
+
+	for (unsigned type = TSS_16; type <= TSS_32; type += TSS_32 - TSS_16) {
+		struct child c = child_telling(OF_2009, HV_INTERCEPT_IO_PORT, 0x80);
+		struct hv_message m;
+
+		child_protected(&c);
+		put_descriptor(&c, 0x08, 0, 0xfffff, 0xc09b);
+		put_descriptor(&c, 0x10, 0, 0xfffff, 0xc093);
+		put_descriptor(&c, SELECT_NOW, TSS_NOW, 103, 0x8b);
+		put_task(&c, type);
+		v.table = (struct hv_table_register){ .limit = 0x3f, .base = GDT };
+		check_status(set_register128(c.id, 0, HV_REGISTER_GDTR, v.value), HV_STATUS_SUCCESS);
+		v.segment = (struct hv_segment_register){ .base = TSS_NOW, .limit = 103, .selector = SELECT_NOW, .attributes = 0x8b };
+		check_status(set_register128(c.id, 0, HV_REGISTER_TR, v.value), HV_STATUS_SUCCESS);
+		/* ljmp SELECT_NEXT:0 */
+		m = RUN_AS_IS(&c, 0xea, 0, 0, 0, 0, SELECT_NEXT, 0);
+		check_type(&m, HV_MESSAGE_IO_INTERCEPT);
+		check_value(header(&m)->rip, TASK, "RIP");
+		v.value = get_register(c.id, 0, HV_REGISTER_TR).value;
+		check_value(v.segment.selector, SELECT_NEXT, "TR");
+	}
+}
+
 /* ---- 9.3.1 HvInstallIntercept ---- */
 
 RULE_HOST(T9_3_1_a, "an intercept is of all VPs, of those too that come later")

@@ -36,6 +36,8 @@ enum {
 /* What each has from 0 on, in small pages. */
 static const unsigned pages_of[GENERATIONS] = { 0, 2048, 1280, 256 };
 
+/* Of the first partition: two where both act at once. */
+static unsigned vps = 1;
 /* What VPs have besides the processor: only for tests of ports. */
 static const struct vp_component *const *components;
 
@@ -151,7 +153,7 @@ static void world_open(struct world *w, unsigned generations)
 	g_assert_no_error(error);
 	hv_features_init(&features);
 	hv_features_role(&features, HV_ROLE_HOST);
-	w->line[0].p = partition_new(w->hv, &(struct partition_config){ .name = "first", .vps = 1, .model = w->model,
+	w->line[0].p = partition_new(w->hv, &(struct partition_config){ .name = "first", .vps = vps, .model = w->model,
 				     .features = &features }, &error);
 	g_assert_no_error(error);
 	g_assert_true(partition_add_ram(w->line[0].p, (gpa_t){ 0 }, RAM * MIB, &error));
@@ -934,6 +936,81 @@ static void test_finalizing(void)
 	world_close(&w);
 }
 
+enum { WATCH_IN = 0x12, LIVES = 20 };
+/* What a call that wants an active partition comes to, from one state to the next. */
+enum stage { BEFORE, ACTIVE, ENDED, GONE };
+struct watch {
+	struct vp *vp;
+	uint64_t id;
+	_Atomic int stage;
+};
+
+static enum stage next_stage(enum stage before, hv_status s)
+{
+	switch (s) {
+	case HV_STATUS_SUCCESS: return ACTIVE;
+	case HV_STATUS_INVALID_PARTITION_STATE: return before == BEFORE ? BEFORE : ENDED;
+	case HV_STATUS_INVALID_PARTITION_ID: return GONE;
+	default: g_error("status %#x", s);
+	}
+}
+
+static void *watch(void *o)
+{
+	struct watch *w = o;
+	const uint64_t in[] = { w->id, HV_PROPERTY_CPU_WEIGHT, 50 };
+
+	g_assert_true(partition_write(w->vp->partition, page_gpa(WATCH_IN), in, sizeof in));
+	while (atomic_load(&w->stage) != GONE) {
+		uint64_t r = vp_hypercall(w->vp, HV_CALL_SET_PARTITION_PROPERTY, page_gpa(WATCH_IN).v, 0);
+		enum stage stage = next_stage((enum stage)atomic_load(&w->stage), hv_result_status(r));
+
+		g_assert_cmpint(stage, >=, atomic_load(&w->stage));
+		atomic_store(&w->stage, stage);
+	}
+	return NULL;
+}
+
+static void await_stage(const struct watch *w, enum stage stage)
+{
+	while (atomic_load(&w->stage) != (int)stage)
+		g_usleep(100);
+}
+
+/* T5.2.5.b: who calls meanwhile sees one state or the next, never one that is past. */
+static void test_transitions(void)
+{
+	struct world w;
+
+	vps = 2;
+	world_open(&w, 1);
+	vps = 1;
+	for (unsigned i = 0; i < LIVES; i++) {
+		struct one *r = &w.line[0];
+		struct hv_in_create_partition in = { 0 };
+		struct watch seen = { .vp = partition_vp(r->p, 1) };
+		struct partition *p;
+		GThread *thread;
+
+		if (!i)
+			check(deposit(r, r->p, fresh(r, 8), 8), HV_STATUS_SUCCESS, 8);
+		check(call(r, HV_CALL_CREATE_PARTITION, 0, &in, sizeof in), HV_STATUS_SUCCESS, 0);
+		g_assert_true(partition_read(r->p, page_gpa(OUT), &seen.id, sizeof seen.id));
+		p = hv_partition_by_id(w.hv, seen.id);
+		check(deposit(r, p, fresh(r, 64), 64), HV_STATUS_SUCCESS, 64);
+		thread = g_thread_new("watch", watch, &seen);
+		check(act(r, HV_CALL_INITIALIZE_PARTITION, p), HV_STATUS_SUCCESS, 0);
+		await_stage(&seen, ACTIVE);
+		check(act(r, HV_CALL_FINALIZE_PARTITION, p), HV_STATUS_SUCCESS, 0);
+		await_stage(&seen, ENDED);
+		check(withdraw(r, p, 64), HV_STATUS_SUCCESS, 64);
+		check(act(r, HV_CALL_DELETE_PARTITION, p), HV_STATUS_SUCCESS, 0);
+		g_thread_join(thread);
+		partition_unref(p);
+	}
+	world_close(&w);
+}
+
 /* ---- ports of two partitions, whatever they do ---- */
 
 enum { PORTS = 4, PORT_STEPS = 4000, PORT_SINT = 5 };
@@ -1068,6 +1145,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/space/accessed", test_accessed);
 	g_test_add_func("/space/own-properties", test_own_properties);
 	g_test_add_func("/space/finalizing", test_finalizing);
+	g_test_add_func("/space/transitions", test_transitions);
 	g_test_add_func("/space/ports", test_ports);
 	return g_test_run();
 }
