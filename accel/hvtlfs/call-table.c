@@ -5,7 +5,9 @@
  */
 #include <sched.h>
 
+#include "accel/hvtlfs/mutant.h"
 #include "call.h"
+#include "hv/debug.h"
 #include "partition.h"
 
 static hv_status notify_long_spin_wait(struct hv_ctx *c)
@@ -24,11 +26,24 @@ static hv_status get_partition_id(struct hv_ctx *c)
 	return HV_STATUS_SUCCESS;
 }
 
+/* No debugger is connected, and no leaf tells of one (T20.3.1.h). */
+static hv_status no_debugger(struct hv_ctx *c)
+{
+	(void)c;
+	return MUTANT(debugger_unknown) ? HV_STATUS_INVALID_HYPERCALL_CODE : HV_STATUS_FEATURE_UNAVAILABLE;
+}
+
 static const struct hv_call few_calls[] = {
 	{ HV_CALL_NOTIFY_LONG_SPIN_WAIT, "HvNotifyLongSpinWait", "18.5.1",
 	  .in = sizeof(struct hv_in_notify_long_spin_wait), .run = notify_long_spin_wait },
 	{ HV_CALL_GET_PARTITION_ID, "HvGetPartitionId", "5.6.7",
 	  .out = sizeof(struct hv_partition_id), .privilege = HV_ACCESS_PARTITION_ID, .run = get_partition_id },
+	{ HV_CALL_POST_DEBUG_DATA, "HvPostDebugData", "20.3.1", .in = sizeof(struct hv_in_post_debug_data),
+	  .out = sizeof(struct hv_out_post_debug_data), .privilege = HV_DEBUGGING, .run = no_debugger },
+	{ HV_CALL_RETRIEVE_DEBUG_DATA, "HvRetrieveDebugData", "20.3.2", .in = sizeof(struct hv_in_retrieve_debug_data),
+	  .out = sizeof(struct hv_out_retrieve_debug_data), .privilege = HV_DEBUGGING, .run = no_debugger },
+	{ HV_CALL_RESET_DEBUG_SESSION, "HvResetDebugSession", "20.3.3", .in = sizeof(struct hv_in_reset_debug_session),
+	  .privilege = HV_DEBUGGING, .run = no_debugger },
 	{ .name = NULL },
 };
 

@@ -143,7 +143,7 @@ void hv_features_role(struct hv_features *f, enum hv_role role)
 		f->privileges |= HV_CREATE_PARTITIONS | HV_ACCESS_PARTITION_ID | HV_ACCESS_MEMORY_POOL | HV_CREATE_PORT |
 				 HV_CONNECT_PORT;
 	if (role == HV_ROLE_ROOT)
-		f->privileges |= HV_CPU_MANAGEMENT;
+		f->privileges |= HV_CPU_MANAGEMENT | HV_DEBUGGING;
 }
 
 static const struct feature_switch *switch_find(const char *key)

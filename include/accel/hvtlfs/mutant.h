@@ -30,6 +30,7 @@
 	X(tlb_pages_free, "pages for virtual TLBs that the pool has not are promised") \
 	X(proximity_required, "a domain that is required may be any") \
 	X(intercept_calls_untold, "hypercalls that the hypervisor has no answer for are not told") \
+	X(debugger_unknown, "debug calls are unknown instead of unavailable") \
 	X(ferr_ignored, "an x87 error without CR0.NE is not told") \
 	X(ferr_never_ignored, "IGNNE# is never asserted") \
 	X(child_msrs, "a child has the MSRs of a machine") \
