@@ -6,7 +6,7 @@
 /* Who may call: PARENT, of the partition that the call names, or others besides. */
 enum { ANY, PARENT };
 
-/* Calls of appendix B that name no event log, statistics or debugger. */
+/* Calls of appendix B that name no event log or statistics. */
 static const struct known {
 	uint16_t code;
 	bool rep;
@@ -51,6 +51,9 @@ static const struct known {
 	{ 0x005b, false, 16, 0, 0, 0, PARENT, HV_CONNECT_PORT, 0 },
 	{ 0x005c, false, 256, 0, 0, 0, ANY, HV_POST_MESSAGES, 0 },
 	{ 0x005d, false, 8, 0, 0, 0, ANY, HV_SIGNAL_EVENTS, 0 },
+	{ 0x0069, false, 8, 0, 8, 0, ANY, HV_DEBUGGING, 0 },
+	{ 0x006a, false, 16, 0, 8, 0, ANY, HV_DEBUGGING, 0 },
+	{ 0x006b, false, 8, 0, 0, 0, ANY, HV_DEBUGGING, 0 },
 	{ 0x006e, true, 16, 16, 0, 0, PARENT, 0, 0 },
 };
 

@@ -160,14 +160,6 @@ RULE(T3_6_e, "guest OS id 0 disables the hypercall page")
 
 enum { DEBUG_FIRST = 0x69, DEBUG_LAST = 0x6b };
 
-static const struct call_row *call_coded(uint16_t code)
-{
-	FOR_EACH_CALL(row)
-		if (row->code == code)
-			return row;
-	return NULL;
-}
-
 RULE(T3_4_j, "leaf 3 EBX has the privileges that calls need")
 {
 	struct leaf l = read_leaf(HV_CPUID_FEATURES);
@@ -194,13 +186,37 @@ RULE(T5_2_3_g, "HvGetPartitionId wants AccessPartitionId")
 	check_status(CALL(.code = HV_CALL_GET_PARTITION_ID, .out = test_page(1)), allowed ? HV_STATUS_SUCCESS : HV_STATUS_ACCESS_DENIED);
 }
 
-RULE(T3_4_o, "leaf 3 EDX bit 1 is set if and only if there are debug calls")
-{
-	bool told = read_leaf(HV_CPUID_FEATURES).d & HV_FEATURE_DEBUGGING;
+static bool debug_calls_told(void) { return read_leaf(HV_CPUID_FEATURES).d & HV_FEATURE_DEBUGGING; }
 
-	for (unsigned code = DEBUG_FIRST; code <= DEBUG_LAST; code++)
-		check_that(!!call_coded(code) == told, "call 0x%x", code);
+/* Of all three calls. */
+static void check_debug_calls(uint16_t status, bool is)
+{
+	for (unsigned code = DEBUG_FIRST; code <= DEBUG_LAST; code++) {
+		struct reply r = CALL(.code = (uint16_t)code, .in = test_page(0), .out = test_page(1));
+
+		check_that(!r.fault && (hv_result_status(r.value) == status) == is, "call 0x%x: %s", code, status_name(hv_result_status(r.value)));
+	}
 }
+
+RULE_ROOT(T3_4_o, "leaf 3 EDX bit 1 is set if and only if debug calls do something for who may make them")
+{
+	check_that(read_leaf(HV_CPUID_FEATURES).b & HV_DEBUGGING >> 32, "the root may not make them");
+	check_debug_calls(HV_STATUS_FEATURE_UNAVAILABLE, !debug_calls_told());
+}
+
+RULE_ROOT(T27_s, "leaf 3 EDX bit 1 is set if and only if debug calls are not unavailable")
+{
+	check_debug_calls(HV_STATUS_FEATURE_UNAVAILABLE, !debug_calls_told());
+	check_debug_calls(HV_STATUS_INVALID_HYPERCALL_CODE, false);
+}
+
+RULE_ROOT(T20_3_1_h, "without a debugger its calls are unavailable, not unknown")
+{
+	if (!debug_calls_told())
+		check_debug_calls(HV_STATUS_FEATURE_UNAVAILABLE, true);
+}
+
+RULE(T20_1_1_d, "who may not debug is denied each call") { check_debug_calls(HV_STATUS_ACCESS_DENIED, true); }
 
 RULE(T3_4_p, "leaf 3 EDX bit 5 clear: no guest idle MSR")
 {
