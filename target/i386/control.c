@@ -100,6 +100,7 @@ void x86_write_cr3(struct x86_cpu *c, uint64_t v)
 {
 	bool keep = false;
 
+	X86_COUNT(c, spaces);
 	/* Bit 63 asks to keep this PCID's translations. */
 	if ((c->efer & EFER_LMA) && (c->cr4 & CR4_PCIDE)) {
 		keep = v >> 63;

@@ -317,8 +317,10 @@ static void deliver_once(struct x86_cpu *c)
 		log_print(LOG_INT, "deliver vector %u kind %d error %#x at %#x:%#llx cr2 %#llx\n", e->vector, e->kind,
 			  e->has_error ? e->error : 0, c->seg[X86_CS].sel, (unsigned long long)c->rip,
 			  (unsigned long long)e->cr2);
-	if (e->kind == X86_EV_FAULT && e->vector == X86_PFAULT)
+	if (e->kind == X86_EV_FAULT && e->vector == X86_PFAULT) {
 		c->cr2 = e->cr2;
+		X86_COUNT(c, page_faults);
+	}
 	if (e->kind == X86_EV_FAULT && e->vector == X86_DB) {
 		c->dr[6] |= e->dr6;
 		c->dr[7] &= ~(uint64_t)DR7_GD;

@@ -125,9 +125,9 @@ static void own_code_stale(struct x86_cpu *c, struct x86_code_page *code)
 static void code_stored(struct x86_cpu *c, struct x86_code_page *code, unsigned offset, size_t n)
 {
 	atomic_thread_fence(memory_order_seq_cst);
-	c->count.store_slow++;
+	X86_COUNT(c, store_slow);
 	if (atomic_load(&code->granules) && code_hit(code, offset, n)) {
-		c->count.code_hit++;
+		X86_COUNT(c, code_hit);
 		own_code_stale(c, code);
 		c->ops->code_changed(c->opaque, code);
 		x86_code_told(code);
@@ -444,7 +444,7 @@ static void walk_for(struct x86_cpu *c, uint64_t lin, enum x86_access a, enum x8
 	struct path p;
 
 	if (walk_seen(c, lin, w, &p) && (allowed(c, w, mmu) & 1 << a) && mark_path(c, &p, a, w)) {
-		c->count.walk_short++;
+		X86_COUNT(c, walk_short);
 		return;
 	}
 	do {
@@ -574,7 +574,7 @@ static const struct x86_tlb_back *tlb_fill(struct x86_cpu *c, uint64_t lin, enum
 	struct walk w;
 	bool clean;
 
-	c->count.tlb_fill++;
+	X86_COUNT(c, tlb_fill);
 	walk_for(c, lin, a, mmu, &w);
 	to = page_at(c, &w, a);
 	clean = to.host && !x86_has_code(to.code);
@@ -596,7 +596,7 @@ static const struct x86_tlb_back *tlb_refill(struct x86_cpu *c, uint64_t lin, en
 	w = (struct walk){ .gpa = way->gpa & WAY_GPA, .flags = way->gpa & WALK_FLAGS, .shift = (uint8_t)way_shift(way) };
 	if (!(allowed(c, &w, mmu) & 1 << a))
 		return tlb_fill(c, lin, a, mmu);
-	c->count.tlb_refill++;
+	X86_COUNT(c, tlb_refill);
 	to = (struct x86_page){ .host = way->host, .rights = way->gpa >> WAY_RIGHTS_SHIFT & 7, .code = way->code };
 	if (!to.host)
 		to = page_at(c, &w, a);

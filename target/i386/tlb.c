@@ -49,7 +49,7 @@ static void space_enter(struct x86_cpu *c, bool fresh)
 
 		*of = number;
 	} else {
-		c->count.switch_kept++;
+		X86_COUNT(c, switch_kept);
 	}
 	c->tlb2.space = *of;
 	code_keys(c);
@@ -262,8 +262,8 @@ void x86_tlb_flush(struct x86_cpu *c, int what)
 	struct x86_tlb2 *t = &c->tlb2;
 
 	slots_drop(c, what == X86_FLUSH_NON_GLOBAL);
-	c->count.flush_all += what == X86_FLUSH_ALL;
-	c->count.flush_non_global += what != X86_FLUSH_ALL;
+	x86_count_add(&c->count.flush_all, what == X86_FLUSH_ALL);
+	x86_count_add(&c->count.flush_non_global, what != X86_FLUSH_ALL);
 	t->floor = t->next;
 	if (what == X86_FLUSH_ALL) {
 		memset(t->large, 0, sizeof t->large);
@@ -282,7 +282,7 @@ void x86_tlb_switch(struct x86_cpu *c, bool keep)
 	if (keep && c->tlb2.space == before)
 		return;
 	slots_drop(c, true);
-	c->count.flush_non_global++;
+	X86_COUNT(c, flush_non_global);
 }
 
 void x86_tlb_flush_pcid(struct x86_cpu *c, unsigned pcid)
@@ -292,7 +292,7 @@ void x86_tlb_flush_pcid(struct x86_cpu *c, unsigned pcid)
 		return;
 	}
 	c->tlb2.of_pcid[pcid] = 0;
-	c->count.flush_pcid++;
+	X86_COUNT(c, flush_pcid);
 }
 
 void x86_tlb_flush_other_pcids(struct x86_cpu *c)
@@ -303,7 +303,7 @@ void x86_tlb_flush_other_pcids(struct x86_cpu *c)
 		return;
 	memset(c->tlb2.of_pcid, 0, sizeof c->tlb2.of_pcid);
 	c->tlb2.of_pcid[tlb2_pcid(c)] = own;
-	c->count.flush_pcid++;
+	X86_COUNT(c, flush_pcid);
 }
 
 /* Pieces of large pages around @lin with either number.  4 MiB cover what may have been mapped by 2. */
@@ -341,7 +341,7 @@ void x86_tlb_flush_page(struct x86_cpu *c, uint64_t lin)
 
 	if (!(c->mode & X86_MODE_LMA))
 		lin = (uint32_t)lin;
-	c->count.flush_page++;
+	X86_COUNT(c, flush_page);
 	c->tlb_epoch++;
 	slots_drop_page(c, lin & X86_PAGE_MASK);
 	if (in_huge(c, lin)) {
@@ -365,7 +365,7 @@ void x86_tlb_flush_pcid_page(struct x86_cpu *c, unsigned pcid, uint64_t lin)
 		x86_tlb_flush_page(c, lin);
 		return;
 	}
-	c->count.flush_pcid++;
+	X86_COUNT(c, flush_pcid);
 	if (number < c->tlb2.floor)
 		return;
 	if (in_huge(c, lin))
@@ -402,7 +402,7 @@ static void clean_drop(struct x86_cpu *c)
 
 void x86_tlb_flush_writes(struct x86_cpu *c)
 {
-	c->count.flush_writes++;
+	X86_COUNT(c, flush_writes);
 	clean_drop(c);
 	sites_drop(c);
 	for (unsigned m = 0; m < X86_MMU_COUNT; m++) {

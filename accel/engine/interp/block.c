@@ -400,9 +400,9 @@ static struct block *block_make(struct x86_cpu *c, uint64_t lin, const struct x8
 	struct interp *in = interp_of(c);
 	struct block *b;
 
-	c->count.decoded++;
+	X86_COUNT(c, decoded);
 	if (in->used + most > ARENA_SIZE || in->hashed > HASH_SIZE / 4 * 3) {
-		c->count.dropped++;
+		X86_COUNT(c, dropped);
 		blocks_drop(in);
 	}
 	b = s.b = (struct block *)(in->arena + in->used);
@@ -433,7 +433,7 @@ static bool block_again(struct x86_cpu *c, struct block *b)
 	if (memcmp(bytes, block_bytes(b), b->bytes))
 		return false;
 	b->gen = gen;
-	c->count.again++;
+	X86_COUNT(c, again);
 	return true;
 }
 
@@ -506,7 +506,7 @@ static struct block *block_at(struct x86_cpu *c, uint64_t lin, bool one)
 		in->global = j->key == (c->code_key[1] | c->mode);
 		return j->block;
 	}
-	c->count.jump_miss++;
+	X86_COUNT(c, jump_miss);
 	/* Decoding may have flushed something. */
 	do {
 		key[0] = c->code_key[0];

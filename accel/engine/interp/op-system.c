@@ -62,6 +62,7 @@ OP(mov_to_cr)
 {
 	uint64_t v = op_get(c, u, 1);
 
+	X86_COUNT(c, control);
 	switch (u->reg[0]) {
 	case 0: x86_write_cr0(c, v); break;
 	case 2: c->cr2 = v; break;
@@ -79,6 +80,7 @@ OP(mov_to_cr)
 
 OP(clts)
 {
+	X86_COUNT(c, control);
 	c->cr0 &= ~(uint64_t)CR0_TS;
 	x86_mode_update(c);
 	return done(c, u);
@@ -89,6 +91,7 @@ OP(lmsw)
 {
 	uint64_t v = op_get(c, u, 0) & 0xf;
 
+	X86_COUNT(c, control);
 	x86_write_cr0(c, (c->cr0 & ~0xeull) | v);
 	return done(c, u);
 }
@@ -134,6 +137,7 @@ static unsigned debug_register(struct x86_cpu *c, unsigned n)
 		x86_raise(c, X86_UD);
 	if (c->dr[7] & DR7_GD)
 		x86_raise_debug(c, DR6_BD);
+	X86_COUNT(c, debug);
 	return n == 4 || n == 5 ? n + 2 : n;
 }
 
@@ -283,6 +287,7 @@ OP(invlpg)
 		lin = (uint32_t)(lin + c->seg[u->seg].base);
 	else if (u->seg >= X86_FS)
 		lin += c->seg[u->seg].base;
+	X86_COUNT(c, invlpg);
 	x86_tlb_flush_page(c, lin);
 	return done(c, u);
 }
@@ -478,6 +483,7 @@ OP(mwait)
 	if (low32(c, X86_RCX) & ~1u)
 		gp(c);
 	c->monitor_armed = false;
+	X86_COUNT(c, mwait);
 	return done(c, u);
 }
 

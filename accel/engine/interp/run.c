@@ -98,7 +98,7 @@ static bool raised(struct x86_cpu *c)
 	const struct uop *u = c->cur;
 	struct x86_event *e = &c->event;
 
-	c->count.raised++;
+	X86_COUNT(c, raised);
 	exclusive_end(c);
 	if (u) {
 		bool behind = e->kind == X86_EV_SOFT || e->kind == X86_EV_ICEBP;
@@ -218,7 +218,7 @@ static bool take_interrupt(struct x86_cpu *c)
 	vector = c->ops->interrupt(c->opaque);
 	/* There may be more: asked again when IF is set again. */
 	in->intr_waiting = vector >= 0;
-	c->count.interrupts += vector >= 0;
+	x86_count_add(&c->count.interrupts, vector >= 0);
 	return vector < 0 || take(c, (struct x86_event){ .kind = X86_EV_EXTERNAL, .vector = (uint8_t)vector });
 }
 

@@ -219,7 +219,7 @@ static uint64_t exit_to_here(struct x86_cpu *c)
 /* No room for one more: everything begins anew. */
 static void drop_all(struct x86_cpu *c)
 {
-	c->count.dropped++;
+	X86_COUNT(c, dropped);
 	blocks_drop(interp_of(c));
 	forget_code(c);
 }

@@ -400,7 +400,7 @@ struct x86_event {
 
 /* ---- counters ------------------------------------------------------------------- */
 
-/* X(name, what it counts).  Off the hot paths; only the processor's own thread counts. */
+/* X(name, what it counts).  Off the hot paths; only the processor's own thread counts, others may look. */
 #define X86_COUNTS(X) \
 	X(jump_miss, "block lookups that the jump cache did not answer") \
 	X(decoded, "blocks decoded") \
@@ -422,6 +422,12 @@ struct x86_event {
 	X(exclusive, "locked operations that stopped the others") \
 	X(exclusive_ns, "ns in stopping them") \
 	X(raised, "exceptions") \
+	X(page_faults, "page faults that the guest was given") \
+	X(control, "writes of control registers") \
+	X(spaces, "loads of CR3") \
+	X(debug, "accesses to debug registers") \
+	X(invlpg, "INVLPG executed") \
+	X(mwait, "MWAIT executed") \
 	X(interrupts, "external interrupts")
 
 struct x86_counts {
@@ -429,6 +435,19 @@ struct x86_counts {
 	X86_COUNTS(X86_COUNT_FIELD)
 #undef X86_COUNT_FIELD
 };
+
+/* The only writer, so no locked instruction. */
+static inline void x86_count_add(uint64_t *count, uint64_t n)
+{
+	__atomic_store_n(count, __atomic_load_n(count, __ATOMIC_RELAXED) + n, __ATOMIC_RELAXED);
+}
+
+static inline uint64_t x86_counted(const uint64_t *count)
+{
+	return __atomic_load_n(count, __ATOMIC_RELAXED);
+}
+
+#define X86_COUNT(c, name) x86_count_add(&(c)->count.name, 1)
 
 /*
  * Where an access of a translated loop was last: translated code compares with that before it
