@@ -33,9 +33,13 @@ static hv_status no_debugger(struct hv_ctx *c)
 	return MUTANT(debugger_unknown) ? HV_STATUS_INVALID_HYPERCALL_CODE : HV_STATUS_FEATURE_UNAVAILABLE;
 }
 
-static const struct hv_call few_calls[] = {
+static const struct hv_call spin_calls[] = {
 	{ HV_CALL_NOTIFY_LONG_SPIN_WAIT, "HvNotifyLongSpinWait", "18.5.1",
 	  .in = sizeof(struct hv_in_notify_long_spin_wait), .run = notify_long_spin_wait },
+	{ .name = NULL },
+};
+
+static const struct hv_call few_calls[] = {
 	{ HV_CALL_GET_PARTITION_ID, "HvGetPartitionId", "5.6.7",
 	  .out = sizeof(struct hv_partition_id), .privilege = HV_ACCESS_PARTITION_ID, .run = get_partition_id },
 	{ HV_CALL_POST_DEBUG_DATA, "HvPostDebugData", "20.3.1", .in = sizeof(struct hv_in_post_debug_data),
@@ -47,27 +51,36 @@ static const struct hv_call few_calls[] = {
 	{ .name = NULL },
 };
 
-/* One line per chapter's file in this folder. */
-static const struct hv_call *const core_lists[] = {
-	few_calls,
-	life_calls,
-	property_calls,
-	root_calls,
-	pool_calls,
-	gpa_calls,
-	vp_calls,
-	assert_calls,
-	translate_calls,
-	state_page_calls,
-	intercept_calls,
-	mmu_calls,
-	interrupt_calls,
+/* One line per chapter's file in this folder, and as what its calls are counted (appendix J). */
+static const struct {
+	const struct hv_call *rows;
+	enum vp_count counted;
+} core_lists[] = {
+	{ spin_calls, COUNT_CALLS_LONG_SPIN },
+	{ few_calls, COUNT_CALLS_OTHER },
+	{ life_calls, COUNT_CALLS_OTHER },
+	{ property_calls, COUNT_CALLS_OTHER },
+	{ root_calls, COUNT_CALLS_LP },
+	{ pool_calls, COUNT_CALLS_OTHER },
+	{ gpa_calls, COUNT_CALLS_GPA_SPACE },
+	{ vp_calls, COUNT_CALLS_VP },
+	{ assert_calls, COUNT_CALLS_INTERRUPT },
+	{ translate_calls, COUNT_CALLS_MMU },
+	{ state_page_calls, COUNT_CALLS_VP },
+	{ stats_calls, COUNT_CALLS_OTHER },
+	{ intercept_calls, COUNT_CALLS_OTHER },
+	{ mmu_calls, COUNT_CALLS_MMU },
+	{ interrupt_calls, COUNT_CALLS_INTERRUPT },
 };
 
-static void add_list(GArray *table, const struct hv_call *row)
+static void add_list(GArray *table, const struct hv_call *row, enum vp_count counted)
 {
-	for (; row && row->name; row++)
-		g_array_append_val(table, *row);
+	for (; row && row->name; row++) {
+		struct hv_call with = *row;
+
+		with.counted = (uint8_t)counted;
+		g_array_append_val(table, with);
+	}
 }
 
 static gint by_code(gconstpointer a, gconstpointer b)
@@ -79,9 +92,9 @@ void call_table_init(struct hv *hv)
 {
 	hv->call_rows = g_array_new(FALSE, FALSE, sizeof(struct hv_call));
 	for (unsigned i = 0; i < G_N_ELEMENTS(core_lists); i++)
-		add_list(hv->call_rows, core_lists[i]);
+		add_list(hv->call_rows, core_lists[i].rows, core_lists[i].counted);
 	for (unsigned i = 0; i < hv->component_count; i++)
-		add_list(hv->call_rows, hv->components[i]->calls);
+		add_list(hv->call_rows, hv->components[i]->calls, COUNT_CALLS_SYNIC);
 	g_array_sort(hv->call_rows, by_code);
 	hv->calls = (const struct hv_call *)(const void *)hv->call_rows->data;
 	hv->call_count = hv->call_rows->len;

@@ -242,7 +242,7 @@ static hv_status target_find(struct call *c, struct hv_ctx *x)
 	unsigned states = row->in_state ? row->in_state : CALL_IN_ACTIVE;
 	hv_status s;
 
-	if (!row->on)
+	if (!row->on || (row->target && !row->target(c->in_list, &id)))
 		return HV_STATUS_SUCCESS;
 	x->target = hv_partition_by_id(x->caller->hv, id == HV_PARTITION_ID_SELF ? x->caller->id : id);
 	if (!x->target)
@@ -356,13 +356,14 @@ static void call_log(const struct call *c)
 }
 
 /* All but X86_OK: nothing to see in registers, as for any instruction that faults or stops. */
-static enum x86_result call_execute(struct call *c)
+static enum x86_result execute(struct call *c)
 {
 	hv_status s = check(c);
 	enum x86_result r;
 
 	c->again = c->wait = false;
 	vp_count(c->vp, COUNT_HYPERCALLS);
+	vp_count(c->vp, MUTANT(stats_call_class) || !c->row ? COUNT_CALLS_OTHER : (enum vp_count)c->row->counted);
 	if (s != HV_STATUS_SUCCESS) {
 		c->result = hv_call_result(s, MUTANT(call_result_reps));
 		vp_count(c->vp, COUNT_HYPERCALLS_FAILED);
@@ -376,6 +377,15 @@ static enum x86_result call_execute(struct call *c)
 	if (r != X86_OK || hv_result_status(c->result) != HV_STATUS_SUCCESS)
 		vp_count(c->vp, COUNT_HYPERCALLS_FAILED);
 	call_log(c);
+	return r;
+}
+
+static enum x86_result call_execute(struct call *c)
+{
+	int64_t from = vp_cost_begin(c->vp);
+	enum x86_result r = execute(c);
+
+	vp_cost_end(c->vp, COUNT_HYPERCALLS_NS, from);
 	return r;
 }
 

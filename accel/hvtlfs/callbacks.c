@@ -66,12 +66,10 @@ static bool forbidden(struct vp *vp, uint64_t gpa, uint32_t right)
 	return t.overlay || (!p->by_parent && !(t.rights & right) && t.limit & right && !MUTANT(pool_page_is_device));
 }
 
-enum x86_result vp_mmio_read(void *o, uint64_t gpa, unsigned size, uint64_t *value)
+static enum x86_result mmio_read(struct vp *vp, uint64_t gpa, unsigned size, uint64_t *value)
 {
-	struct vp *vp = o;
 	struct partition *p = vp->partition;
 
-	vp_count(vp, COUNT_MMIO);
 	*value = UINT64_MAX;
 	if (forbidden(vp, gpa, X86_PAGE_READ))
 		return X86_FAULT_GP;
@@ -88,12 +86,10 @@ enum x86_result vp_mmio_read(void *o, uint64_t gpa, unsigned size, uint64_t *val
 	return stack_answer(vp, p->stack->mmio_read(p->stack_opaque, vp, (gpa_t){ gpa }, size, value));
 }
 
-enum x86_result vp_mmio_write(void *o, uint64_t gpa, unsigned size, uint64_t value)
+static enum x86_result mmio_write(struct vp *vp, uint64_t gpa, unsigned size, uint64_t value)
 {
-	struct vp *vp = o;
 	struct partition *p = vp->partition;
 
-	vp_count(vp, COUNT_MMIO);
 	if (forbidden(vp, gpa, X86_PAGE_WRITE))
 		return X86_FAULT_GP;
 	for (unsigned i = 0; i < p->hv->component_count; i++) {
@@ -108,6 +104,28 @@ enum x86_result vp_mmio_write(void *o, uint64_t gpa, unsigned size, uint64_t val
 	if (!p->stack || !p->stack->mmio_write)
 		return X86_OK;
 	return stack_answer(vp, p->stack->mmio_write(p->stack_opaque, vp, (gpa_t){ gpa }, size, value));
+}
+
+enum x86_result vp_mmio_read(void *o, uint64_t gpa, unsigned size, uint64_t *value)
+{
+	int64_t from = vp_cost_begin(o);
+	enum x86_result r;
+
+	vp_count(o, COUNT_MMIO);
+	r = mmio_read(o, gpa, size, value);
+	vp_cost_end(o, COUNT_MMIO_NS, from);
+	return r;
+}
+
+enum x86_result vp_mmio_write(void *o, uint64_t gpa, unsigned size, uint64_t value)
+{
+	int64_t from = vp_cost_begin(o);
+	enum x86_result r;
+
+	vp_count(o, COUNT_MMIO);
+	r = mmio_write(o, gpa, size, value);
+	vp_cost_end(o, COUNT_MMIO_NS, from);
+	return r;
 }
 
 static enum x86_result probe(void *o, uint64_t gpa, enum x86_access a)
@@ -148,23 +166,29 @@ static enum x86_result io_read(void *o, uint16_t port, unsigned size, uint32_t *
 {
 	struct vp *vp = o;
 	struct partition *p = vp->partition;
+	int64_t from = vp_cost_begin(vp);
+	enum x86_result r = X86_OK;
 
 	vp_count(vp, COUNT_IO);
 	*value = UINT32_MAX;
-	if (!p->stack || !p->stack->io_read)
-		return X86_OK;
-	return stack_answer(vp, p->stack->io_read(p->stack_opaque, vp, port, size, value));
+	if (p->stack && p->stack->io_read)
+		r = stack_answer(vp, p->stack->io_read(p->stack_opaque, vp, port, size, value));
+	vp_cost_end(vp, COUNT_IO_NS, from);
+	return r;
 }
 
 static enum x86_result io_write(void *o, uint16_t port, unsigned size, uint32_t value)
 {
 	struct vp *vp = o;
 	struct partition *p = vp->partition;
+	int64_t from = vp_cost_begin(vp);
+	enum x86_result r = X86_OK;
 
 	vp_count(vp, COUNT_IO);
-	if (!p->stack || !p->stack->io_write)
-		return X86_OK;
-	return stack_answer(vp, p->stack->io_write(p->stack_opaque, vp, port, size, value));
+	if (p->stack && p->stack->io_write)
+		r = stack_answer(vp, p->stack->io_write(p->stack_opaque, vp, port, size, value));
+	vp_cost_end(vp, COUNT_IO_NS, from);
+	return r;
 }
 
 /* T11.10.a, T11.10.b: the hypervisor's own before the stack's. */
@@ -178,29 +202,19 @@ static bool stack_has_msr(struct vp *vp, uint32_t msr)
 static enum x86_result op_msr_read(void *o, uint32_t msr, uint64_t *value)
 {
 	struct vp *vp = o;
-	enum x86_result r;
-	uint64_t began;
 
 	if (stack_has_msr(vp, msr))
 		return vp->partition->stack->msr(vp->partition->stack_opaque, vp, msr, false, value);
-	began = lp_hypervisor_begin(vp);
-	r = msr_read(vp, msr, value);
-	lp_hypervisor_end(vp, began);
-	return r;
+	return msr_read(vp, msr, value);
 }
 
 static enum x86_result op_msr_write(void *o, uint32_t msr, uint64_t value)
 {
 	struct vp *vp = o;
-	enum x86_result r;
-	uint64_t began;
 
 	if (stack_has_msr(vp, msr))
 		return vp->partition->stack->msr(vp->partition->stack_opaque, vp, msr, true, &value);
-	began = lp_hypervisor_begin(vp);
-	r = msr_write(vp, msr, value);
-	lp_hypervisor_end(vp, began);
-	return r;
+	return msr_write(vp, msr, value);
 }
 
 static enum x86_result op_cpuid(void *o, uint32_t leaf, uint32_t subleaf, uint32_t regs[4])
@@ -225,6 +239,7 @@ static enum x86_result op_halt(void *o)
 	struct vp *vp = o;
 	const struct partition *p = vp->partition;
 
+	vp_count(vp, COUNT_HLTS);
 	return p->stack && p->stack->halt ? p->stack->halt(p->stack_opaque, vp) : X86_OK;
 }
 
@@ -238,12 +253,7 @@ static enum x86_result op_ferr(void *o)
 
 static enum x86_result op_hypercall(void *o)
 {
-	struct vp *vp = o;
-	uint64_t began = lp_hypervisor_begin(vp);
-	enum x86_result r = call_instruction(vp);
-
-	lp_hypervisor_end(vp, began);
-	return r;
+	return call_instruction(o);
 }
 
 static int op_interrupt(void *o)
@@ -297,8 +307,8 @@ static void op_code_marked(void *o, struct x86_code_page *code)
 
 	/* All entries of all sharers: finding those of one frame would take longer. */
 	code_rendezvous(vp->partition, vp, code, X86_PEND_TLB_WRITE);
-	vp->cpu.count.marked++;
-	vp->cpu.count.marked_ns += (uint64_t)(monotonic_ns() - from);
+	X86_COUNT(&vp->cpu, marked);
+	x86_count_add(&vp->cpu.count.marked_ns, (uint64_t)(monotonic_ns() - from));
 }
 
 static void op_code_changed(void *o, struct x86_code_page *code)
@@ -314,8 +324,8 @@ static void op_exclusive_begin(void *o)
 	int64_t from = monotonic_ns();
 
 	vp_exclusive_begin(vp);
-	vp->cpu.count.exclusive++;
-	vp->cpu.count.exclusive_ns += (uint64_t)(monotonic_ns() - from);
+	X86_COUNT(&vp->cpu, exclusive);
+	x86_count_add(&vp->cpu.count.exclusive_ns, (uint64_t)(monotonic_ns() - from));
 }
 
 static void op_exclusive_end(void *o)

@@ -1,12 +1,39 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "partition.h"
+#include "sync/futex.h"
 
 /* The only writer, so no locked instruction. */
-void vp_count(struct vp *vp, enum vp_count n)
+void vp_count_add(struct vp *vp, enum vp_count n, uint64_t more)
 {
 	uint64_t v = atomic_load_explicit(&vp->count[n], memory_order_relaxed);
 
-	atomic_store_explicit(&vp->count[n], v + 1, memory_order_relaxed);
+	atomic_store_explicit(&vp->count[n], v + more, memory_order_relaxed);
+}
+
+void vp_count(struct vp *vp, enum vp_count n)
+{
+	vp_count_add(vp, n, 1);
+}
+
+int64_t vp_cost_begin(const struct vp *vp)
+{
+	return atomic_load_explicit(&vp->timed, memory_order_relaxed) ? monotonic_ns() : 0;
+}
+
+void vp_cost_end(struct vp *vp, enum vp_count n, int64_t from)
+{
+	if (from)
+		vp_count_add(vp, n, (uint64_t)(monotonic_ns() - from));
+}
+
+uint64_t vp_hypervisor_ns(struct vp *vp)
+{
+	static const enum vp_count costs[] = { COUNT_HYPERCALLS_NS, COUNT_IO_NS, COUNT_MSR_NS, COUNT_CPUID_NS, COUNT_MMIO_NS };
+	uint64_t ns = 0;
+
+	for (unsigned i = 0; i < G_N_ELEMENTS(costs); i++)
+		ns += vp_counted(vp, costs[i]);
+	return ns;
 }
 
 void vp_count_shared(struct vp *vp, enum vp_count n)

@@ -30,6 +30,8 @@ static const struct feature_switch switches[] = {
 	  .help = "VP index MSR" },
 	{ "hv-runtime", HV_ACCESS_VP_RUN_TIME,
 	  .help = "VP run time MSR" },
+	{ "hv-stats", HV_ACCESS_STATS_MSRS,
+	  .help = "statistics pages, placed by MSRs" },
 	{ "hv-time", HV_ACCESS_REFERENCE_COUNTER | HV_ACCESS_REFERENCE_TSC,
 	  .help = "reference counter MSR and reference TSC page" },
 	{ "hv-frequencies", HV_ACCESS_FREQUENCIES, HV_FEATURE_FREQUENCY_MSRS,
@@ -141,7 +143,7 @@ void hv_features_role(struct hv_features *f, enum hv_role role)
 {
 	if (role != HV_ROLE_GUEST)
 		f->privileges |= HV_CREATE_PARTITIONS | HV_ACCESS_PARTITION_ID | HV_ACCESS_MEMORY_POOL | HV_CREATE_PORT |
-				 HV_CONNECT_PORT;
+				 HV_CONNECT_PORT | HV_ACCESS_STATS;
 	if (role == HV_ROLE_ROOT)
 		f->privileges |= HV_CPU_MANAGEMENT | HV_DEBUGGING;
 }

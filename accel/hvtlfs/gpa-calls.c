@@ -281,6 +281,13 @@ static hv_status map_self(struct hv_ctx *c, const struct change *m)
 	return HV_STATUS_SUCCESS;
 }
 
+/* T33.3.d */
+static void count_change(struct partition *p, hv_status s)
+{
+	if (s == HV_STATUS_SUCCESS)
+		atomic_fetch_add(&p->map_changes, 1);
+}
+
 static hv_status map(struct hv_ctx *c, uint64_t at, uint64_t source, uint32_t flags)
 {
 	struct lock *maps = &c->caller->family->maps_lock;
@@ -299,6 +306,7 @@ static hv_status map(struct hv_ctx *c, uint64_t at, uint64_t source, uint32_t fl
 	lock_acquire(maps);
 	s = c->target == c->caller ? map_self(c, &m) : map_child(c, &m);
 	lock_release(maps);
+	count_change(m.p, s);
 	return s;
 }
 
@@ -369,6 +377,7 @@ static hv_status unmap_gpa_pages(struct hv_ctx *c, const void *in, void *out)
 	lock_acquire(maps);
 	s = unmap(c, &m);
 	lock_release(maps);
+	count_change(m.p, s);
 	return s;
 }
 

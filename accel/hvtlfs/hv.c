@@ -5,6 +5,7 @@
 
 #include "call.h"
 #include "partition.h"
+#include "stats.h"
 
 static const struct engine *engine_of(const struct hv_config *config, GError **error)
 {
@@ -56,6 +57,7 @@ struct hv *hv_new_with(const struct hv_config *config, const struct vp_component
 	clock_calibrate(hv);
 	timers_init(hv);
 	schedule_init(hv);
+	stats_init(hv);
 	return hv;
 }
 
@@ -79,6 +81,7 @@ void hv_free(struct hv *hv)
 		partition_delete(p);
 		partition_unref(p);
 	}
+	stats_fini(hv);
 	timers_fini(hv);
 	schedule_fini(hv);
 	g_ptr_array_free(hv->partitions, TRUE);

@@ -317,6 +317,20 @@ static bool put_in_page(struct vp *vp, const struct hv_message *m)
 	return there;
 }
 
+/* T33.4.e */
+static enum vp_count count_of(uint32_t type)
+{
+	switch ((int32_t)type) {
+	case HV_MESSAGE_UNMAPPED_GPA:
+	case HV_MESSAGE_GPA_INTERCEPT:
+		return COUNT_MEMORY_MESSAGES;
+	case HV_MESSAGE_IO_INTERCEPT:
+		return COUNT_IO_MESSAGES;
+	default:
+		return COUNT_OTHER_MESSAGES;
+	}
+}
+
 static void send(struct vp *vp, const struct hv_message *m)
 {
 	struct hv *hv = vp->partition->hv;
@@ -340,6 +354,7 @@ static void tell(struct vp *vp)
 
 	if (MUTANT(intercept_behind))
 		vp->cpu.rip += vp->cpu.stopped.length;
+	vp_count(vp, MUTANT(stats_message_class) ? COUNT_OTHER_MESSAGES : count_of(m.type));
 	m.payload_size = fill_payload(vp, m.payload);
 	if (log_on(LOG_INTERCEPT))
 		log_intercept(vp, &m);
@@ -375,6 +390,7 @@ static void tell_eois(struct vp *vp)
 	for (unsigned vector = 0; vector < 256; vector++) {
 		if (!(vp->eoi_due[vector / 32] >> vector % 32 & 1))
 			continue;
+		vp_count(vp, COUNT_OTHER_MESSAGES);
 		*(struct hv_vp_message *)m.payload = (struct hv_vp_message){ vp->index, vector };
 		log_print(LOG_INTERCEPT, "%s/%u: %s vector %#x\n", vp->partition->name, vp->index, hv_message_name(m.type), vector);
 		send(vp, &m);

@@ -83,7 +83,7 @@ static bool tsc_concealed(struct partition *p)
 	return p->features.privileges & HV_ACCESS_TSC_INVARIANT && !atomic_load(&p->tsc_exposed) && !MUTANT(tsc_not_concealed);
 }
 
-void leaves_answer(struct vp *vp, uint32_t leaf, uint32_t regs[4])
+static void answer(struct vp *vp, uint32_t leaf, uint32_t regs[4])
 {
 	/* The APIC is not there while IA32_APIC_BASE has it off (SDM volume 3, 11.4.3). */
 	if (leaf == 1 && !(vp->cpu.apic_base & APIC_BASE_ENABLE))
@@ -95,7 +95,6 @@ void leaves_answer(struct vp *vp, uint32_t leaf, uint32_t regs[4])
 		memset(regs, 0, 4 * sizeof regs[0]);       /* T27.aa, T27.ab */
 	if (leaf >> 16 != HV_CPUID_VENDOR >> 16)
 		return;
-	vp_count(vp, COUNT_CPUIDS);
 	/* Whatever comes in: guests read leaves beyond the announced ones and take zeros for granted. */
 	memset(regs, 0, 4 * sizeof regs[0]);
 	if (MUTANT(leaf_unknown))
@@ -108,6 +107,15 @@ void leaves_answer(struct vp *vp, uint32_t leaf, uint32_t regs[4])
 	case HV_CPUID_RECOMMENDATIONS: leaf_recommendations(vp, regs); break;
 	case HV_CPUID_LIMITS: leaf_limits(vp, regs); break;
 	}
+}
+
+void leaves_answer(struct vp *vp, uint32_t leaf, uint32_t regs[4])
+{
+	int64_t from = vp_cost_begin(vp);
+
+	vp_count(vp, COUNT_CPUIDS);
+	answer(vp, leaf, regs);
+	vp_cost_end(vp, COUNT_CPUID_NS, from);
 }
 
 struct cpuid_access {

@@ -47,6 +47,7 @@ struct hv {
 
 	_Atomic uint64_t lps;           /* logical processors that the root has told of: root.c */
 	struct schedule schedule;       /* its own lock */
+	struct stats *stats;            /* set once; its own lock */
 
 	/* Deadlines of VPs that run guest code: timer.c. */
 	pthread_t timer_thread;

@@ -10,6 +10,7 @@
 #include "accel/hvtlfs/mutant.h"
 #include "hv/time.h"
 #include "page.h"
+#include "stats.h"
 #include "target/i386/mem.h"
 #include "trace/log.h"
 
@@ -327,6 +328,8 @@ static const struct msr_row rows[] = {
 	{ ONE(HV_X64_MSR_TSC_INVARIANT_CONTROL), HV_ACCESS_TSC_INVARIANT, MSR_PARTITION, ~HV_TSC_INVARIANT_EXPOSE,
 	  invariant_read, invariant_write },
 	{ HV_X64_MSR_CRASH_P0, HV_X64_MSR_CRASH_CTL, "HV_X64_MSR_CRASH", 0, MSR_PARTITION, 0, crash_read, crash_write },
+	{ HV_X64_MSR_STATS_PARTITION_RETAIL_PAGE, HV_X64_MSR_STATS_VP_INTERNAL_PAGE, "HV_X64_MSR_STATS", HV_ACCESS_STATS_MSRS, MSR_VP,
+	  0, stats_msr_read, stats_msr_write },
 	/* No privilege: Linux writes it whatever the features say. */
 	{ ONE(HV_X64_MSR_VP_ASSIST_PAGE), 0, MSR_VP, 0, assist_read, assist_write },
 	{ .name = NULL },
@@ -383,8 +386,10 @@ bool msr_is_virtual(struct vp *vp, uint32_t msr)
 enum x86_result msr_read(struct vp *vp, uint32_t msr, uint64_t *value)
 {
 	const struct msr_row *row = row_of(vp, msr);
+	int64_t from = vp_cost_begin(vp);
 	enum x86_result r = row && row->read ? row->read(vp, msr, value) : X86_FAULT_GP;
 
+	vp_cost_end(vp, COUNT_MSR_NS, from);
 	if (MUTANT(msr_unknown_zero) && !row) {
 		*value = 0;
 		r = X86_OK;
@@ -399,11 +404,13 @@ enum x86_result msr_read(struct vp *vp, uint32_t msr, uint64_t *value)
 enum x86_result msr_write(struct vp *vp, uint32_t msr, uint64_t value)
 {
 	const struct msr_row *row = row_of(vp, msr);
+	int64_t from = vp_cost_begin(vp);
 	enum x86_result r = X86_FAULT_GP;
 
 	vp_count(vp, COUNT_MSR_WRITES);
 	if (row && row->write && !(value & row->reserved))
 		r = row->write(vp, msr, value);
+	vp_cost_end(vp, COUNT_MSR_NS, from);
 	if (MUTANT(msr_read_only) && row && !row->write)
 		r = X86_OK;
 	if (log_on(LOG_MSR))
@@ -418,13 +425,13 @@ bool msr_init(struct partition *p)
 {
 	p->hypercall = msr_page_new(p, X86_PAGE_READ | X86_PAGE_EXEC | (MUTANT(page_writable) ? X86_PAGE_WRITE : 0));
 	p->reference_tsc = msr_page_new(p, X86_PAGE_READ);
-	return p->hypercall && p->reference_tsc;
+	return p->hypercall && p->reference_tsc && stats_init_partition(p);
 }
 
 bool msr_init_vp(struct vp *vp)
 {
 	vp->assist = msr_page_new(vp->partition, X86_PAGE_READ | X86_PAGE_WRITE);
-	return vp->assist != NULL;
+	return vp->assist && stats_init_vp(vp);
 }
 
 void msr_fini(struct partition *p)
@@ -432,12 +439,14 @@ void msr_fini(struct partition *p)
 	msr_page_free(p->hypercall);
 	msr_page_free(p->reference_tsc);
 	p->hypercall = p->reference_tsc = NULL;
+	stats_fini_partition(p);
 }
 
 void msr_fini_vp(struct vp *vp)
 {
 	msr_page_free(vp->assist);
 	vp->assist = NULL;
+	stats_fini_vp(vp);
 }
 
 void msr_reset_partition(struct partition *p)
@@ -457,6 +466,7 @@ void msr_reset_vp(struct vp *vp)
 {
 	msr_page_reset(vp->assist);
 	power_reset(vp);
+	stats_reset_vp(vp);
 }
 
 /* ---- from outside ---- */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Partitions: the tree, their memory, their life. */
 #include "partition.h"
+#include "stats.h"
 
 #include "accel/hvtlfs/mutant.h"
 #include "flush.h"
@@ -511,6 +512,7 @@ void partition_dismantle(struct partition *p)
 	PARTITION_FOREACH_VP(vp, p)
 		vp_join(vp);
 	memory_close(p);
+	stats_forget(p);
 	partition_tell_components(p, offsetof(struct vp_component, partition_fini));
 	msr_fini(p);
 	if (!MUTANT(channel_outlives))

@@ -11,6 +11,7 @@
 #include "machine.h"
 #include "target/i386/model.h"
 
+enum { STATS_MSRS = 4 };   /* 21.3.3 */
 enum { VP_MAX = 64, VP_BANKS = (VP_MAX + 63) / 64 };
 
 /* What others want a VP's TLB to forget: flush.c. */
@@ -90,6 +91,7 @@ struct partition {
 	GArray *extents;             /* struct extent: all frames it owns; lock.  None if by_parent */
 
 	struct gpa_map map;          /* its own lock */
+	_Atomic uint64_t map_changes;   /* by calls: 21, appendix J */
 	_Atomic bool tracked;        /* which pages are accessed and written to is noted: gpa-calls.c */
 	/* Users of guest memory that are no VPs' TLBs; ACCESS_CLOSED ends them: memory.c. */
 	_Atomic uint32_t accessors;
@@ -104,6 +106,7 @@ struct partition {
 	/* Partition-wide synthetic MSRs: msr.c. */
 	_Atomic uint64_t guest_os_id;   /* written under lock */
 	struct msr_page *hypercall, *reference_tsc;   /* set once */
+	struct msr_page *stats, *stats_internal;      /* set once; VPs show them as theirs: stats.c */
 	uint32_t reference_sequence;    /* lock */
 	_Atomic uint64_t crash_parameter[HV_CRASH_PARAMETERS];
 	_Atomic uint64_t reenlightenment, tsc_emulation;
@@ -164,7 +167,7 @@ struct vp {
 	_Atomic int thread_id;
 	_Atomic uint64_t run_time;   /* ns; final once `ended` */
 	_Atomic uint64_t lp_began;   /* run_time at its APIC's last reset; of the root */
-	_Atomic uint64_t hypervisor_tsc;   /* host TSC that went by in hypercalls and synthetic MSRs; of the root */
+	_Atomic uint64_t lp_hypervisor_began;   /* vp_hypervisor_ns() then */
 	int64_t armed;               /* timer_lock */
 	struct turn turn;            /* schedule.c */
 
@@ -185,7 +188,9 @@ struct vp {
 	uint32_t eoi_due[8];         /* bit per vector: also that it ended, level-triggered */
 	struct hv_register_page *register_page;   /* in the host; NULL: it is not mapped */
 	struct msr_page *assist;     /* set once */
+	struct msr_page *stats, *stats_msr[STATS_MSRS];   /* set once: its page, and where MSRs show which */
 	_Atomic uint64_t count[VP_COUNT_COUNT];   /* enum vp_count */
+	_Atomic bool timed;          /* its exits are: the root's (6.4.1), and while a statistics page tells what they cost */
 	bool not_alone;              /* asked for; takes effect in the next slice */
 	bool unsettled;              /* registers came from outside that must fit together before it runs */
 };
@@ -365,6 +370,14 @@ enum x86_result memory_param_write(struct vp *vp, gpa_t at, const void *from, si
 /* #GP if an overlay forbids the access, X86_STOP if the stack has to act first. */
 enum x86_result memory_param_check(struct vp *vp, gpa_t at, enum x86_access a);
 
+/* ---- count.c ---- */
+
+/* Around what counts as @n, in ns, while somebody sees it; own thread. */
+int64_t vp_cost_begin(const struct vp *vp);
+void vp_cost_end(struct vp *vp, enum vp_count n, int64_t from);
+/* The sum of all: what the hypervisor did for it.  The clock goes on while the host runs something else.  Any thread. */
+uint64_t vp_hypervisor_ns(struct vp *vp);
+
 /* ---- clock.c ---- */
 
 void partition_time_stop(struct partition *p);   /* all: p->lock held */
@@ -391,12 +404,8 @@ void msr_reset_vp(struct vp *vp);
 
 /* The first logical processor is there from the start; the others when the root has told of them. */
 bool lp_is_known(const struct hv *hv, uint64_t lp);
-/*
- * Around what the hypervisor does for @vp, whose own thread this is; _begin() gives what _end() wants.  Only a root asks how
- * long that took, so only its VPs pay for it.
- */
-uint64_t lp_hypervisor_begin(const struct vp *vp);
-void lp_hypervisor_end(struct vp *vp, uint64_t began);
+/* How long the logical processor of a root's VP has run, and how much of that was the hypervisor, in 100 ns (6.3.3). */
+void lp_times(struct vp *vp, uint64_t *run, uint64_t *hypervisor);
 /* The VP's APIC has been reset: its logical processor's run time begins anew (T6.3.3.a). */
 void lp_reset(struct vp *vp);
 

@@ -17,29 +17,20 @@ bool lp_is_known(const struct hv *hv, uint64_t lp)
 	return !lp || MUTANT(root_many_lps) || (lp < VP_MAX && atomic_load(&hv->lps) >> lp & 1);
 }
 
-uint64_t lp_hypervisor_begin(const struct vp *vp)
-{
-	return partition_is_root(vp->partition) ? host_tsc(vp->partition->hv) : 0;
-}
-
-void lp_hypervisor_end(struct vp *vp, uint64_t began)
-{
-	if (began && !MUTANT(lp_no_hypervisor))
-		atomic_fetch_add(&vp->hypervisor_tsc, host_tsc(vp->partition->hv) - began);
-}
-
 void lp_reset(struct vp *vp)
 {
 	if (MUTANT(lp_goes_on))
 		return;
 	atomic_store(&vp->lp_began, vp_run_time_ns(vp));
-	atomic_store(&vp->hypervisor_tsc, 0);
+	atomic_store(&vp->lp_hypervisor_began, vp_hypervisor_ns(vp));
 }
 
-/* In 100 ns. */
-static uint64_t hypervisor_time(struct vp *vp)
+void lp_times(struct vp *vp, uint64_t *run, uint64_t *hypervisor)
 {
-	return (uint64_t)((unsigned __int128)atomic_load(&vp->hypervisor_tsc) * 10000000 / vp->partition->hv->tsc_hz);
+	uint64_t ns = MUTANT(lp_no_hypervisor) ? 0 : vp_hypervisor_ns(vp) - atomic_load(&vp->lp_hypervisor_began);
+
+	*run = (vp_run_time_ns(vp) - atomic_load(&vp->lp_began)) / 100;
+	*hypervisor = MIN(ns / 100, *run);                 /* T33.2.b */
 }
 
 static hv_status get_lp_run_time(struct hv_ctx *c)
@@ -51,9 +42,7 @@ static hv_status get_lp_run_time(struct hv_ctx *c)
 	if (!vp || !lp_is_known(c->caller->hv, in->lp_index))
 		return HV_STATUS_INVALID_LP_INDEX;
 	out->global_time = partition_reference_time(c->caller);      /* T6.4.1.a */
-	out->local_run_time = (vp_run_time_ns(vp) - atomic_load(&vp->lp_began)) / 100;
-	/* The TSC also counts while the host runs something else, a part of the run time does not. */
-	out->hypervisor_time = MIN(hypervisor_time(vp), out->local_run_time);
+	lp_times(vp, &out->local_run_time, &out->hypervisor_time);
 	return HV_STATUS_SUCCESS;
 }
 

@@ -2,6 +2,7 @@
 /* How partitions run, stop and start again; those that they made go with them. */
 #include "accel/hvtlfs/mutant.h"
 #include "partition.h"
+#include "stats.h"
 
 #include "target/i386/mem.h"
 #include "trace/log.h"
@@ -169,6 +170,7 @@ void partition_reset(struct partition *p)
 		vp_wait_parked(vp);
 	foreach_made_by(p, partition_delete);
 	atomic_store(&p->has_children, false);
+	stats_forget(p);
 	partition_return_pool(p);
 	if (!MUTANT(rights_outlive_reset))
 		gpa_space_reset(p);

@@ -17,6 +17,7 @@
 #include "flush.h"
 #include "partition.h"
 #include "state-page.h"
+#include "stats.h"
 #include "sync/futex.h"
 #include "target/i386/mem.h"
 #include "trace/log.h"
@@ -647,6 +648,7 @@ static bool vp_set_up(struct vp *vp, GError **error)
 	if (index)
 		vp->cpu.activity = X86_WAIT_SIPI;
 	atomic_store(&vp->unborn, index && partition_is_root(p));
+	atomic_store(&vp->timed, partition_is_root(p));
 	return true;
 }
 
@@ -750,6 +752,7 @@ void vp_join(struct vp *vp)
 			hv->components[i]->fini(vp, vp->component[i]);
 	hv->engine->detach(&vp->cpu);
 	state_pages_fini(vp);
+	stats_forget_vp(vp);
 	msr_fini_vp(vp);
 }
 

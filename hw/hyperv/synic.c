@@ -96,6 +96,7 @@ static void sint_raise(struct synic *s, unsigned sint)
 	if (v & (HV_SINT_MASKED | HV_SINT_POLLING) && !MUTANT(sint_mask_ignored))
 		return;                                    /* T14.2.4.n, T14.6.5.d: lost */
 	vp_raise(s->vp, v & HV_SINT_VECTOR, v & HV_SINT_AUTO_EOI && !MUTANT(sint_no_auto_eoi) ? RAISE_AUTO_EOI : 0);
+	vp_count_shared(s->vp, COUNT_SYNTHETIC_INTERRUPTS);   /* behind the APIC's own: T33.4.f */
 }
 
 /* ---- queues; lock held throughout ---- */

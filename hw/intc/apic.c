@@ -325,6 +325,7 @@ static void accept_as(struct apic *a, uint8_t vector, bool level, bool auto_eoi)
 		atomic_fetch_or(&a->esr_new, ESR_RECEIVE_VECTOR);
 		return;
 	}
+	vp_count_shared(a->vp, COUNT_VIRTUAL_INTERRUPTS);
 	set_to(a->tmr, vector, level);
 	set_to(a->auto_eoi, vector, auto_eoi);
 	if (level)
@@ -547,6 +548,9 @@ static void send_ipi(struct apic *a)
 	};
 	unsigned shorthand = low >> ICR_SHORT_SHIFT & 3;
 
+	vp_count(a->vp, COUNT_IPIS);
+	if (shorthand == SHORT_SELF)
+		vp_count(a->vp, COUNT_SELF_IPIS);
 	/* INIT level de-assert only set arbitration ids of the old bus. */
 	if (m.mode == MODE_INIT && (low & ICR_LEVEL) && !(low & ICR_ASSERT))
 		return;
@@ -574,6 +578,7 @@ static void end_of_interrupt(struct apic *a)
 {
 	int v;
 
+	vp_count(a->vp, COUNT_EOIS);
 	retire(a);
 	assist_withdraw(a);                                /* T13.3.4.1.i */
 	v = highest(a->isr);
@@ -585,6 +590,7 @@ static void end_of_interrupt(struct apic *a)
 
 static void set_tpr(struct apic *a, uint8_t tpr)
 {
+	vp_count(a->vp, COUNT_TPRS);
 	a->tpr = tpr;
 	refresh(a);
 }
@@ -869,6 +875,7 @@ static bool apic_mmio_read(struct vp *vp, void *state, gpa_t gpa, unsigned size,
 
 	if (!in_page(a, gpa))
 		return false;
+	vp_count(vp, COUNT_APIC_PAGE);
 	if (offset >> 4 >= REG_COUNT || !reg_read(a, offset >> 4, &v)) {
 		/* Write-only EOI reads as zero; the rest is an error that the guest can see. */
 		if (offset >> 4 != REG_EOI)
@@ -888,6 +895,7 @@ static bool apic_mmio_write(struct vp *vp, void *state, gpa_t gpa, unsigned size
 
 	if (!in_page(a, gpa))
 		return false;
+	vp_count(vp, COUNT_APIC_PAGE);
 	if ((offset & 0xf) || size < 4) {
 		log_print(LOG_GUEST_ERRORS, "apic %u: write of %u bytes at 0x%x ignored\n", a->id, size, offset);
 		return true;
@@ -933,6 +941,8 @@ static enum x86_result x2_write(struct vp *vp, uint32_t msr, uint64_t value)
 	if (!is_x2(a) || (value & ~x2_writable(reg)))
 		return X86_FAULT_GP;
 	if (reg == REG_SELF_IPI) {
+		vp_count(vp, COUNT_IPIS);
+		vp_count(vp, COUNT_SELF_IPIS);
 		if (value < 16)
 			error(a, ESR_SEND_VECTOR);
 		else

@@ -14,6 +14,7 @@ enum lock_level {
 	LOCK_CONTROL = 5,     /* QMP and command line: one control action at a time */
 	LOCK_CALL = 8,        /* one call at a time acts on a partition that its parent made: target.h */
 	LOCK_MACHINE = 10,    /* partition tree, list of machines */
+	LOCK_STATS = 12,      /* statistics pages that somebody sees */
 	LOCK_MAPS = 15,     /* what partitions of one family map of each other's memory: gpa-calls.c */
 	LOCK_PARTITION = 20,  /* parent before child; same level only along that line */
 	LOCK_GPA_MAP = 30,

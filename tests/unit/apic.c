@@ -48,6 +48,7 @@ void vp_level_ended(struct vp *vp, uint8_t vector) { vp->p->eoi_vector = vector;
 
 uint32_t *vp_eoi_assist(struct vp *vp) { return vp->assists ? &vp->assist : NULL; }
 void vp_count(struct vp *vp, enum vp_count n) { vp->counted[n]++; }
+void vp_count_shared(struct vp *vp, enum vp_count n) { vp->counted[n]++; }
 void vp_interrupt_ended(struct vp *vp, uint8_t vector) { vp->ended = vector; vp->ends++; }
 
 static const struct vp_component *const k = &apic_component;

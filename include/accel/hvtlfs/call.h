@@ -18,7 +18,7 @@
 enum { CALL_REP = 1 << 0, CALL_VARIABLE = 1 << 1 /* takes a variable header */ };
 
 /*
- * Calls that act on a partition have its id in the first 8 bytes of their input.  The row says
+ * Calls that act on a partition have its id in the first 8 bytes of their input, as a rule.  The row says
  * whose it may be and where it may stand in its life; the dispatcher finds it.
  */
 enum {
@@ -56,6 +56,8 @@ struct hv_call {
 	uint16_t in, out;           /* fixed blocks, bytes, multiples of 8 (T4.1.b) */
 	uint16_t in_elem, out_elem; /* rep calls: bytes per element */
 	uint8_t flags;              /* CALL_* */
+	/* Whether this input is about a partition, and about which; NULL: about that whose id is its first 8 bytes. */
+	bool (*target)(const void *in, uint64_t *id);
 	uint8_t on, in_state;       /* CALL_ON_*, 0: on none; CALL_IN_*, 0: CALL_IN_ACTIVE */
 	uint64_t privilege;         /* HV_* of hv/partition.h; 0 none */
 	uint64_t child_privilege;   /* the same where the target is not the caller itself */
@@ -64,6 +66,7 @@ struct hv_call {
 	hv_status (*element)(struct hv_ctx *c, const void *in, void *out);
 	/* After the elements that one execution processed, be they none; on the same context. */
 	void (*end)(struct hv_ctx *c);
+	uint8_t counted;            /* enum vp_count: its class; whoever makes the table writes it */
 	/* All elements that are left, or none of them, in bounded time; no output per element. */
 	hv_status (*list)(struct hv_ctx *c, const void *in, uint32_t count);
 };

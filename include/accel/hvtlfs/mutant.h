@@ -169,6 +169,17 @@
 	X(property_any_time, "a property can be set in any state that its call allows") \
 	X(property_any_privilege, "any bit of a privilege mask can be set") \
 	X(property_gives_itself, "a partition may give itself any privilege") \
+	X(stats_call_class, "all hypercalls are counted as of no class") \
+	X(stats_message_class, "all intercept messages are counted as of no class") \
+	X(stats_partitions, "one partition less is counted") \
+	X(stats_no_cost, "what exits cost is not counted") \
+	X(stats_stand, "statistics pages stay as they are mapped") \
+	X(stats_outlive, "the statistics page of a VP that is deleted stays mapped") \
+	X(stats_reserved, "reserved bytes of an object's identity are not looked at") \
+	X(stats_global_to_all, "global statistics are for everybody") \
+	X(stats_mapped_twice, "an object may be mapped several times") \
+	X(stats_writable, "statistics pages can be written to") \
+	X(stats_msr_bits, "bits 11:1 of the MSRs of statistics pages are dropped") \
 	X(reserve_above_cap, "a reserve may be above the cap") \
 	X(reserve_any_sum, "there may be more reserves than processors") \
 	X(cap_ignored, "a cap is no limit") \
