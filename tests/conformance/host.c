@@ -9,9 +9,17 @@ enum { FIRST_PAGE = 0x4000, LAST_PAGE = 0x6fff, LIST_MAX = 511 };
 /* What the calls must not look at: Linux leaves what was there. */
 #define GARBAGE 0xdeadbeef
 
+struct stats_object {
+	uint32_t type;
+	struct hv_stats_identity of;
+};
+
 static struct {
 	uint64_t next;         /* fresh page */
-} host = { FIRST_PAGE };
+	/* Whose statistics are mapped. */
+	struct stats_object stats[16];
+	unsigned stats_mapped;
+} host = { .next = FIRST_PAGE };
 
 /* ---- calls ---- */
 
@@ -157,6 +165,34 @@ struct reply set_register(uint64_t id, uint32_t vp, uint32_t name, uint64_t valu
 	return set_register128(id, vp, name, (struct hv_register_value){ value });
 }
 
+static struct reply note_stats(struct reply r, uint32_t type, struct hv_stats_identity of)
+{
+	if (!r.fault && !hv_result_status(r.value) && host.stats_mapped < sizeof host.stats / sizeof host.stats[0])
+		host.stats[host.stats_mapped++] = (struct stats_object){ type, of };
+	return r;
+}
+
+struct reply map_stats(uint32_t type, struct hv_stats_identity of)
+{
+	struct hv_in_stats_page in = { type, 0, of };
+
+	return note_stats(CALL(.code = HV_CALL_MAP_STATS_PAGE, .data = &in, .size = sizeof in, .out = test_page(OUT_PAGE)), type, of);
+}
+
+struct reply map_stats_at(uint32_t type, struct hv_stats_identity of, uint64_t at)
+{
+	struct hv_in_map_stats_page_2 in = { { type, (uint32_t)GARBAGE, of }, at };   /* T21.3.1.h */
+
+	return note_stats(CALL(.code = HV_CALL_MAP_STATS_PAGE_2, .data = &in, .size = sizeof in), type, of);
+}
+
+struct reply unmap_stats(uint32_t type, struct hv_stats_identity of)
+{
+	struct hv_in_stats_page in = { type, (uint32_t)GARBAGE, of };
+
+	return CALL(.code = HV_CALL_UNMAP_STATS_PAGE, .data = &in, .size = sizeof in);
+}
+
 /* ---- what rules want to be done ---- */
 
 uint64_t fresh_pages(unsigned n)
@@ -274,6 +310,11 @@ void host_clean(void)
 		empty(child);
 		if (hv_result_status(call_id(HV_CALL_DELETE_PARTITION, child).value))
 			break;
+	}
+	/* Those of children are gone by now. */
+	while (host.stats_mapped) {
+		host.stats_mapped--;
+		unmap_stats(host.stats[host.stats_mapped].type, host.stats[host.stats_mapped].of);
 	}
 	empty(HV_PARTITION_ID_SELF);
 	host.next = FIRST_PAGE;

@@ -5,6 +5,7 @@
 
 #include "hv/gpa.h"
 #include "hv/partition.h"
+#include "hv/stats.h"
 #include "hv/vp.h"
 #include "rule.h"
 
@@ -42,6 +43,11 @@ struct reply unmap_pages(uint64_t id, uint64_t at, unsigned n);
 struct reply map_sparse(uint64_t id, uint32_t flags, const struct hv_gpa_mapping *list, unsigned n);
 /* Rights of pages that are mapped. */
 struct reply modify_pages(uint64_t id, uint32_t flags, uint64_t at, unsigned n);
+
+/* Statistics of an object of @type; the page number is out64()'s.  The next: at the page of the caller's that is @at. */
+struct reply map_stats(uint32_t type, struct hv_stats_identity of);
+struct reply map_stats_at(uint32_t type, struct hv_stats_identity of, uint64_t at);
+struct reply unmap_stats(uint32_t type, struct hv_stats_identity of);
 
 /* ---- what fails the rule if it does not work ---- */
 

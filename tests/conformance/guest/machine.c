@@ -451,7 +451,9 @@ bool machine_plays(enum role role)
 /* Numbers of synthetic MSRs that a rule may leave in any state and that are 0 at power-on; each of one VP. */
 static void clear_msrs(void)
 {
-	static const uint32_t per_vp[] = { HV_X64_MSR_VP_ASSIST_PAGE, HV_X64_MSR_SCONTROL, HV_X64_MSR_SIEFP, HV_X64_MSR_SIMP };
+	static const uint32_t per_vp[] = { HV_X64_MSR_VP_ASSIST_PAGE, HV_X64_MSR_SCONTROL, HV_X64_MSR_SIEFP, HV_X64_MSR_SIMP,
+		HV_X64_MSR_STATS_PARTITION_RETAIL_PAGE, HV_X64_MSR_STATS_PARTITION_INTERNAL_PAGE, HV_X64_MSR_STATS_VP_RETAIL_PAGE,
+		HV_X64_MSR_STATS_VP_INTERNAL_PAGE };
 
 	for (unsigned i = 0; i < ARRAY_SIZE(per_vp); i++)
 		try_wrmsr(per_vp[i], 0);
@@ -485,9 +487,10 @@ void machine_fresh(enum role role)
 	try_wrmsr(HV_X64_MSR_REFERENCE_TSC, 0);
 	wrmsr(HV_X64_MSR_GUEST_OS_ID, TEST_OS_ID);
 	wrmsr(HV_X64_MSR_HYPERCALL, HYPERCALL_PAGE | HV_MSR_PAGE_ENABLE);
-	memset((void *)(unsigned long)TEST_PAGE, 0, TEST_PAGES * PAGE);
+	/* Overlays may be on test pages. */
 	if (role != ROLE_GUEST)
 		host_clean();
+	memset((void *)(unsigned long)TEST_PAGE, 0, TEST_PAGES * PAGE);
 }
 
 void guest_main(void)
