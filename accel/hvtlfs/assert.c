@@ -81,7 +81,6 @@ static hv_status assert_virtual_interrupt(struct hv_ctx *c)
 	};
 	struct partition *p = c->target;
 	hv_status s = check(in);
-	bool any = false;
 
 	if (s != HV_STATUS_SUCCESS)
 		return s;
@@ -89,10 +88,7 @@ static hv_status assert_virtual_interrupt(struct hv_ctx *c)
 		return in->destination ? HV_STATUS_INVALID_PARAMETER : ext_int_assert(p, in->vector);   /* T13.5.1.e */
 	if (r.withdraw && !r.level)
 		return HV_STATUS_SUCCESS;                  /* T13.3.3.a */
-	for (unsigned i = 0; i < p->hv->component_count; i++)
-		if (p->hv->components[i]->send)
-			any |= p->hv->components[i]->send(p, &r);
-	return any ? HV_STATUS_SUCCESS : HV_STATUS_INVALID_VP_INDEX;   /* T13.5.1.d */
+	return partition_send(p, &r) ? HV_STATUS_SUCCESS : HV_STATUS_INVALID_VP_INDEX;   /* T13.5.1.d */
 }
 
 static hv_status clear_virtual_interrupt(struct hv_ctx *c)

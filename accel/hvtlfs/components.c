@@ -9,6 +9,7 @@ const struct vp_component *const vp_components[] = {
 	&apic_component,
 	&synic_component,
 	&stimer_component,
+	&timer_assist_component,
 	&port_component,
 	NULL,
 };

@@ -743,6 +743,24 @@ void partition_remove_child(struct partition *p)
 
 /* ---- interrupts and the stack's part in them ---- */
 
+bool partition_send(struct partition *p, const struct interrupt_request *r)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < p->hv->component_count; i++)
+		if (p->hv->components[i]->send)
+			any |= p->hv->components[i]->send(p, r);
+	return any;
+}
+
+bool partition_sent(struct partition *p, const struct interrupt_request *r)
+{
+	for (unsigned i = 0; i < p->hv->component_count; i++)
+		if (p->hv->components[i]->sent)
+			return p->hv->components[i]->sent(p, r);
+	return false;
+}
+
 void partition_msi(struct partition *p, uint64_t address, uint32_t data)
 {
 	for (unsigned i = 0; i < p->hv->component_count; i++)

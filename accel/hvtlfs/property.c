@@ -16,13 +16,6 @@ enum {
 	WITH_EX = 1 << 7,                /* read by HvGetPartitionPropertyEx only */
 };
 
-struct property {
-	uint32_t code;
-	uint8_t when;            /* EARLY, LATE; 0: read-only */
-	uint64_t (*get)(struct partition *p);
-	hv_status (*set)(struct partition *p, uint64_t value);
-};
-
 /* ---- what the child has of the hypervisor ---- */
 
 struct synthetic {
@@ -325,7 +318,7 @@ static hv_status set_channel(struct partition *p, uint64_t v)
 	return taken ? HV_STATUS_OBJECT_IN_USE : HV_STATUS_SUCCESS;   /* T5.6.6.h */
 }
 
-/* ---- the table, ascending ---- */
+/* ---- the table, ascending; components have more ---- */
 
 #define BOTH(what) get_##what, set_##what
 
@@ -335,9 +328,6 @@ static const struct property properties[] = {
 	{ HV_PROPERTY_CPU_RESERVE, LATE, BOTH(reserve) },
 	{ HV_PROPERTY_CPU_CAP, LATE, BOTH(cap) },
 	{ HV_PROPERTY_CPU_WEIGHT, LATE, BOTH(weight) },
-	/* The assist of 15.1.5 is not offered: 0, and nothing else can be set. */
-	{ HV_PROPERTY_EMULATED_TIMER_PERIOD, 0, get_none },
-	{ HV_PROPERTY_EMULATED_TIMER_CONTROL, 0, get_none },
 	{ HV_PROPERTY_PM_TIMER_ASSIST, LATE, BOTH(pm_timer) },
 	{ HV_PROPERTY_TIME_FREEZE, LATE, BOTH(frozen) },
 	{ HV_PROPERTY_REFERENCE_TIME, LATE, BOTH(time) },
@@ -362,11 +352,15 @@ static const struct property properties[] = {
 	{ HV_PROPERTY_ASSIGNABLE_SYNTHETIC_FEATURES, WITH_EX, assignable },
 };
 
-static const struct property *find(uint32_t code)
+static const struct property *find(const struct hv *hv, uint32_t code)
 {
 	for (unsigned i = 0; i < G_N_ELEMENTS(properties); i++)
 		if (properties[i].code == code)
 			return &properties[i];
+	for (unsigned i = 0; i < hv->component_count; i++)
+		for (const struct property *p = hv->components[i]->properties; p && p->get; p++)
+			if (p->code == code)
+				return p;
 	return NULL;
 }
 
@@ -389,7 +383,7 @@ void properties_reset(struct partition *p)
 static hv_status get_partition_property(struct hv_ctx *c)
 {
 	const struct hv_in_get_partition_property *in = c->in;
-	const struct property *p = find(in->code);
+	const struct property *p = find(c->target->hv, in->code);
 
 	if (!p || p->when & WITH_EX)
 		return HV_STATUS_UNKNOWN_PROPERTY;         /* T5.6.5.e */
@@ -400,7 +394,7 @@ static hv_status get_partition_property(struct hv_ctx *c)
 static hv_status get_partition_property_ex(struct hv_ctx *c)
 {
 	const struct hv_in_get_partition_property_ex *in = c->in;
-	const struct property *p = find(in->get.code);
+	const struct property *p = find(c->target->hv, in->get.code);
 	struct hv_property_banks *out = c->out;
 
 	if (!p)
@@ -433,7 +427,7 @@ static hv_status may_set(const struct hv_ctx *c, uint32_t code, uint64_t value)
 
 static hv_status set(struct hv_ctx *c, uint32_t code, uint64_t value)
 {
-	const struct property *p = find(code);
+	const struct property *p = find(c->target->hv, code);
 	hv_status s;
 	bool inside;
 

@@ -21,11 +21,12 @@
 #include "hv/status.h"
 #include "hv/synic.h"
 #include "hv/time.h"
+#include "hw/hyperv/stimer.h"
 #include "hw/hyperv/synic.h"
 #include "sync/futex.h"
 #include "trace/log.h"
 
-#define NEVER UINT64_MAX
+#define NEVER TIMER_NEVER
 enum {
 	/*
 	 * Least distance of two signals of a periodic timer, 100 ns units: a guest that asks
@@ -128,26 +129,25 @@ static bool too_late(const struct timer *t, uint64_t now)
 	return (t->config & HV_TIMER_LAZY) && t->count - late < t->count / 4 && !MUTANT(timer_lazy_always);
 }
 
-/* The expiration after the one that is due now. */
-static void next_period(struct timer *t, uint64_t now)
+void timer_next_tick(uint64_t period, bool lazy, uint64_t now, uint64_t *schedule, uint64_t *at)
 {
-	uint64_t most = MAX(CATCH_UP, CATCH_UP_TIME / t->count), missed;
+	uint64_t most = MAX(CATCH_UP, CATCH_UP_TIME / period), missed;
 
-	t->schedule = add(MUTANT(timer_creeps) ? now : t->schedule, t->count);   /* T15.1.4.a: no error adds up */
-	t->at = t->schedule;
-	if (t->schedule <= now) {
-		missed = (now - t->schedule) / t->count + 1;
-		if (t->config & HV_TIMER_LAZY && !MUTANT(timer_lazy_hurries)) {
-			t->schedule += missed * t->count;  /* T15.1.4.e: periods keep their length */
-			t->at = t->schedule;
+	*schedule = add(MUTANT(timer_creeps) ? now : *schedule, period);   /* T15.1.4.a: no error adds up */
+	*at = *schedule;
+	if (*schedule <= now) {
+		missed = (now - *schedule) / period + 1;
+		if (lazy && !MUTANT(timer_lazy_hurries)) {
+			*schedule += missed * period;      /* T15.1.4.e: periods keep their length */
+			*at = *schedule;
 		} else {
 			if (missed > most && !MUTANT(timer_no_drop))
-				t->schedule += (missed - most) * t->count;
-			t->at = now + (MUTANT(timer_no_catch_up) ? t->count : t->count / 2);   /* T15.1.4.c */
+				*schedule += (missed - most) * period;
+			*at = now + (MUTANT(timer_no_catch_up) ? period : period / 2);   /* T15.1.4.c */
 		}
 	}
-	if (t->at - now < SHORTEST_PERIOD)
-		t->at = now + SHORTEST_PERIOD;
+	if (*at - now < SHORTEST_PERIOD)
+		*at = now + SHORTEST_PERIOD;
 }
 
 /* A tick that would be lost behind the one before, which the guest has not taken; it counts as late (T15.1.4.c). */
@@ -158,6 +158,11 @@ static bool would_be_lost(const struct stimer *s, const struct timer *t)
 	if (t->config & HV_TIMER_DIRECT)
 		return vp_raised(s->vp, (uint8_t)(t->config >> HV_TIMER_VECTOR_SHIFT));
 	return synic_timer_waits(s->vp, number(s, t));
+}
+
+uint64_t timer_retry(uint64_t period, uint64_t now)
+{
+	return add(now, MAX(RETRY, period / 2));
 }
 
 static void expire_one(struct stimer *s, struct timer *t, uint64_t now)
@@ -173,12 +178,12 @@ static void expire_one(struct stimer *s, struct timer *t, uint64_t now)
 	}
 	if (would_be_lost(s, t)) {
 		/* Not more often than ticks would come: the guest may never take it. */
-		t->at = add(now, MAX(RETRY, t->count / 2));
+		t->at = timer_retry(t->count, now);
 		return;
 	}
 	if (too_late(t, now) || !fire(s, t))               /* T15.3.1.f: stays enabled */
 		vp_count(s->vp, COUNT_TIMERS_SKIPPED);
-	next_period(t, now);
+	timer_next_tick(t->count, t->config & HV_TIMER_LAZY, now, &t->schedule, &t->at);
 	if (MUTANT(timer_once))
 		t->at = NEVER;
 }
@@ -199,22 +204,29 @@ static void stimer_expire(struct vp *vp, void *state, int64_t host_now)
 	}
 }
 
+int64_t timer_host_deadline(struct partition *p, uint64_t at)
+{
+	uint64_t now;
+
+	if (at == NEVER)
+		return INT64_MAX;
+	now = partition_reference_time(p);
+	if (at <= now)
+		return monotonic_ns();
+	/* The fraction of `now` that is cut off makes it late by less than a unit, never early. */
+	at -= now;
+	return at < INT64_MAX / 2 / UNIT_NS ? monotonic_ns() + (int64_t)at * UNIT_NS : INT64_MAX;
+}
+
 static int64_t stimer_next_deadline(struct vp *vp, void *state)
 {
 	const struct stimer *s = state;
-	uint64_t first = NEVER, now;
+	uint64_t first = NEVER;
 
 	for (unsigned n = 0; n < HV_TIMER_COUNT; n++)
 		if (s->timer[n].at < first)
 			first = s->timer[n].at;
-	if (first == NEVER)
-		return INT64_MAX;
-	now = partition_reference_time(vp_partition(vp));
-	if (first <= now)
-		return monotonic_ns();
-	/* The fraction of `now` that is cut off makes it late by less than a unit, never early. */
-	first -= now;
-	return first < INT64_MAX / 2 / UNIT_NS ? monotonic_ns() + (int64_t)first * UNIT_NS : INT64_MAX;
+	return timer_host_deadline(vp_partition(vp), first);
 }
 
 /* ---- MSRs (15.3): config and count alternate ---- */

@@ -486,13 +486,37 @@ static bool withdraw(struct partition *p, const struct message *m)
 	return any;
 }
 
+static struct message message_of(const struct interrupt_request *r)
+{
+	return (struct message){ .dest = r->destination, .vector = r->vector, .mode = r->mode, .logical = r->logical,
+				 .level = r->level, .wide = r->destination > 0xff };
+}
+
 static bool apic_send_request(struct partition *p, const struct interrupt_request *r)
 {
-	const struct message m = { .dest = r->destination, .vector = r->vector, .mode = r->mode, .logical = r->logical,
-				   .level = r->level, .wide = r->destination > 0xff };
+	const struct message m = message_of(r);
 	bool any = r->level && withdraw(p, &m);            /* T13.5.1.g */
 
 	return r->withdraw ? any : deliver(p, &m);
+}
+
+/* Of several for which it is, all must have it; of those that it goes to together, one. */
+static bool apic_sent(struct partition *p, const struct interrupt_request *r)
+{
+	const struct message m = message_of(r);
+	bool any = false, all = true;
+
+	if (m.mode > MODE_LOWEST)
+		return false;
+	PARTITION_FOREACH_VP(vp, p) {
+		bool waits = bit_test(apic_of(vp)->irr, m.vector);
+
+		if (!match(apic_of(vp), &m))
+			continue;
+		any |= waits;
+		all &= waits;
+	}
+	return any && (all || m.mode == MODE_FIXED);
 }
 
 static void apic_ext_int(struct vp *vp, void *state, bool waits)
@@ -1180,7 +1204,7 @@ const struct vp_component apic_component = {
 	.interrupt = apic_interrupt, .interrupt_pending = apic_pending, .requested = apic_requested,
 	.tpr_read = apic_tpr_read, .tpr_write = apic_tpr_write,
 	.raise = apic_raise, .raised = apic_raised, .msi = apic_msi, .extint = apic_extint, .nmi = apic_nmi,
-	.send = apic_send_request, .ext_int = apic_ext_int,
+	.send = apic_send_request, .sent = apic_sent, .ext_int = apic_ext_int,
 	.mmio_read = apic_mmio_read, .mmio_write = apic_mmio_write, .mmio_has = apic_mmio_has,
 	.next_deadline = apic_next_deadline, .expire = apic_expire,
 	.suspend = apic_suspend, .resume = apic_resume,

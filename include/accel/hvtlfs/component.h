@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * VP components: local APIC, and later SynIC, timers, ports.  The core does
- * not know them by name.  A component contributes rows to the MSR table,
+ * not know them by name.  A component contributes rows to the tables of MSRs, calls and properties,
  * per-VP state with reset, and the verbs below.  One line in
  * accel/hvtlfs/components.c registers it.
  */
@@ -36,6 +36,15 @@ struct interrupt_request {
 	bool logical, level, withdraw;
 };
 
+/* One row per partition property (5.2.2). */
+struct property {
+	uint32_t code;
+	uint8_t when;             /* CALL_IN_*: states in which it can be set; 0: read-only */
+	uint64_t (*get)(struct partition *p);
+	/* Another VP's thread than @p's as a rule, @p's call_lock held.  NULL: read-only. */
+	hv_status (*set)(struct partition *p, uint64_t value);
+};
+
 struct vp_component {
 	const char *name;
 	size_t size;                        /* per-VP state, zeroed at creation */
@@ -49,6 +58,7 @@ struct vp_component {
 	void (*partition_fini)(struct partition *p, void *state);
 	const struct msr_row *msrs;         /* ends with name NULL */
 	const struct hv_call *calls;        /* ends with name NULL */
+	const struct property *properties;  /* ends with get NULL */
 	/* Interrupt controller verbs; one component of the list has them. */
 	int (*interrupt)(struct vp *vp, void *state);         /* take the highest: vector or -1 */
 	bool (*interrupt_pending)(struct vp *vp, void *state);/* would interrupt() give one now? */
@@ -60,6 +70,8 @@ struct vp_component {
 	void (*nmi)(struct partition *p);
 	/* As an APIC message of delivery mode @mode; false: it matches no VP. */
 	bool (*send)(struct partition *p, const struct interrupt_request *r);
+	/* Would one more be lost behind an earlier one that has not been taken yet? */
+	bool (*sent)(struct partition *p, const struct interrupt_request *r);
 	/* The vector that partition_pic_acknowledge() gives waits for this VP, whatever its APIC's registers say; or not any more. */
 	void (*ext_int)(struct vp *vp, void *state, bool waits);
 	void (*raise)(struct vp *vp, void *state, uint8_t vector, unsigned flags);   /* vp_raise() */
@@ -94,6 +106,7 @@ extern const struct vp_component apic_component;   /* hw/intc/apic.c */
 extern const struct vp_component synic_component;  /* hw/hyperv/synic.c */
 extern const struct vp_component stimer_component; /* hw/hyperv/stimer.c */
 extern const struct vp_component port_component;   /* hw/hyperv/port.c */
+extern const struct vp_component timer_assist_component;   /* hw/hyperv/timer-assist.c */
 /* State of component @k for @vp. */
 void *vp_component_state(struct vp *vp, const struct vp_component *k);
 /* State of component @k for partition @p. */
@@ -106,6 +119,9 @@ enum { RAISE_AUTO_EOI = 1 << 0 };
 void vp_raise(struct vp *vp, uint8_t vector, unsigned flags);
 /* Is @vector requested and not taken yet, so that one more request would be lost in it?  Any thread. */
 bool vp_raised(struct vp *vp, uint8_t vector);
+/* The verbs send() and sent() of the interrupt controller.  Any thread, any lock below LOCK_FRAMES. */
+bool partition_send(struct partition *p, const struct interrupt_request *r);
+bool partition_sent(struct partition *p, const struct interrupt_request *r);
 /*
  * The word of @vp's assist page by which its guest learns whether an interrupt needs an EOI
  * (13.3.4.1); NULL: the guest does not look there.  VP's thread.  It is there, whatever the

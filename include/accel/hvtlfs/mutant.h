@@ -163,6 +163,7 @@
 	X(timer_wraps, "a count that is too large wraps around") \
 	X(timer_drops_others, "a timer that expires stops those that are due with it") \
 	X(timer_keeps_sint, "bits of a timer's SINT that were set stay set") \
+	X(assist_stays_enabled, "a timer assist with period 0 stays enabled") \
 	X(message_expiration, "a timer's message has the time of its delivery as that of its expiration") \
 	X(child_features_kept, "processor features that are disabled stay") \
 	X(child_privileges, "a new child may create partitions") \
