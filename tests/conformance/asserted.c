@@ -79,47 +79,14 @@ RULE_HOST(T13_3_2_d, "a start-up interrupt does nothing to a VP that does not wa
 /* ---- a child whose interrupts can be seen ---- */
 
 enum { FIRST = 0x45, SECOND = 0x56, NO_VECTOR = 0x0f, ALL_VECTORS = 256 };
-enum { APIC_ID = 0x20, APIC_TPR = 0x80, APIC_LDR = 0xd0, APIC_SVR = 0xf0, APIC_IRR = 0x200 };
 #define NONE HV_INTERRUPT_VECTOR_NONE
 
 static const uint8_t sti_and_nothing[] = { 0xfb, 0x90, 0x90, OUT(NO_VECTOR) };
 
-/* Code of VP @vp, from its begin with interrupts off; the message. */
-static struct hv_message run_on(const struct child *c, uint32_t vp, const void *code, size_t n)
-{
-	child_start_at(c, vp, CHILD_CODE);
-	child_put(c, CHILD_CODE, code, n);
-	child_go(c, vp);
-	return next_message();
-}
-
-static uint32_t apic_get(const struct child *c, uint32_t vp, uint32_t offset)
-{
-	/* mov eax, [offset of the APIC's page]; out 0x80 */
-	const uint8_t code[] = { 0x66, 0x67, 0xa1, BYTES_32(0xfee00000 + offset), OUT(0x80) };
-	struct hv_message m = run_on(c, vp, code, sizeof code);
-
-	return (uint32_t)MESSAGE_AS(hv_io_message, &m)->rax;
-}
-
-static void apic_put(const struct child *c, uint32_t vp, uint32_t offset, uint32_t value)
-{
-	/* mov dword [offset of the APIC's page], value; out 0x80 */
-	const uint8_t code[] = { 0x66, 0x67, 0xc7, 0x05, BYTES_32(0xfee00000 + offset), BYTES_32(value), OUT(0x80) };
-
-	run_on(c, vp, code, sizeof code);
-}
-
-/* The APIC has it and the VP has not taken it. */
-static bool waits(const struct child *c, uint32_t vp, uint8_t vector)
-{
-	return apic_get(c, vp, APIC_IRR + vector / 32 * 16) >> vector % 32 & 1;
-}
-
 /* The vector that VP @vp takes when it lets interrupts in; NO_VECTOR: none. */
 static unsigned taken(const struct child *c, uint32_t vp)
 {
-	struct hv_message m = run_on(c, vp, sti_and_nothing, sizeof sti_and_nothing);
+	struct hv_message m = child_run_on(c, vp, sti_and_nothing, sizeof sti_and_nothing);
 
 	check_type(&m, HV_MESSAGE_IO_INTERCEPT);
 	return MESSAGE_AS(hv_io_message, &m)->port;
@@ -141,7 +108,7 @@ static struct child with_handlers(unsigned vps, bool on)
 		if (vp)
 			child_vp(&c, vp);
 		if (on)
-			apic_put(&c, vp, APIC_SVR, 0x1ff);
+			child_apic_set(&c, vp, CHILD_APIC_SVR, 0x1ff);
 	}
 	return c;
 }
@@ -184,7 +151,7 @@ RULE_HOST(T13_3_2_f, "an edge-triggered interrupt that is withdrawn stays")
 
 	check_status(send(&c, HV_INTERRUPT_FIXED, 0, FIRST), HV_STATUS_SUCCESS);
 	check_status(send(&c, HV_INTERRUPT_FIXED, 0, NONE), HV_STATUS_SUCCESS);
-	check_that(waits(&c, 0, FIRST), "the bit in the IRR is gone");
+	check_that(child_waits(&c, 0, FIRST), "the bit in the IRR is gone");
 }
 
 RULE_HOST(T13_3_2_g, "a level-triggered interrupt that is withdrawn leaves the IRR")
@@ -192,9 +159,9 @@ RULE_HOST(T13_3_2_g, "a level-triggered interrupt that is withdrawn leaves the I
 	struct child c = with_handlers(1, true);
 
 	check_status(send_level(&c, 0, FIRST), HV_STATUS_SUCCESS);
-	check_that(waits(&c, 0, FIRST), "it is not in the IRR at first");
+	check_that(child_waits(&c, 0, FIRST), "it is not in the IRR at first");
 	check_status(send_level(&c, 0, NONE), HV_STATUS_SUCCESS);
-	check_that(!waits(&c, 0, FIRST), "it is still in the IRR");
+	check_that(!child_waits(&c, 0, FIRST), "it is still in the IRR");
 }
 
 RULE_HOST(T13_3_2_i, "an ExtInt is VP 0's")
@@ -210,7 +177,7 @@ RULE_HOST(T13_3_2_j, "an ExtInt is taken with the APIC disabled by software, too
 {
 	struct child c = with_handlers(1, false);
 
-	check_value(apic_get(&c, 0, APIC_SVR) >> 8 & 1, 0, "the APIC's enable bit");
+	check_value(child_apic(&c, 0, CHILD_APIC_SVR) >> 8 & 1, 0, "the APIC's enable bit");
 	check_status(ext_int(&c, FIRST), HV_STATUS_SUCCESS);
 	check_value(taken(&c, 0), FIRST, "vector");
 }
@@ -221,10 +188,10 @@ RULE_HOST(T13_3_2_k, "an ExtInt asks for no priority, but for RFLAGS.IF")
 	struct child c = with_handlers(1, true);
 	struct hv_message m;
 
-	apic_put(&c, 0, APIC_TPR, 0xf0);
+	child_apic_set(&c, 0, CHILD_APIC_TPR, 0xf0);
 	check_status(send(&c, HV_INTERRUPT_FIXED, 0, SECOND), HV_STATUS_SUCCESS);
 	check_status(ext_int(&c, FIRST), HV_STATUS_SUCCESS);
-	m = run_on(&c, 0, out_80, sizeof out_80);
+	m = child_run_on(&c, 0, out_80, sizeof out_80);
 	check_value(MESSAGE_AS(hv_io_message, &m)->port, 0x80, "port without IF");
 	check_value(taken(&c, 0), FIRST, "vector");
 	check_value(taken(&c, 0), NO_VECTOR, "vector that a priority holds back");
@@ -251,7 +218,7 @@ RULE_HOST(T13_3_3_a, "an edge-triggered interrupt is latched: to withdraw it doe
 	}
 	/* The higher first: none of the two is ended. */
 	check_value(taken(&c, 0), FIRST + 16, "vector of lowest priority");
-	check_that(waits(&c, 0, FIRST), "the fixed one is gone");
+	check_that(child_waits(&c, 0, FIRST), "the fixed one is gone");
 }
 
 RULE_HOST(T13_3_3_b, "a level-triggered interrupt is withdrawn before it is taken, and can be asserted again")
@@ -278,8 +245,8 @@ RULE_HOST(T13_5_1_a, "a physical destination is the VP that has this APIC id")
 		struct hv_in_assert_virtual_interrupt in = { .partition_id = c.id, .destination = 1, .vector = FIRST + i };
 
 		check_status(CALL(.code = codes[i], .data = &in, .size = sizeof in), HV_STATUS_SUCCESS);
-		check_that(waits(&c, 1, (uint8_t)(FIRST + i)), "VP 1 has not got it by call 0x%x", codes[i]);
-		check_that(!waits(&c, 0, (uint8_t)(FIRST + i)), "VP 0 has got it by call 0x%x", codes[i]);
+		check_that(child_waits(&c, 1, (uint8_t)(FIRST + i)), "VP 1 has not got it by call 0x%x", codes[i]);
+		check_that(!child_waits(&c, 0, (uint8_t)(FIRST + i)), "VP 0 has got it by call 0x%x", codes[i]);
 	}
 }
 
@@ -288,13 +255,13 @@ RULE_HOST(T13_5_1_b, "a logical destination is all VPs that match it, or the low
 	struct child c = with_handlers(3, true);
 
 	for (uint32_t vp = 0; vp < 3; vp++)
-		apic_put(&c, vp, APIC_LDR, 0x01000000u << vp);
-	apic_put(&c, 1, APIC_TPR, 0x20);
+		child_apic_set(&c, vp, CHILD_APIC_LDR, 0x01000000u << vp);
+	child_apic_set(&c, 1, CHILD_APIC_TPR, 0x20);
 	check_status(send_logical(&c, HV_INTERRUPT_FIXED, 6, FIRST), HV_STATUS_SUCCESS);
 	check_status(send_logical(&c, HV_INTERRUPT_LOWEST_PRIORITY, 6, SECOND), HV_STATUS_SUCCESS);
 	for (uint32_t vp = 0; vp < 3; vp++) {
-		check_value(waits(&c, vp, FIRST), vp > 0, "the fixed one at VP %u", vp);
-		check_value(waits(&c, vp, SECOND), vp == 2, "the one of lowest priority at VP %u", vp);
+		check_value(child_waits(&c, vp, FIRST), vp > 0, "the fixed one at VP %u", vp);
+		check_value(child_waits(&c, vp, SECOND), vp == 2, "the one of lowest priority at VP %u", vp);
 	}
 }
 
@@ -302,18 +269,18 @@ RULE_HOST(T13_5_1_c, "an APIC id is what the guest has written to its APIC, not 
 {
 	struct child c = with_handlers(2, true);
 
-	apic_put(&c, 1, APIC_ID, 0x55000000);
+	child_apic_set(&c, 1, CHILD_APIC_ID, 0x55000000);
 	check_status(send(&c, HV_INTERRUPT_FIXED, 0x55, FIRST), HV_STATUS_SUCCESS);
-	check_that(waits(&c, 1, FIRST), "VP 1 has not got it");
+	check_that(child_waits(&c, 1, FIRST), "VP 1 has not got it");
 	check_status(send(&c, HV_INTERRUPT_FIXED, 1, SECOND), HV_STATUS_INVALID_VP_INDEX);
-	check_that(!waits(&c, 1, SECOND), "VP 1 has got one for its index");
+	check_that(!child_waits(&c, 1, SECOND), "VP 1 has got one for its index");
 }
 
 RULE_HOST(T13_5_1_d, "a destination that no VP matches is no VP")
 {
 	struct child c = with_handlers(1, true);
 
-	apic_put(&c, 0, APIC_LDR, 0x01000000);
+	child_apic_set(&c, 0, CHILD_APIC_LDR, 0x01000000);
 	check_status(send(&c, HV_INTERRUPT_FIXED, 9, FIRST), HV_STATUS_INVALID_VP_INDEX);
 	check_status(send(&c, HV_INTERRUPT_LOWEST_PRIORITY, 9, FIRST), HV_STATUS_INVALID_VP_INDEX);
 	check_status(send(&c, HV_INTERRUPT_NMI, 9, 0), HV_STATUS_INVALID_VP_INDEX);
@@ -343,7 +310,7 @@ RULE_HOST(T13_5_1_f, "an interrupt that has been taken can be asserted once more
 	check_status(send_level(&c, 0, FIRST), HV_STATUS_SUCCESS);
 	check_value(taken(&c, 0), FIRST, "vector");
 	check_status(send_level(&c, 0, FIRST), HV_STATUS_SUCCESS);
-	check_that(waits(&c, 0, FIRST), "the second does not wait");
+	check_that(child_waits(&c, 0, FIRST), "the second does not wait");
 	check_status(send_level(&c, 0, SECOND), HV_STATUS_SUCCESS);
 	check_value(taken(&c, 0), SECOND, "vector of the third");
 }
@@ -354,7 +321,7 @@ RULE_HOST(T13_5_1_g, "an interrupt takes the place of the one before it that was
 
 	check_status(send_level(&c, 0, SECOND), HV_STATUS_SUCCESS);
 	check_status(send_level(&c, 0, FIRST), HV_STATUS_SUCCESS);
-	check_that(!waits(&c, 0, SECOND), "the first waits, too");
+	check_that(!child_waits(&c, 0, SECOND), "the first waits, too");
 	check_value(taken(&c, 0), FIRST, "vector");
 	check_status(ext_int(&c, FIRST), HV_STATUS_SUCCESS);
 	check_status(ext_int(&c, SECOND), HV_STATUS_SUCCESS);
@@ -539,7 +506,7 @@ RULE_HOST(T13_5_2_e, "interrupts of other types are not cleared")
 	check_status(send(&c, HV_INTERRUPT_FIXED, 0, FIRST), HV_STATUS_SUCCESS);
 	check_status(send_level(&c, 0, SECOND), HV_STATUS_SUCCESS);
 	check_status(clear(&c), HV_STATUS_SUCCESS);
-	check_that(waits(&c, 0, FIRST) && waits(&c, 0, SECOND), "one of them is gone");
+	check_that(child_waits(&c, 0, FIRST) && child_waits(&c, 0, SECOND), "one of them is gone");
 	check_value(taken(&c, 0), SECOND, "vector");
 	/* Nor does one that was taken count. */
 	check_status(clear(&c), HV_STATUS_NOT_ACKNOWLEDGED);
@@ -574,10 +541,10 @@ RULE_HOST(T10_4_1_h, "the id in a new VP's APIC is its index")
 	static const uint32_t indexes[] = { 1, 6, 63 };
 	struct child c = make_child(EXO | HV_CREATE_LAPIC);
 
-	check_value(apic_get(&c, 0, APIC_ID), 0, "ID register of VP 0");
+	check_value(child_apic(&c, 0, CHILD_APIC_ID), 0, "ID register of VP 0");
 	for (unsigned i = 0; i < sizeof indexes / sizeof indexes[0]; i++) {
 		child_vp(&c, indexes[i]);
-		check_value(apic_get(&c, indexes[i], APIC_ID), indexes[i] << 24, "ID register of VP %u", indexes[i]);
+		check_value(child_apic(&c, indexes[i], CHILD_APIC_ID), indexes[i] << 24, "ID register of VP %u", indexes[i]);
 	}
 }
 

@@ -279,6 +279,38 @@ struct hv_message step_over(const struct child *c, const struct hv_message *m)
 	return go_on(c);
 }
 
+/* ---- APICs ---- */
+
+struct hv_message child_run_on(const struct child *c, uint32_t vp, const void *code, size_t n)
+{
+	child_start_at(c, vp, CHILD_CODE);
+	child_put(c, CHILD_CODE, code, n);
+	child_go(c, vp);
+	return next_message();
+}
+
+uint32_t child_apic(const struct child *c, uint32_t vp, uint32_t offset)
+{
+	/* mov eax, [offset of the APIC's page]; out 0x80 */
+	const uint8_t code[] = { 0x66, 0x67, 0xa1, BYTES_32(0xfee00000 + offset), OUT(0x80) };
+	struct hv_message m = child_run_on(c, vp, code, sizeof code);
+
+	return (uint32_t)MESSAGE_AS(hv_io_message, &m)->rax;
+}
+
+void child_apic_set(const struct child *c, uint32_t vp, uint32_t offset, uint32_t value)
+{
+	/* mov dword [offset of the APIC's page], value; out 0x80 */
+	const uint8_t code[] = { 0x66, 0x67, 0xc7, 0x05, BYTES_32(0xfee00000 + offset), BYTES_32(value), OUT(0x80) };
+
+	child_run_on(c, vp, code, sizeof code);
+}
+
+bool child_waits(const struct child *c, uint32_t vp, uint8_t vector)
+{
+	return child_apic(c, vp, CHILD_APIC_IRR + vector / 32 * 16) >> vector % 32 & 1;
+}
+
 /* ---- messages ---- */
 
 const struct hv_intercept_header *header(const struct hv_message *m)

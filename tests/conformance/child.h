@@ -102,6 +102,14 @@ struct hv_message step_over(const struct child *c, const struct hv_message *m);
 /* Goes on where it stands, and the next message. */
 struct hv_message go_on(const struct child *c);
 
+/* Code of VP @vp, in real mode with interrupts off; the message. */
+struct hv_message child_run_on(const struct child *c, uint32_t vp, const void *code, size_t n);
+/* A register of its APIC, by offset; is @vector requested there? */
+enum { CHILD_APIC_ID = 0x20, CHILD_APIC_TPR = 0x80, CHILD_APIC_EOI = 0xb0, CHILD_APIC_LDR = 0xd0, CHILD_APIC_SVR = 0xf0, CHILD_APIC_IRR = 0x200 };
+uint32_t child_apic(const struct child *c, uint32_t vp, uint32_t offset);
+void child_apic_set(const struct child *c, uint32_t vp, uint32_t offset, uint32_t value);
+bool child_waits(const struct child *c, uint32_t vp, uint8_t vector);
+
 /* Of the common header of @m. */
 const struct hv_intercept_header *header(const struct hv_message *m);
 #define MESSAGE_AS(type, m) ((const struct type *)(const void *)(m)->payload)
