@@ -101,6 +101,21 @@ RULE_HOST(T5_2_1_b, "an id is given once")
 	}
 }
 
+RULE_HOST_QTEST(T5_2_1_c, "a restart forgets all ids: who gets one again is another partition")
+{
+	struct hv_out_get_memory_balance b;
+	uint64_t id, own;
+
+	restart_with("");
+	id = make_active_partition();
+	own = own_id();
+	restart_with("");
+	check_value(own_id(), own, "the caller's id");
+	check_status(balance(id, &b), HV_STATUS_INVALID_PARTITION_ID);
+	check_value(make_partition(), id, "the first child's id");
+	check_balance(id, 0, 0);
+}
+
 RULE_HOST(T5_2_5_a, "from uninitialized to active, finalized, deleted, and never back")
 {
 	uint64_t id = make_active_partition();

@@ -324,6 +324,20 @@ RULE_HOST(T7_3_2_e, "all pages of an uninitialized or finalized partition can be
 	check_balance(id, 0, 0);
 }
 
+RULE_HOST(T7_3_2_f, "pages that the balance has shown may be gone: an active partition has used them meanwhile")
+{
+	uint64_t id = make_active_partition();
+	struct hv_in_create_vp in = { .partition_id = id };
+	struct hv_out_get_memory_balance before, after;
+
+	deposit(id, 2 * ACTIVE_PAGES);
+	check_status(balance(id, &before), HV_STATUS_SUCCESS);
+	check_status(CALL(.code = HV_CALL_CREATE_VP, .data = &in, .size = sizeof in), HV_STATUS_SUCCESS);
+	check_status(balance(id, &after), HV_STATUS_SUCCESS);
+	check_that(after.pages_available < before.pages_available, "a VP costs nothing");
+	check_reps(withdraw(id, (unsigned)before.pages_available), HV_STATUS_NO_RESOURCES, (unsigned)after.pages_available);
+}
+
 RULE_HOST(T7_3_2_g, "a pool that runs dry ends the call; what came before is in the list")
 {
 	uint64_t id = make_partition(), first = fresh_pages(SOME);
