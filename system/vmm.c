@@ -459,7 +459,7 @@ static bool make_root(struct vmm *v, GError **error)
 	bool ok;
 
 	hv_features_role(&features, o->role);
-	ok = make_serials(v, &c, error) && guest_add(v, "root", &c, error);
+	ok = (o->role != HV_ROLE_ROOT || hv_launch_check(v->model, error)) && make_serials(v, &c, error) && guest_add(v, "root", &c, error);
 	if (ok)
 		vmm_root(v)->held = true;
 	g_free(firmware);

@@ -11,6 +11,7 @@
 #include "accel/hvtlfs/component.h"
 #include "accel/hvtlfs/hv.h"
 #include "frames.h"
+#include "hv/root.h"
 #include "schedule.h"
 #include "sync/gate.h"
 
@@ -46,6 +47,7 @@ struct hv {
 	GHashTable *by_id;              /* the same partitions, without a reference */
 
 	_Atomic uint64_t lps;           /* logical processors that the root has told of: root.c */
+	struct hv_perf_counter_configuration perf_counter;   /* lock; a system property: root.c */
 	struct schedule schedule;       /* its own lock */
 	struct stats *stats;            /* set once; its own lock */
 

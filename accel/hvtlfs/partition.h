@@ -406,6 +406,8 @@ void msr_reset_vp(struct vp *vp);
 bool lp_is_known(const struct hv *hv, uint64_t lp);
 /* How long the logical processor of a root's VP has run, and how much of that was the hypervisor, in 100 ns (6.3.3). */
 void lp_times(struct vp *vp, uint64_t *run, uint64_t *hypervisor);
+/* What a root has told of the machine is forgotten. */
+void root_reset(struct hv *hv);
 /* The VP's APIC has been reset: its logical processor's run time begins anew (T6.3.3.a). */
 void lp_reset(struct vp *vp);
 

@@ -90,12 +90,58 @@ static hv_status get_system_property(struct hv_ctx *c)
 	}
 }
 
-/* The machine knows by itself how it is switched off. */
+/* The text's form, and its one property. */
+static hv_status get_system_property_2009(struct hv_ctx *c)
+{
+	const struct hv_in_get_system_property_2009 *in = c->in;
+	struct hv_perf_counter_configuration *out = c->out;
+	struct hv *hv = c->caller->hv;
+
+	if (in->property != HV_SYSTEM_PROPERTY_PERF_COUNTER)
+		return HV_STATUS_UNKNOWN_PROPERTY;         /* T23.4.2.b */
+	lock_acquire(&hv->lock);
+	*out = hv->perf_counter;
+	lock_release(&hv->lock);
+	return HV_STATUS_SUCCESS;
+}
+
+/* What the profiler of the event log would count: kept for whoever asks. */
+static hv_status set_perf_counter(struct hv *hv, const struct hv_perf_counter_configuration *value)
+{
+	bool good = value->source > HV_PROFILE_INVALID && value->source <= HV_PROFILE_BRANCH_MISPREDICTIONS && !value->reserved;
+
+	if (!good && !MUTANT(system_property_any))
+		return HV_STATUS_INVALID_PARAMETER;        /* T23.4.1.c */
+	lock_acquire(&hv->lock);
+	hv->perf_counter = *value;
+	if (MUTANT(system_property_half))
+		hv->perf_counter.period = 0;
+	lock_release(&hv->lock);
+	return HV_STATUS_SUCCESS;
+}
+
 static hv_status set_system_property(struct hv_ctx *c)
 {
 	const struct hv_in_set_system_property *in = c->in;
 
-	return in->property == HV_SYSTEM_PROPERTY_SLEEP_STATE ? HV_STATUS_SUCCESS : HV_STATUS_UNKNOWN_PROPERTY;
+	switch (in->property) {
+	case HV_SYSTEM_PROPERTY_PERF_COUNTER:
+		return set_perf_counter(c->caller->hv, &in->value);
+	case HV_SYSTEM_PROPERTY_SLEEP_STATE:
+		/* The machine knows by itself how it is switched off. */
+		return HV_STATUS_SUCCESS;
+	default:
+		return HV_STATUS_UNKNOWN_PROPERTY;         /* T23.4.1.b */
+	}
+}
+
+void root_reset(struct hv *hv)
+{
+	atomic_store(&hv->lps, 0);
+	schedule_park(hv, 0);
+	lock_acquire(&hv->lock);
+	hv->perf_counter = (struct hv_perf_counter_configuration){ 0 };
+	lock_release(&hv->lock);
 }
 
 static hv_status enter_sleep_state(struct hv_ctx *c)
@@ -162,8 +208,10 @@ const struct hv_call root_calls[] = {
 	{ HV_CALL_GET_LP_RUN_TIME, "HvGetLogicalProcessorRunTime", "6.4.1", .in = sizeof(struct hv_in_get_lp_run_time),
 	  .out = sizeof(struct hv_out_get_lp_run_time), .privilege = HV_CPU_MANAGEMENT, .run = get_lp_run_time },
 	{ HV_CALL_PARK_LPS, "HvParkLogicalProcessors", "6.4.2", .in = sizeof(struct hv_in_park_lps), .privilege = HV_CPU_MANAGEMENT, .run = park_logical_processors },
-	{ HV_CALL_SET_SYSTEM_PROPERTY, "HvSetSystemProperty", LATER, .in = sizeof(struct hv_in_set_system_property),
+	{ HV_CALL_SET_SYSTEM_PROPERTY, "HvSetSystemProperty", "23.4.1", .in = sizeof(struct hv_in_set_system_property),
 	  .privilege = HV_CPU_MANAGEMENT, .run = set_system_property },
+	{ HV_CALL_GET_SYSTEM_PROPERTY_2009, "HvGetSystemProperty", "23.4.2", .in = sizeof(struct hv_in_get_system_property_2009),
+	  .out = sizeof(struct hv_perf_counter_configuration), .privilege = HV_CPU_MANAGEMENT, .run = get_system_property_2009 },
 	{ HV_CALL_ADD_LOGICAL_PROCESSOR, "HvAddLogicalProcessor", LATER, .in = sizeof(struct hv_in_add_logical_processor),
 	  .out = sizeof(struct hv_out_add_logical_processor), .privilege = HV_CPU_MANAGEMENT, .run = add_logical_processor },
 	{ HV_CALL_GET_SYSTEM_PROPERTY, "HvGetSystemProperty", LATER, .in = sizeof(struct hv_in_get_system_property), .out = 8,

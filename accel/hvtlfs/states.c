@@ -175,10 +175,8 @@ void partition_reset(struct partition *p)
 	if (!MUTANT(rights_outlive_reset))
 		gpa_space_reset(p);
 	properties_reset(p);
-	if (partition_is_root(p)) {
-		atomic_store(&p->hv->lps, 0);
-		schedule_park(p->hv, 0);
-	}
+	if (partition_is_root(p))
+		root_reset(p->hv);
 	PARTITION_FOREACH_VP(vp, p)
 		vp_call(vp, reset_vp, NULL);
 	msr_reset_partition(p);

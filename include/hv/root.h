@@ -56,20 +56,35 @@ struct hv_out_add_logical_processor {
 };
 static_assert(sizeof(struct hv_out_add_logical_processor) == 56, "later revisions");
 
-/* 0x007b: input; 0x006f: the same with the value behind it. */
+/* 0x007b: input */
 struct hv_in_get_system_property {
 	uint32_t property;
 	uint32_t padding;
 	uint64_t selector;
 };
 static_assert(sizeof(struct hv_in_get_system_property) == 16, "later revisions");
+/* HV_PERF_COUNTER_CONFIGURATION (23.3) */
+struct hv_perf_counter_configuration {
+	uint32_t source;             /* HV_PROFILE_* */
+	uint32_t reserved;
+	uint64_t period;
+};
+static_assert(sizeof(struct hv_perf_counter_configuration) == 16, "23.3");
+enum { HV_PROFILE_INVALID, HV_PROFILE_CYCLES_NOT_HALTED, HV_PROFILE_CACHE_MISSES, HV_PROFILE_BRANCH_MISPREDICTIONS };
+/* 0x0071 (23.4.2): input; its output is a value as below. */
+struct hv_in_get_system_property_2009 {
+	uint32_t property;
+	uint32_t padding;
+};
+static_assert(sizeof(struct hv_in_get_system_property_2009) == 8, "23.4.2");
+/* 0x006f (23.4.1): input */
 struct hv_in_set_system_property {
 	uint32_t property;
 	uint32_t padding;
-	uint64_t value;
+	struct hv_perf_counter_configuration value;
 };
-static_assert(sizeof(struct hv_in_set_system_property) == 16, "later revisions");
-enum { HV_SYSTEM_PROPERTY_SLEEP_STATE = 3, HV_SYSTEM_PROPERTY_SCHEDULER_TYPE = 15, HV_SYSTEM_PROPERTY_CRASH_DUMP_AREA = 47 };
+static_assert(sizeof(struct hv_in_set_system_property) == 24, "23.4.1");
+enum { HV_SYSTEM_PROPERTY_PERF_COUNTER = 0, HV_SYSTEM_PROPERTY_SLEEP_STATE = 3, HV_SYSTEM_PROPERTY_SCHEDULER_TYPE = 15, HV_SYSTEM_PROPERTY_CRASH_DUMP_AREA = 47 };
 enum { HV_SCHEDULER_CLASSIC = 1 };
 enum { HV_SLEEP_STATE_S5 = 5 };
 

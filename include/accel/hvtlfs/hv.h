@@ -142,6 +142,8 @@ enum hv_role {
 bool hv_role_named(const char *name, enum hv_role *role);
 /* The privileges that a role adds. */
 void hv_features_role(struct hv_features *f, enum hv_role role);
+/* Whether processors of this model can have a root partition (22.2). */
+bool hv_launch_check(const struct x86_model *m, GError **error);
 
 struct partition_config {
 	const char *name;

@@ -231,6 +231,10 @@
 	X(lp_no_hypervisor, "the hypervisor takes no time") \
 	X(lp_goes_on, "the run time of a logical processor goes on behind a reset") \
 	X(park_adds, "processors that were parked stay so") \
+	X(launch_anyway, "a root is launched on any processor") \
+	X(launch_wide, "a root is launched with addresses of more than 48 bits") \
+	X(system_property_any, "a system property takes any value") \
+	X(system_property_half, "half of a system property is kept") \
 	X(message_number, "the message of a timer has another timer's number")
 
 enum mutant {
