@@ -708,3 +708,112 @@ RULE_ROOT(T11_2_b, "a child sees the least of what logical processors are; here 
 		}
 	check_value(child_leaf(&c, 1).a, signature, "family, model and stepping in a child");
 }
+
+/* ---- 23 ---- */
+
+static struct reply set_system_property(uint32_t code, struct hv_perf_counter_configuration value)
+{
+	struct hv_in_set_system_property in = { code, 0xdeadbeef, value };
+
+	return CALL(.code = HV_CALL_SET_SYSTEM_PROPERTY, .data = &in, .size = sizeof in);
+}
+
+static struct reply get_system_property(uint32_t code, struct hv_perf_counter_configuration *value)
+{
+	struct hv_in_get_system_property_2009 in = { code, 0xdeadbeef };
+	struct reply r = CALL(.code = HV_CALL_GET_SYSTEM_PROPERTY_2009, .data = &in, .size = sizeof in, .out = test_page(OUT_PAGE));
+
+	get_bytes(test_page(OUT_PAGE), value, sizeof *value);
+	return r;
+}
+
+static void check_perf_counter(uint32_t source, uint64_t period)
+{
+	struct hv_perf_counter_configuration v;
+
+	check_status(get_system_property(HV_SYSTEM_PROPERTY_PERF_COUNTER, &v), HV_STATUS_SUCCESS);
+	check_value(v.source, source, "source");
+	check_value(v.reserved, 0, "reserved");
+	check_value(v.period, period, "period");
+}
+
+static void set_perf_counter(uint32_t source, uint64_t period)
+{
+	check_status(set_system_property(HV_SYSTEM_PROPERTY_PERF_COUNTER, (struct hv_perf_counter_configuration){ source, 0, period }),
+		     HV_STATUS_SUCCESS);
+}
+
+RULE_ROOT(T23_1_a, "a system property keeps its value until it is set again")
+{
+	set_perf_counter(HV_PROFILE_CACHE_MISSES, 1000);
+	for (unsigned i = 0; i < 3; i++)
+		check_perf_counter(HV_PROFILE_CACHE_MISSES, 1000);
+	set_perf_counter(HV_PROFILE_BRANCH_MISPREDICTIONS, 2000);
+	check_perf_counter(HV_PROFILE_BRANCH_MISPREDICTIONS, 2000);
+}
+
+RULE_ROOT(T23_3_b, "there is one event source, the last that was set")
+{
+	for (uint32_t source = HV_PROFILE_CYCLES_NOT_HALTED; source <= HV_PROFILE_BRANCH_MISPREDICTIONS; source++) {
+		set_perf_counter(source, source);
+		check_perf_counter(source, source);
+	}
+}
+
+RULE_HOST(T23_4_1_a, "only the root sets system properties")
+{
+	check_status(set_system_property(HV_SYSTEM_PROPERTY_PERF_COUNTER, (struct hv_perf_counter_configuration){ 1, 0, 1 }), HV_STATUS_ACCESS_DENIED);
+	check_status(set_system_property(77, (struct hv_perf_counter_configuration){ 1, 0, 1 }), HV_STATUS_ACCESS_DENIED);
+}
+
+static const uint32_t unknown_properties[] = { 1, 2, 77, 1u << 16, UINT32_MAX };
+
+RULE_ROOT(T23_4_1_b, "a system property that there is not cannot be set")
+{
+	for (unsigned i = 0; i < sizeof unknown_properties / sizeof unknown_properties[0]; i++)
+		check_status(set_system_property(unknown_properties[i], (struct hv_perf_counter_configuration){ 1, 0, 1 }), HV_STATUS_UNKNOWN_PROPERTY);
+}
+
+RULE_ROOT(T23_4_1_c, "an event source that there is not is refused")
+{
+	static const struct hv_perf_counter_configuration wrong[] = { { 0, 0, 9 }, { 4, 0, 9 }, { UINT32_MAX, 0, 9 }, { 1, 1, 9 } };
+
+	set_perf_counter(HV_PROFILE_CYCLES_NOT_HALTED, 3);
+	for (unsigned i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+		check_status(set_system_property(HV_SYSTEM_PROPERTY_PERF_COUNTER, wrong[i]), HV_STATUS_INVALID_PARAMETER);
+		check_perf_counter(HV_PROFILE_CYCLES_NOT_HALTED, 3);
+	}
+}
+
+RULE_ROOT(T23_4_1_d, "HvGetSystemProperty gives what HvSetSystemProperty has set")
+{
+	set_perf_counter(HV_PROFILE_CYCLES_NOT_HALTED, 0x123456789abcdef0);
+	check_perf_counter(HV_PROFILE_CYCLES_NOT_HALTED, 0x123456789abcdef0);
+}
+
+RULE_HOST(T23_4_2_a, "only the root gets system properties")
+{
+	struct hv_perf_counter_configuration v;
+
+	check_status(get_system_property(HV_SYSTEM_PROPERTY_PERF_COUNTER, &v), HV_STATUS_ACCESS_DENIED);
+}
+
+RULE_ROOT(T23_4_2_b, "a system property that there is not cannot be got")
+{
+	struct hv_perf_counter_configuration v;
+
+	for (unsigned i = 0; i < sizeof unknown_properties / sizeof unknown_properties[0]; i++)
+		check_status(get_system_property(unknown_properties[i], &v), HV_STATUS_UNKNOWN_PROPERTY);
+}
+
+RULE_ROOT(T23_4_2_c, "all 128 bits of a system property are returned")
+{
+	uint64_t was = ~0ull;
+
+	for (unsigned bit = 0; bit < 64; bit += 7) {
+		put_bytes(test_page(OUT_PAGE), &was, sizeof was);
+		put_bytes(test_page(OUT_PAGE) + 8, &was, sizeof was);
+		set_perf_counter(HV_PROFILE_CACHE_MISSES, 1ull << bit);
+		check_perf_counter(HV_PROFILE_CACHE_MISSES, 1ull << bit);
+	}
+}

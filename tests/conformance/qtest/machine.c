@@ -50,11 +50,11 @@ static void die(const char *what)
 
 /* ---- the emulator ---- */
 
-static void exec_emulator(const char *properties)
+static void exec_emulator(const char *properties, const char *smp)
 {
 	char accel[64], cpu[512];
 	const char *argv[OPTIONS_MAX] = { m.program, "-accel", accel, "-display", "none", "-serial", "none", "-monitor", "none",
-					  "-m", "128M", "-smp", "2", "-S", "-qtest", "stdio", "-kernel", m.kernel, "-device", "hyperv-testdev" };
+					  "-m", "128M", "-smp", smp, "-S", "-qtest", "stdio", "-kernel", m.kernel, "-device", "hyperv-testdev" };
 	unsigned n = 20;
 
 	snprintf(accel, sizeof accel, "hvtlfs,call-slice=0,role=%s", role_name(m.role));
@@ -80,7 +80,8 @@ static void stop(void)
 	m.pid = 0;
 }
 
-static void start(const char *properties)
+/* @errors: a file for what it complains of, or -1. */
+static void start_with(const char *properties, const char *smp, int errors)
 {
 	int to[2], from[2];
 
@@ -94,14 +95,43 @@ static void start(const char *properties)
 	if (!m.pid) {
 		dup2(to[0], 0);
 		dup2(from[1], 1);
+		if (errors >= 0)
+			dup2(errors, 2);
 		close(to[1]);
 		close(from[0]);
-		exec_emulator(properties);
+		exec_emulator(properties, smp);
 	}
 	close(to[0]);
 	close(from[1]);
 	m.to = fdopen(to[1], "w");
 	m.from = fdopen(from[0], "r");
+}
+
+static void start(const char *properties)
+{
+	start_with(properties, "2", -1);
+}
+
+bool launches(const char *properties, const char *smp, char *said, size_t size)
+{
+	char path[] = "/tmp/conformance-XXXXXX";
+	int errors = mkstemp(path);
+	ssize_t n;
+	bool runs;
+
+	if (errors < 0)
+		die(path);
+	unlink(path);
+	start_with(properties, smp, errors);
+	m.plain = false;
+	fputs("hvcall_row 0\n", m.to);
+	fflush(m.to);
+	runs = fgets(m.line, sizeof m.line, m.from);
+	stop();
+	n = pread(errors, said, size - 1, 0);
+	said[n > 0 ? n : 0] = 0;
+	close(errors);
+	return runs;
 }
 
 /* Sends one line; the reply's words, or NULL if it was refused. */

@@ -20,4 +20,10 @@ uint16_t set_port_property(uint32_t id, uint32_t code, uint64_t value);
 #define MAKE_PORT(id, ...) make_port(id, &(const struct hv_port_info){ __VA_ARGS__ })
 #define CONNECT_PORT(connection, id, ...) connect_port(connection, id, &(const struct hv_connection_info){ __VA_ARGS__ })
 
+/*
+ * Does a machine of this role begin to run with these -cpu properties and so many processors?  @said: what was
+ * complained of.  There is no machine behind it.
+ */
+bool launches(const char *properties, const char *smp, char *said, size_t size);
+
 #endif
