@@ -689,23 +689,25 @@ static void vp_uncharge(struct partition *p)
 }
 
 /* The VP with its thread, not to be found yet. */
-static struct vp *raise_vp(struct partition *p, uint32_t index)
+static struct vp *raise_vp(struct partition *p, uint32_t index, GError **error)
 {
 	struct vp *vp = p->vps[index];
 
-	if (vp ? !vp_revive(vp, NULL) : !(vp = vp_new(p, index, NULL)))
+	if (vp ? !vp_revive(vp, error) : !(vp = vp_new(p, index, error)))
 		return NULL;
 	p->vps[index] = vp;
-	if (vp_start_thread(vp, NULL))
+	if (vp_start_thread(vp, error))
 		return vp;
 	msr_fini_vp(vp);
 	p->hv->engine->detach(&vp->cpu);
 	return NULL;
 }
 
-bool partition_add_vp(struct partition *p, uint32_t index)
+hv_status partition_add_vp(struct partition *p, uint32_t index)
 {
+	GError *error = NULL;
 	struct vp *vp;
+	hv_status s;
 	bool ok;
 
 	assert(index < VP_MAX && !partition_vp(p, index));
@@ -713,14 +715,17 @@ bool partition_add_vp(struct partition *p, uint32_t index)
 	ok = pool_charge(&p->pool, vp_bytes(p));
 	lock_release(&p->lock);
 	if (!ok)
-		return false;
-	vp = raise_vp(p, index);
+		return HV_STATUS_INSUFFICIENT_MEMORY;      /* T10.4.1.s */
+	vp = raise_vp(p, index, &error);
 	if (!vp) {
+		/* T10.4.1.v: a thread that the host refuses no deposit would help. */
+		s = g_error_matches(error, G_FILE_ERROR, G_FILE_ERROR_AGAIN) ? HV_STATUS_NO_RESOURCES : HV_STATUS_INSUFFICIENT_MEMORY;
+		g_error_free(error);
 		vp_uncharge(p);
-		return false;
+		return s;
 	}
 	vp_publish(p, vp);
-	return true;
+	return HV_STATUS_SUCCESS;
 }
 
 void partition_drop_vp(struct partition *p, struct vp *self, struct vp *vp)

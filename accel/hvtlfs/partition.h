@@ -249,10 +249,10 @@ static inline uint64_t partition_tlb_least(const struct partition *p) { return p
 /* Out of the tree, for good; drops the tree's reference.  Dismantled or never initialized. */
 void partition_remove_child(struct partition *p);
 /*
- * A VP more, suspended explicitly, ready to be used by anybody.  @index is free.  False: no memory
- * (pool or host).  Locks: call_lock held.
+ * A VP more, suspended explicitly, ready to be used by anybody.  @index is free.  HV_STATUS_INSUFFICIENT_MEMORY: the pool has
+ * too little; HV_STATUS_NO_RESOURCES: the host gives no thread.  Locks: call_lock held.
  */
-bool partition_add_vp(struct partition *p, uint32_t index);
+hv_status partition_add_vp(struct partition *p, uint32_t index);
 /* It goes.  call_lock held by @self, whose thread this is. */
 void partition_drop_vp(struct partition *p, struct vp *self, struct vp *vp);
 

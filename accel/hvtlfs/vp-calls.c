@@ -41,7 +41,7 @@ static hv_status create_vp(struct hv_ctx *c)
 		return HV_STATUS_INVALID_PARAMETER;        /* T10.4.1.m */
 	if (!schedule_room(c->target))
 		return HV_STATUS_OPERATION_DENIED;         /* T10.4.1.u */
-	return partition_add_vp(c->target, in->vp_index) ? HV_STATUS_SUCCESS : HV_STATUS_INSUFFICIENT_MEMORY;   /* T10.4.1.s */
+	return partition_add_vp(c->target, in->vp_index);
 }
 
 static hv_status delete_vp(struct hv_ctx *c)

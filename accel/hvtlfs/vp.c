@@ -696,6 +696,16 @@ bool vp_revive(struct vp *vp, GError **error)
 	return vp_set_up(vp, error);
 }
 
+/* The first @n. */
+static void components_fini(struct vp *vp, unsigned n)
+{
+	struct hv *hv = vp->partition->hv;
+
+	for (unsigned i = 0; i < n; i++)
+		if (hv->components[i]->fini)
+			hv->components[i]->fini(vp, vp->component[i]);
+}
+
 static bool components_init(struct vp *vp, GError **error)
 {
 	struct hv *hv = vp->partition->hv;
@@ -706,6 +716,7 @@ static bool components_init(struct vp *vp, GError **error)
 		if (k->init && !k->init(vp, vp->component[i])) {
 			g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NOMEM, "cannot set up %s of VP %u of partition '%s'",
 				    k->name, vp->index, vp->partition->name);
+			components_fini(vp, i);
 			return false;
 		}
 	}
@@ -723,6 +734,7 @@ bool vp_start_thread(struct vp *vp, GError **error)
 	e = pthread_create(&vp->thread, NULL, vp_main, vp);
 	if (e) {
 		timers_remove(vp->partition->hv, vp);
+		components_fini(vp, vp->partition->hv->component_count);
 		g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_AGAIN,
 			    "cannot create the thread of VP %u of partition '%s': %s; raise the limit on processes (ulimit -u)",
 			    vp->index, vp->partition->name, g_strerror(e));
@@ -747,9 +759,7 @@ void vp_join(struct vp *vp)
 	vp_pend(vp, X86_PEND_STOP);
 	pthread_join(vp->thread, NULL);
 	timers_remove(hv, vp);
-	for (unsigned i = 0; i < hv->component_count; i++)
-		if (hv->components[i]->fini)
-			hv->components[i]->fini(vp, vp->component[i]);
+	components_fini(vp, hv->component_count);
 	hv->engine->detach(&vp->cpu);
 	state_pages_fini(vp);
 	stats_forget_vp(vp);

@@ -77,7 +77,7 @@ static void share(struct world *w)
 static struct vp *add_vp(struct world *w, uint32_t index)
 {
 	lock_acquire(&w->child->call_lock);
-	g_assert_true(partition_add_vp(w->child, index));
+	g_assert_cmphex(partition_add_vp(w->child, index), ==, HV_STATUS_SUCCESS);
 	lock_release(&w->child->call_lock);
 	return partition_vp(w->child, index);
 }

@@ -3,7 +3,10 @@
  * What partitions map of each other's memory, over several generations (chapter 8): VPs that stand still make
  * the hypercalls; and what those see of it that run.
  */
+#include <dlfcn.h>
+#include <errno.h>
 #include <math.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "accel/hvtlfs/component.h"
@@ -135,7 +138,7 @@ static void make_next(struct world *w, unsigned i)
 	for (unsigned n = 0; n < pages_of[i]; n += 256)
 		check(map(parent, child->p, n, RWX, first + n, 256), HV_STATUS_SUCCESS, 256);
 	lock_acquire(&child->p->call_lock);
-	g_assert_true(partition_add_vp(child->p, 0));
+	g_assert_cmphex(partition_add_vp(child->p, 0), ==, HV_STATUS_SUCCESS);
 	lock_release(&child->p->call_lock);
 	child->vp = partition_vp(child->p, 0);
 	child->fresh = CHILD_FIRST;
@@ -1094,6 +1097,44 @@ static void port_step(struct world *w, struct route route[2][PORTS], unsigned to
 }
 
 /* Nobody empties a slot, so messages are queued wherever ports and partitions end. */
+/* In place of the library's: the host may refuse a thread. */
+static bool no_threads;
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*f)(void *), void *o)
+{
+	int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+
+	if (no_threads)
+		return EAGAIN;
+	*(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
+	return real(thread, attributes, f, o);
+}
+
+/* T10.4.1.v */
+static void test_no_thread(void)
+{
+	static const struct vp_component *const with_pages[] = { &apic_component, &synic_component, &port_component, NULL };
+	const uint32_t index = 1;
+	uint64_t available;
+	struct world w;
+
+	components = with_pages;
+	world_open(&w, 2);
+	check(deposit(&w.line[0], w.line[1].p, fresh(&w.line[0], POOL), POOL), HV_STATUS_SUCCESS, POOL);
+	available = pool_available(&w.line[1].p->pool);
+	for (unsigned i = 0; i < 3; i++) {
+		struct hv_in_create_vp in = { .partition_id = w.line[1].p->id, .vp_index = index };
+
+		no_threads = i < 2;
+		check(call(&w.line[0], HV_CALL_CREATE_VP, 0, &in, sizeof in), i < 2 ? HV_STATUS_NO_RESOURCES : HV_STATUS_SUCCESS, 0);
+		g_assert_true(!partition_vp(w.line[1].p, index) == (i < 2));
+		if (i < 2)
+			g_assert_cmpuint(pool_available(&w.line[1].p->pool), ==, available);
+	}
+	world_close(&w);
+	components = NULL;
+}
+
 static void test_ports(void)
 {
 	static const struct vp_component *const with_ports[] = { &apic_component, &synic_component, &port_component, NULL };
@@ -1147,5 +1188,6 @@ int main(int argc, char **argv)
 	g_test_add_func("/space/finalizing", test_finalizing);
 	g_test_add_func("/space/transitions", test_transitions);
 	g_test_add_func("/space/ports", test_ports);
+	g_test_add_func("/space/no-thread", test_no_thread);
 	return g_test_run();
 }
