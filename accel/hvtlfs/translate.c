@@ -230,7 +230,7 @@ static uint32_t access_piece(struct vp *vp, gpa_t at, unsigned size, bool write,
 /* T12.4.5.i: as large as alignment and what is left allow, 4 bytes at most. */
 static unsigned piece_size(uint64_t at, uint32_t left)
 {
-	unsigned size = at & 1 ? 1 : at & 2 ? 2 : 4;
+	unsigned size = at & 1 || MUTANT(access_in_bytes) ? 1 : at & 2 ? 2 : 4;
 
 	while (size > left)
 		size /= 2;

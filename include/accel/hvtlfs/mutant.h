@@ -92,6 +92,7 @@
 	X(translate_marks_nothing, "HvTranslateVirtualAddress never sets bits of page tables") \
 	X(register_page_deaf, "changes in the register page are not taken") \
 	X(state_page_lost, "a state page that is unmapped stays in use") \
+	X(access_in_bytes, "HvReadGpa and HvWriteGpa move single bytes") \
 	X(access_any_rights, "HvReadGpa and HvWriteGpa do not look at rights") \
 	X(pool_page_is_device, "a page that has gone into a pool is device memory to who gave it") \
 	X(rights_outlive_reset, "rights that a partition has taken from itself do not come back with a reset") \
