@@ -56,6 +56,29 @@ RULE_HOST(T10_3_1_b, "explicit suspension stops a VP, whatever it is at, and end
 	await_more(&c);
 }
 
+RULE_HOST_GUEST(T4_6_g, "no call writes its output to a page that has been taken away")
+{
+	struct child c = calling_child();
+	uint64_t page = c.first + CALL_OUT / 0x1000;
+
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		uint64_t mark = ~(uint64_t)i;
+		struct hv_message m;
+
+		check_reps(unmap_pages(c.id, CALL_OUT / 0x1000, 1), HV_STATUS_SUCCESS, 1);
+		put64(page * 0x1000, mark);
+		put64(page * 0x1000 + 8, mark);
+		/* The next call finds it gone. */
+		m = next_message();
+		check_type(&m, HV_MESSAGE_UNMAPPED_GPA);
+		check_value(get64(page * 0x1000), mark, "the value's low half");
+		check_value(get64(page * 0x1000 + 8), mark, "the value's high half");
+		check_reps(map_pages(c.id, CALL_OUT / 0x1000, MAP_RWX, page, 1), HV_STATUS_SUCCESS, 1);
+		child_set(&c, HV_REGISTER_INTERCEPT_SUSPEND, 0);
+	}
+	await_more(&c);
+}
+
 RULE_HOST(T10_1_2_a, "registers of a VP that runs are read and written")
 {
 	struct child c = calling_child();
@@ -781,4 +804,46 @@ RULE_HOST(T10_3_6_c, "in 64-bit mode no limit counts")
 	/* mov al, [0x5000] */
 	RUN_AS_IS(&c, 0x8a, 0x04, 0x25, BYTES_32(0x5000), OUT(0x80));
 	check_value(child_register(&c, HV_REGISTER_RAX) & 0xff, 0x5a, "AL");
+}
+
+/* ---- 10.4.4: caches ---- */
+
+RULE_HOST(T10_4_4_g, "page tables that the parent changes are seen when the child flushes")
+{
+	/* mov al, [PAGED]; out 0x80, al; mov ebx, cr3; mov cr3, ebx; mov al, [PAGED]; out 0x81, al */
+	static const uint8_t code[] = { 0xa0, BYTES_32(CHILD_PAGED), OUT(0x80), 0x0f, 0x20, 0xdb, 0x0f, 0x22, 0xdb, 0xa0, BYTES_32(CHILD_PAGED), OUT(0x81) };
+	const uint32_t entry = 0x6000 | 7;
+	struct child c = make_child(EXO);
+	struct hv_message m;
+
+	child_put(&c, 0x5000, "\x55", 1);
+	child_put(&c, 0x6000, "\x66", 1);
+	child_paged(&c, (const uint32_t[]){ 0x5000 }, 1);
+	m = run_code_as_is(&c, code, sizeof code);
+	check_value(MESSAGE_AS(hv_io_message, &m)->rax & 0xff, 0x55, "AL at first");
+	/* The page table; no register but RIP is written. */
+	child_put(&c, 0x9000, &entry, sizeof entry);
+	m = step_over(&c, &m);
+	check_value(MESSAGE_AS(hv_io_message, &m)->port, 0x81, "port");
+	check_value(MESSAGE_AS(hv_io_message, &m)->rax & 0xff, 0x66, "AL behind the flush");
+}
+
+/* A hypervisor without CR0.CD, CR3.PWT or CR3.PCD refuses them (T12.1.1.b, T12.1.1.e); this one has them. */
+RULE_HOST(T10_4_4_m, "bits of CR0 and CR3 about caches that can be set are there, for the child, too")
+{
+	/* mov eax, cr0; mov ebx, cr3; out 0x80, al */
+	static const uint8_t code[] = { 0x0f, 0x20, 0xc0, 0x0f, 0x20, 0xdb, OUT(0x80) };
+	struct child c = make_child(EXO);
+	uint64_t cr0, cr3;
+
+	child_protected(&c);
+	cr0 = child_register(&c, HV_REGISTER_CR0) | 1u << 30;
+	cr3 = 0x8000 | 1u << 3 | 1u << 4;
+	child_set(&c, HV_REGISTER_CR0, cr0);
+	child_set(&c, HV_REGISTER_CR3, cr3);
+	check_value(child_register(&c, HV_REGISTER_CR0), cr0, "CR0");
+	check_value(child_register(&c, HV_REGISTER_CR3), cr3, "CR3");
+	run_code_as_is(&c, code, sizeof code);
+	check_value(child_register(&c, HV_REGISTER_RAX), cr0, "the child's CR0");
+	check_value(child_register(&c, HV_REGISTER_RBX), cr3, "the child's CR3");
 }

@@ -624,3 +624,64 @@ RULE_HOST(T12_4_6_h, "the child's rights count, not those that the parent has")
 	check_value(child_get64(&c, CHILD_READ_ONLY), word(pattern, 8), "what the parent wrote");
 	check_value(child_get64(&c, CHILD_READ_ONLY + 8), 0, "what it could not write for the child");
 }
+
+/* ---- the range as a whole ---- */
+
+enum { TRIES = 2000, RACE = CHILD_DATA };
+
+static bool all_the_same(uint32_t v)
+{
+	return v == (v & 0xff) * 0x01010101u;
+}
+
+/* VP 1 runs it, while the access is VP 0's, which stands. */
+static void run_other(const struct child *c, const void *code, size_t n)
+{
+	child_vp(c, 1);
+	child_protected_at(c, 1, CHILD_CODE);
+	child_put(c, CHILD_CODE, code, n);
+	child_go(c, 1);
+}
+
+/* What the other VP stores is four words in a row, each of four equal bytes, and others next time. */
+RULE_HOST_GUEST(T12_4_5_j, "of a range that another VP stores to meanwhile each aligned word is whole, if not all of it")
+{
+	/* l: inc al; mov ah, al; mov cx, ax; shl eax, 16; mov ax, cx; four times mov [RACE + n * 4], eax; jmp l */
+	static const uint8_t code[] = { 0xfe, 0xc0, 0x88, 0xc4, 0x66, 0x89, 0xc1, 0xc1, 0xe0, 0x10, 0x66, 0x89, 0xc8, 0xa3, BYTES_32(RACE),
+					0xa3, BYTES_32(RACE + 4), 0xa3, BYTES_32(RACE + 8), 0xa3, BYTES_32(RACE + 12), 0xeb, 0xdd };
+	struct child c = make_child(EXO);
+	unsigned changes = 0;
+	uint32_t last = 0;
+
+	run_other(&c, code, sizeof code);
+	for (unsigned i = 0; i < 50 * TRIES && (i < TRIES || changes < 10); i++) {
+		struct hv_out_read_gpa out = read_gpa(&c, RACE, 16);
+
+		for (unsigned n = 0; n < 4; n++)
+			check_that(all_the_same((uint32_t)word(out.data + 4 * n, 4)), "word %u is 0x%x", n, (uint32_t)word(out.data + 4 * n, 4));
+		changes += (uint32_t)word(out.data, 4) != last;
+		last = (uint32_t)word(out.data, 4);
+	}
+	check_that(changes >= 10, "the child stores nothing");
+}
+
+RULE_HOST_GUEST(T12_4_6_e, "of a range that is written another VP sees each aligned word before or after, if not all of it")
+{
+	/* xor ecx, ecx; l: mov eax, [RACE + ecx * 4]; inc ecx; and ecx, 3; inc dword [RACE + 16]; mov ebx, eax; rol ebx, 8; cmp eax, ebx; je l; out */
+	static const uint8_t code[] = { 0x31, 0xc9, 0x8b, 0x04, 0x8d, BYTES_32(RACE), 0x41, 0x83, 0xe1, 0x03, 0xff, 0x05, BYTES_32(RACE + 16),
+					0x89, 0xc3, 0xc1, 0xc3, 0x08, 0x39, 0xd8, 0x74, 0xe6, OUT(0x81) };
+	struct child c = make_child(EXO);
+	uint8_t data[16];
+	uint64_t first;
+
+	run_other(&c, code, sizeof code);
+	while (!(first = child_get64(&c, RACE + 16)))
+		child_wait();
+	for (unsigned i = 0; i < 50 * TRIES && (i < TRIES || child_get64(&c, RACE + 16) - first < TRIES); i++) {
+		for (unsigned n = 0; n < sizeof data; n++)
+			data[n] = (uint8_t)i;
+		check_value(write_gpa(&c, RACE, sizeof data, data), HV_ACCESS_SUCCESS, "result");
+	}
+	check_that(child_get64(&c, RACE + 16) - first >= TRIES, "the child does not look");
+	check_silence();
+}
