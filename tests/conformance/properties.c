@@ -576,6 +576,20 @@ RULE_HOST(T5_6_6_j, "a code that there is not cannot be set")
 		check_status(set_property(id, *code, 0), HV_STATUS_UNKNOWN_PROPERTY);
 }
 
+RULE_HOST(T5_6_6_l, "period 0 of the emulated timer takes its control the bit that enables it, and no other")
+{
+	const uint64_t control = HV_EMULATED_TIMER_ENABLED | 0x45;
+	uint64_t id = make_active_partition();
+
+	must_set_property(id, HV_PROPERTY_EMULATED_TIMER_PERIOD, 100000);
+	must_set_property(id, HV_PROPERTY_EMULATED_TIMER_CONTROL, control);
+	check_property(id, HV_PROPERTY_EMULATED_TIMER_CONTROL, control);
+	must_set_property(id, HV_PROPERTY_EMULATED_TIMER_PERIOD, 200000);
+	check_property(id, HV_PROPERTY_EMULATED_TIMER_CONTROL, control);
+	must_set_property(id, HV_PROPERTY_EMULATED_TIMER_PERIOD, 0);
+	check_property(id, HV_PROPERTY_EMULATED_TIMER_CONTROL, control & ~HV_EMULATED_TIMER_ENABLED);
+}
+
 RULE_HOST(T5_6_6_m, "the child sees what it is allowed in leaf 0x40000003")
 {
 	struct child c = make_child(OF_2009);
