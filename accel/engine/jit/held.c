@@ -6,6 +6,7 @@
  * nothing here or in translated code traps.  C code finds the host's defaults.
  */
 #include <cpuid.h>
+#include <pthread.h>
 
 #include "jit.h"
 
@@ -209,16 +210,26 @@ static bool saves(uint32_t bits)
 	return (lo & bits) == bits;
 }
 
-void host_features(struct jit *j)
+static bool features[F_COUNT];
+
+static void look_at_host(void)
 {
 	static const uint16_t avx[] = { F_AVX, F_AVX2, F_FMA, F_F16C };
 
-	memset(j->host, 0, sizeof j->host);
-#define X(suffix, name, leaf, sub, reg, bit, have) j->host[F_##suffix] = bit_of(leaf, sub, #reg[0], bit);
+#define X(suffix, name, leaf, sub, reg, bit, have) features[F_##suffix] = bit_of(leaf, sub, #reg[0], bit);
 #include "target/i386/features.def"
 #undef X
-	j->host[F_NONE] = true;
-	j->host[F_XSAVE] = saves(1);
+	features[F_NONE] = true;
+	features[F_XSAVE] = saves(1);
 	for (unsigned i = 0; i < sizeof avx / sizeof avx[0]; i++)
-		j->host[avx[i]] &= saves(6);
+		features[avx[i]] &= saves(6);
+}
+
+/* Once: a virtual host's CPUID takes so long that all of them are milliseconds. */
+void host_features(struct jit *j)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, look_at_host);
+	memcpy(j->host, features, sizeof j->host);
 }
