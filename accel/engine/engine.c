@@ -42,14 +42,15 @@ const struct engine *engine_default(const char **lacks)
 /* The host's, as x86-64 and others have them. */
 enum { LARGE_PAGE = 2 << 20 };
 
-void *engine_place(size_t size)
+void *engine_place(size_t size, bool sparing)
 {
 	uint8_t *p = mmap(NULL, ENGINE_TABLES_BELOW + size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (p == MAP_FAILED)
 		return NULL;
 	mprotect(p + ENGINE_TABLES, ENGINE_GUARD, PROT_NONE);
-	engine_touch(p + ENGINE_TABLES_BELOW, size & ~(size_t)4095);
+	if (!sparing)
+		engine_touch(p + ENGINE_TABLES_BELOW, size & ~(size_t)4095);
 	return p + ENGINE_TABLES_BELOW;
 }
 
@@ -58,15 +59,25 @@ void engine_unplace(void *place, size_t size)
 	munmap((uint8_t *)place - ENGINE_TABLES_BELOW, ENGINE_TABLES_BELOW + size);
 }
 
-void *engine_room(size_t size)
+void *engine_room(size_t size, bool sparing)
 {
 	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (p == MAP_FAILED)
 		return NULL;
-	if (size >= LARGE_PAGE)
+	if (size >= LARGE_PAGE && !sparing)
 		madvise(p, size, MADV_HUGEPAGE);
 	return p;
+}
+
+void engine_room_large(void *room, size_t size)
+{
+	if (size < LARGE_PAGE)
+		return;
+	madvise(room, size, MADV_HUGEPAGE);
+#ifdef MADV_COLLAPSE
+	madvise(room, size, MADV_COLLAPSE);
+#endif
 }
 
 void engine_unroom(void *room, size_t size)

@@ -617,6 +617,7 @@ static void lock_and_condition_init(struct vp *vp)
 static bool vp_set_up(struct vp *vp, GError **error)
 {
 	struct partition *p = vp->partition;
+	struct engine_options options = p->hv->engine_options;
 	uint32_t index = vp->index;
 
 	vp->suspend = p->by_parent ? SUSPEND_EXPLICIT : SUSPEND_CREATED;
@@ -632,7 +633,8 @@ static bool vp_set_up(struct vp *vp, GError **error)
 		vp->cpu.tsc_offset = &p->tsc_offset;
 		vp->cpu.tsc_stopped = &p->tsc_stopped;
 	}
-	if (!p->hv->engine->attach(&vp->cpu, &p->hv->engine_options)) {
+	options.sparing = p->by_parent;
+	if (!p->hv->engine->attach(&vp->cpu, &options)) {
 		g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NOMEM, "no memory for the engine of VP %u of partition '%s'",
 			    index, p->name);
 		return false;
@@ -654,7 +656,7 @@ static bool vp_set_up(struct vp *vp, GError **error)
 
 struct vp *vp_new(struct partition *p, uint32_t index, GError **error)
 {
-	struct vp *vp = engine_place(sizeof *vp);
+	struct vp *vp = engine_place(sizeof *vp, p->by_parent);
 
 	if (!vp)
 		g_error("no memory for a virtual processor");

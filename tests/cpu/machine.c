@@ -144,7 +144,7 @@ struct guest *guest_new(const struct engine *engine)
 	put_descriptors(g->ram + gdt, g->ram + tss);
 	g->model = x86_model_parse("max", NULL, NULL, &e);
 	g_assert_no_error(e);
-	g->cpu = engine_place(sizeof *g->cpu);
+	g->cpu = engine_place(sizeof *g->cpu, false);
 	g_assert_nonnull(g->cpu);
 	x86_init(g->cpu, &ops, g, g->model, 0, &(const struct x86_topology){ 1, 1 });
 	x86_reset(g->cpu, X86_RESET_POWER_ON);

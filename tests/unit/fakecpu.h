@@ -127,7 +127,7 @@ static struct fake *fake_new(void)
 
 	f->ram = aligned_alloc(4096, RAM_SIZE);
 	memset(f->ram, 0, RAM_SIZE);
-	f->c = engine_place(sizeof *f->c);
+	f->c = engine_place(sizeof *f->c, false);
 	g_assert_nonnull(f->c);
 	memset(f->model.features, 0xff, sizeof f->model.features);
 	f->model.phys_bits = 40;

@@ -349,9 +349,9 @@ static unsigned hash_index(uint64_t h) { return (unsigned)(h >> 20) & (HASH_SIZE
 static uint64_t hash_tag(uint64_t h) { return h >> 32 | 1; }
 static uint32_t entry_block(uint64_t entry) { return (uint32_t)entry; }
 
-bool blocks_open(struct interp *in)
+bool blocks_open(struct interp *in, bool sparing)
 {
-	in->arena = engine_room(ARENA_SIZE);
+	in->arena = engine_room(ARENA_SIZE, sparing);
 	if (!in->arena)
 		return false;
 	in->hash = (uint64_t *)(void *)in->arena;
@@ -359,6 +359,7 @@ bool blocks_open(struct interp *in)
 	return true;
 }
 
+void blocks_work(struct interp *in) { engine_room_large(in->arena, ARENA_SIZE); }
 void blocks_close(struct interp *in) { engine_unroom(in->arena, ARENA_SIZE); }
 
 uint64_t stall_clock(void)

@@ -188,7 +188,9 @@ static inline void stall_note(struct interp *in, uint64_t took)
 		in->longest_stall = took;
 }
 /* Room for blocks and their hash.  False: no memory. */
-bool blocks_open(struct interp *in);
+bool blocks_open(struct interp *in, bool sparing);   /* of struct engine_options */
+/* The processor is seen to work: engine_room_large(). */
+void blocks_work(struct interp *in);
 void blocks_close(struct interp *in);
 /* Drops all blocks.  Not inside one. */
 void blocks_drop(struct interp *in);

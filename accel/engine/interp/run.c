@@ -458,7 +458,7 @@ static bool interp_attach(struct x86_cpu *c, const struct engine_options *o)
 
 	if (!in)
 		return false;
-	if (!blocks_open(in)) {
+	if (!blocks_open(in, o && o->sparing)) {
 		free(in);
 		return false;
 	}

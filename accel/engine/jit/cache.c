@@ -27,8 +27,8 @@ bool jit_cache_open(struct jit *j)
  */
 void jit_cache_bring(struct jit *j)
 {
-	enum { STEP = 512 << 10 };
-	uint32_t n = j->size - j->touched < STEP ? j->size - j->touched : STEP;
+	enum { STEP = 512 << 10, SMALL_STEP = 64 << 10 };
+	uint32_t step = j->sparing ? SMALL_STEP : STEP, n = j->size - j->touched < step ? j->size - j->touched : step;
 	uint64_t from = stall_clock();
 
 #ifdef MADV_POPULATE_WRITE

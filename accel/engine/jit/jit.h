@@ -160,6 +160,7 @@ struct jit {
 	uint32_t size;                   /* of each, bytes */
 	uint32_t used, start;            /* start: behind the thunks */
 	uint32_t touched;                /* up to there the cache has been brought in */
+	bool sparing;                    /* of struct engine_options: it has not been seen to work */
 	uint32_t block_bytes;            /* JIT_BLOCK_BYTES, or less for a test */
 	uint32_t thunk_enter[HELD_COUNT], thunk_step[HELD_COUNT];
 	uint32_t thunk_leave[HELD_COUNT][2];     /* [1]: flags are in engine_flags */
@@ -226,6 +227,8 @@ bool jit_cache_open(struct jit *j);
 void jit_cache_close(struct jit *j);
 /* Brings in, in large steps, what the next translations will fill. */
 void jit_cache_bring(struct jit *j);
+/* Are its tables worth large pages by now? */
+void jit_works(struct jit *j);
 static inline void jit_cache_touch(struct jit *j)
 {
 	if (j->touched < j->size && j->used + JIT_BLOCK_BYTES > j->touched)
@@ -288,6 +291,8 @@ void target_put(struct x86_cpu *c, const struct variant *v);
 /* Host code has found that a block's accesses are all over the place: it is translated anew without sites. */
 void block_scattered(struct jit *j);
 void targets_clear(struct jit *j);
+/* The same where the second table is as it came from the host. */
+void targets_close(struct jit *j);
 
 /*
  * run.c, called by the step thunk: *u by the interpreter.  Where host code goes on:

@@ -287,15 +287,42 @@ static const char *jit_lacks(void)
 	return __get_cpuid(0x80000001, &a, &b, &cx, &d) && cx & 1 ? NULL : "LAHF";
 }
 
+/* How many blocks a processor translates before its tables get large pages. */
+enum { WORKS = 2000 };
+
+static void bring_tables(struct jit *j)
+{
+	engine_touch(j->view, JIT_PAGES * sizeof *j->view);
+	engine_touch(j->tables, sizeof *j->tables & ~(size_t)4095);
+}
+
+void jit_works(struct jit *j)
+{
+	uint64_t from = stall_clock();
+
+	if (j->count.blocks < WORKS)
+		return;
+	j->sparing = false;
+	engine_room_large(j->variant, JIT_VARIANTS * sizeof *j->variant);
+	engine_room_large(j->link, JIT_LINKS * sizeof *j->link);
+	engine_room_large(j->more, JIT_MORE * sizeof *j->more);
+	blocks_work(&j->in);
+	bring_tables(j);
+	stall_note(&j->in, stall_clock() - from);
+}
+
 static bool jit_attach(struct x86_cpu *c, const struct engine_options *o)
 {
-	struct jit *j = engine_room(sizeof *j);
+	bool sparing = o && o->sparing;
+	struct jit *j = engine_room(sizeof *j, sparing);
 
 	if (j) {
-		engine_touch(j, sizeof *j);
+		if (!sparing)
+			engine_touch(j, sizeof *j);
 		j->size = (o && o->cache_mib ? o->cache_mib : ENGINE_CACHE_DEFAULT) << 20;
 		j->check = o ? o->check : 0;
 		j->perf_map = o && o->perf_map ? jit_perf_map() : -1;
+		j->sparing = sparing;
 	}
 	if (!j || !jit_cache_open(j)) {
 		if (j && j->perf_map >= 0)
@@ -304,20 +331,19 @@ static bool jit_attach(struct x86_cpu *c, const struct engine_options *o)
 		return false;
 	}
 	j->tables = engine_tables(c);
-	j->variant = engine_room(JIT_VARIANTS * sizeof *j->variant);
-	j->link = engine_room(JIT_LINKS * sizeof *j->link);
-	j->view = engine_room(JIT_PAGES * sizeof *j->view);
-	if (j->view)
-		engine_touch(j->view, JIT_PAGES * sizeof *j->view);
-	j->more = engine_room(JIT_MORE * sizeof *j->more);
+	j->variant = engine_room(JIT_VARIANTS * sizeof *j->variant, sparing);
+	j->link = engine_room(JIT_LINKS * sizeof *j->link, sparing);
+	j->view = engine_room(JIT_PAGES * sizeof *j->view, sparing);
+	j->more = engine_room(JIT_MORE * sizeof *j->more, sparing);
 	j->row_count = calloc(x86_row_count, sizeof *j->row_count);
 	c->engine = j;
-	if (!blocks_open(&j->in) || !j->variant || !j->link || !j->view || !j->row_count || !j->more) {
+	if (!blocks_open(&j->in, sparing) || !j->variant || !j->link || !j->view || !j->row_count || !j->more) {
 		engine_jit.detach(c);
 		return false;
 	}
-	engine_touch(j->tables, sizeof *j->tables & ~(size_t)4095);
-	targets_clear(j);
+	if (!sparing)
+		bring_tables(j);
+	targets_close(j);
 	j->links = 1;
 	j->block_bytes = JIT_BLOCK_BYTES;
 	jit_cache_bring(j);

@@ -443,6 +443,8 @@ bool jit_translate(struct x86_cpu *c, struct block *b, struct variant *v)
 	j->count.retranslated += v->view->changed;
 	j->count.bytes += t.e.at - start;
 	v->end = t.e.at;
+	if (j->sparing)
+		jit_works(j);
 	jit_log(&t, v);
 	return true;
 }

@@ -20,10 +20,15 @@ static uint32_t bucket_of(const struct x86_code_page *code)
 /* Never a hit: whatever is looked for at i has low bits i, and its key is not 0. */
 static void target_clear(struct jit *j, uint32_t i) { j->tables->target[i].tag = i; }
 
-void targets_clear(struct jit *j)
+void targets_close(struct jit *j)
 {
 	for (uint32_t i = 0; i < JIT_TARGETS; i++)
 		target_clear(j, i);
+}
+
+void targets_clear(struct jit *j)
+{
+	targets_close(j);
 	memset(j->more, 0, JIT_MORE * sizeof *j->more);
 }
 

@@ -14,6 +14,11 @@ struct engine_options {
 	uint32_t cache_mib;   /* size of each processor's code cache; 0: ENGINE_CACHE_DEFAULT */
 	uint32_t check;       /* each so many blocks one is run by the interpreter too; 0: never */
 	bool perf_map;        /* names of translated blocks in /tmp/perf-PID.map */
+	/*
+	 * There may be very many of its like, most of them idle: memory is taken as it is needed, in small pages, until it is
+	 * seen to work.
+	 */
+	bool sparing;
 };
 enum { ENGINE_CACHE_MIN = 4, ENGINE_CACHE_DEFAULT = 64, ENGINE_CACHE_MAX = 1024 };
 
@@ -61,18 +66,20 @@ static inline void *engine_tables(struct x86_cpu *c) { return (uint8_t *)c - ENG
 /*
  * Zeroed memory of @size bytes that begins with a struct x86_cpu, with a stack, a
  * guard page and engine_tables() below it: translated code has its stack pointer there, so
- * signals need the room.  NULL: no memory.  @size must be the same when freed.
+ * signals need the room.  NULL: no memory.  @size must be the same when freed.  @sparing: of struct engine_options.
  */
-void *engine_place(size_t size);
+void *engine_place(size_t size, bool sparing);
 void engine_unplace(void *place, size_t size);
 
 /*
  * Zeroed memory for an engine's big tables: what is never touched costs nothing, and it
  * goes back to the host when freed, which malloc() does not promise.  From 2 MiB on the
  * host is asked for large pages: thousands of page faults cost more than what is in the
- * tables.  NULL: none.
+ * tables.  NULL: none.  @sparing: not before engine_room_large().
  */
-void *engine_room(size_t size);
+void *engine_room(size_t size, bool sparing);
+/* Large pages from now on, and what has been touched moves to some if the host can do that. */
+void engine_room_large(void *room, size_t size);
 void engine_unroom(void *room, size_t size);
 
 /*
