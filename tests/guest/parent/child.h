@@ -46,6 +46,12 @@ void child_destroy(struct child *c);
 /* The state of its ports' interrupt lines has changed, or it may have taken one. */
 void child_interrupts(struct child *c);
 
+/* ---- statistics (stats.c) ---- */
+
+/* What the hypervisor counts of it, and of its processor, is seen from now on, until it is destroyed. */
+void stats_map(struct child *c);
+void stats_tell(struct child *c);
+
 /* ---- exits (exit.c) ---- */
 
 /* Acts on a message of the child; NULL and it runs on, or why it does not any more. */

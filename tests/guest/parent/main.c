@@ -7,6 +7,7 @@
  *   child=MIB   its memory (256)
  *   host=1      it may make partitions itself: another one of this program
  *   rounds=N    make it and run it to its end so many times (1)
+ *   stats=1      its statistics pages are mapped while it runs, and some of them are told
  *   plain=1     what it prints goes out as it is, not as lines behind '| '
  */
 #include "child.h"
@@ -90,10 +91,14 @@ static void one_round(void)
 	if (why)
 		guest_die("no child");
 	ports_reset(&child.ports, child_prints);
+	if (guest_option("stats", 0))
+		stats_map(&child);
 	why = run();
 	if (!at_start)
 		put_raw('\n');
 	at_start = true;
+	if (guest_option("stats", 0))
+		stats_tell(&child);
 	check((child.ports.reset_asked || child.ports.off || child.ended) && !child.ports.failed, "the child ran to its end: %s", why);
 	child_destroy(&child);
 	check_eq(pages_in_use(), before, "pages of the pool in use are as many as before");

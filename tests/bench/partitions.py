@@ -1,0 +1,56 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What partitions cost their parent: time by the guest's clock, memory by the host's.
+
+usage: partitions.py [--rounds N] [--many N] EMULATOR IMAGE [ACCELERATOR]
+"""
+import argparse
+import subprocess
+import sys
+
+GOOD = 1      # isa-debug-exit: (0 << 1) | 1
+POOL = 1      # MiB that the pages of one partition and of its VP take of the parent's, at most
+PARENT = 64   # MiB of the parent itself
+
+
+def resident(pid, what="VmRSS"):
+    """MiB"""
+    with open(f"/proc/{pid}/status") as f:
+        return next(int(line.split()[1]) for line in f if line.startswith(what + ":")) / 1024
+
+
+def positive(text):
+    n = int(text)
+    if n < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is less than 1")
+    return n
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("emulator")
+    parser.add_argument("image")
+    parser.add_argument("accelerator", nargs="?", default="hvtlfs,role=host")
+    parser.add_argument("--rounds", type=positive, default=1000)
+    parser.add_argument("--many", type=positive, default=1000, help="partitions at once")
+    a = parser.parse_args()
+    area = PARENT + POOL * a.many // 4
+    command = [a.emulator, "-accel", a.accelerator, "-m", f"{area + a.many + 16}M", "-display", "none", "-no-reboot", "-serial", "stdio", "-monitor", "none",
+               "-device", "isa-debug-exit,iobase=0xf4,iosize=0x4", "-kernel", a.image, "-append", f"rounds={a.rounds} many={a.many} area={area}"]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as emulator:
+        before = None
+        for line in emulator.stdout:
+            if line.startswith("# a synthetic MSR, the same") or "MSR, the same" in line:
+                before = resident(emulator.pid)
+            if line.startswith("# all alive"):
+                now = resident(emulator.pid)
+                print(f"# {now:.0f} MiB are resident, {(now - before) / a.many:.2f} MiB for a partition, its 1 MiB included as far as it was touched")
+            elif line.startswith(("#", "not ok")):
+                print(line.rstrip(), flush=True)
+        status = emulator.wait()
+    if status != GOOD:
+        sys.exit(f"partitions.py: the program ended with {status}")
+
+
+if __name__ == "__main__":
+    main()
