@@ -87,8 +87,8 @@ struct apic {
 	int64_t frozen;                  /* ns left, while suspended; INT64_MAX: not running */
 	bool suspended;
 };
-/* LINE: level of the 8259's output.  MESSAGE: an ExtINT message (edge) waits to be taken. */
-enum { EXTINT_LINE = 1, EXTINT_MESSAGE = 2 };
+/* LINE: level of the 8259's output.  MESSAGE: an ExtINT message (edge) waits to be taken.  ASSERTED: by the parent, until it is taken. */
+enum { EXTINT_LINE = 1, EXTINT_MESSAGE = 2, EXTINT_ASSERTED = 4 };
 
 struct message {
 	uint32_t dest;
@@ -179,7 +179,7 @@ static bool extint_pending(struct apic *a)
 {
 	uint32_t e = a->extint;
 
-	return (e & EXTINT_MESSAGE) || ((e & EXTINT_LINE) && extint_open(a));
+	return (e & (EXTINT_MESSAGE | EXTINT_ASSERTED)) || ((e & EXTINT_LINE) && extint_open(a));
 }
 
 /* The guest's word without and with the bit: only this VP's own thread and its guest write there. */
@@ -274,7 +274,7 @@ static void refresh(struct apic *a)
 
 static int take_extint(struct apic *a)
 {
-	atomic_fetch_and(&a->extint, ~(uint32_t)EXTINT_MESSAGE);
+	atomic_fetch_and(&a->extint, EXTINT_LINE);
 	return partition_pic_acknowledge(vp_partition(a->vp));
 }
 
@@ -524,10 +524,10 @@ static void apic_ext_int(struct vp *vp, void *state, bool waits)
 	struct apic *a = state;
 
 	if (!waits) {
-		atomic_fetch_and(&a->extint, ~(uint32_t)EXTINT_MESSAGE);
+		atomic_fetch_and(&a->extint, ~(uint32_t)EXTINT_ASSERTED);
 		return;
 	}
-	atomic_fetch_or(&a->extint, EXTINT_MESSAGE);
+	atomic_fetch_or(&a->extint, EXTINT_ASSERTED);
 	vp_pend(vp, X86_PEND_INTR);
 }
 

@@ -176,10 +176,18 @@ RULE_HOST(T13_3_2_i, "an ExtInt is VP 0's")
 RULE_HOST(T13_3_2_j, "an ExtInt is taken with the APIC disabled by software, too")
 {
 	struct child c = with_handlers(1, false);
+	struct hv_message m;
 
 	check_value(child_apic(&c, 0, CHILD_APIC_SVR) >> 8 & 1, 0, "the APIC's enable bit");
 	check_status(ext_int(&c, FIRST), HV_STATUS_SUCCESS);
 	check_value(taken(&c, 0), FIRST, "vector");
+	/* Nor is it lost with the APIC's registers. */
+	check_status(clear(&c), HV_STATUS_SUCCESS);
+	check_status(ext_int(&c, SECOND), HV_STATUS_SUCCESS);
+	check_status(send(&c, HV_INTERRUPT_INIT, 0, 0), HV_STATUS_SUCCESS);
+	m = run_code(&c, out_80_81, sizeof out_80_81);
+	check_type(&m, HV_MESSAGE_UNMAPPED_GPA);
+	check_value(taken(&c, 0), SECOND, "vector behind INIT");
 }
 
 RULE_HOST(T13_3_2_k, "an ExtInt asks for no priority, but for RFLAGS.IF")
