@@ -6,7 +6,7 @@
 #include "hv/msr.h"
 #include "machine.h"
 
-enum { WAKE = RULE_VECTORS + 1, DEVICE = RULE_VECTORS + 2, TIMER_DIVIDE_BY_1 = 0xb };
+enum { WAKE = RULE_VECTORS + 1, DEVICE = RULE_VECTORS + 2, TIMER_DIVIDE_BY_1 = 0xb, TIMER_PERIODIC = 1 << 17, TRIES = 10 };
 enum { CONFIG = HV_X64_MSR_POWER_STATE_CONFIG_C1, TRIGGER = HV_X64_MSR_POWER_STATE_TRIGGER_C1 };
 #define CHANGE(how, more) ((uint64_t)(how) << HV_POWER_CHANGE_SHIFT | (more))
 #define SLEPT_ONCE (1ull << HV_POWER_IDLE_COUNT_SHIFT)
@@ -27,11 +27,11 @@ static void listen(void)
 	taken = 0;
 }
 
-/* The APIC's timer, once, in @ms. */
+/* The APIC's timer, in @ms and each @ms behind that: whoever comes too late for it is not asleep for ever. */
 static void start_timer(unsigned ms)
 {
 	apic_write(APIC_TIMER_DIVIDE, TIMER_DIVIDE_BY_1);
-	apic_write(APIC_LVT_TIMER, WAKE);
+	apic_write(APIC_LVT_TIMER, TIMER_PERIODIC | WAKE);
 	apic_write(APIC_TIMER_INITIAL, (uint32_t)msr_of(HV_X64_MSR_APIC_FREQUENCY) / 1000 * ms);
 }
 
@@ -47,6 +47,7 @@ static uint64_t sleep_open(unsigned ms)
 	start_timer(ms);
 	v = msr_of(TRIGGER);
 	cli();
+	apic_write(APIC_TIMER_INITIAL, 0);
 	return v;
 }
 
@@ -61,28 +62,42 @@ RULE_ROOT_GUEST(T6_3_2_1_2_a, "the read of a TRIGGER register is over when the p
 	for (unsigned i = 0; i < ARRAY_SIZE(how); i++) {
 		uint64_t before = now();
 
+		taken = 0;
 		set_msr(CONFIG, how[i]);
 		sleep_open(20);
-		check_value(taken, i + 1, "interrupts that were taken");
+		check_that(taken, "no interrupt was taken");
 		check_that(now() - before > 150000, "it slept %u units of 100 ns", (unsigned)(now() - before));
 	}
 }
 
 RULE_ROOT_GUEST(T6_3_2_1_2_b, "a TRIGGER register counts how often the processor went idle; no bus master was active")
 {
+	uint64_t v = 0;
+
 	listen();
 	set_msr(CONFIG, CHANGE(HV_POWER_CHANGE_MWAIT, HV_POWER_BREAK_ON_MASKED));
-	check_value(sleep_open(5), SLEPT_ONCE, "a sleep");
+	for (unsigned i = 0; i < TRIES && !v; i++)
+		v = sleep_open(50);
+	check_value(v, SLEPT_ONCE, "a sleep");
 	apic_send(0, ICR_SELF | ICR_ASSERT | WAKE);
 	check_value(msr_of(TRIGGER), 0, "no sleep: an interrupt waits");
 }
 
 RULE_ROOT_GUEST(T6_3_2_1_1_d, "MWAIT that breaks on masked interrupts ends with one, which stays requested")
 {
+	uint64_t v = 0;
+
 	listen();
 	set_msr(CONFIG, CHANGE(HV_POWER_CHANGE_MWAIT, HV_POWER_BREAK_ON_MASKED));
-	start_timer(5);
-	check_value(msr_of(TRIGGER), SLEPT_ONCE, "a sleep");
+	/* On a busy host the timer may come first: then there is no sleep. */
+	for (unsigned i = 0; i < TRIES && !v; i++) {
+		open_gate();
+		taken = 0;
+		start_timer(50);
+		v = msr_of(TRIGGER);
+		apic_write(APIC_TIMER_INITIAL, 0);
+	}
+	check_value(v, SLEPT_ONCE, "a sleep");
 	check_that(apic_bit(APIC_IRR, WAKE), "nothing is requested");
 	check_value(taken, 0, "interrupts that were taken");
 }
