@@ -316,9 +316,10 @@ static void say_partitions(struct hmp_call *c, GPtrArray *all, uint64_t parent)
 			continue;
 		partition_look(p, &look);
 		name = g_strdup_printf("%*s%s", (int)look.depth, "", partition_name(p));
-		say(c->out, "%-16s %4" PRIu64 " %6" PRIu64 " %-10s %-13s %3u %8" PRIu64 " M %7" PRIu64 " %7" PRIu64 " %10.3f s\n", name,
+		say(c->out, "%-16s %4" PRIu64 " %6" PRIu64 " %-10s %-13s %3u %8" PRIu64 " M %7" PRIu64 " %7" PRIu64 " %9" PRIu64 " %5u %5u %5u %10.3f s\n", name,
 		    partition_id(p), parent, g ? guest_state(g) : partition_state_name(partition_state(p)), look.life, partition_vp_count(p),
-		    (partition_memory(p) + (1 << 19)) >> 20, look.pool_available, look.pool_in_use, (double)partition_run_time_ns(p) / 1e9);
+		    (partition_memory(p) + (1 << 19)) >> 20, look.pool_available, look.pool_in_use, look.mapped, look.ports,
+		    look.connections, look.intercepts, (double)partition_run_time_ns(p) / 1e9);
 		g_free(name);
 		say_partitions(c, all, partition_id(p));
 	}
@@ -328,8 +329,8 @@ static void info_partitions(struct hmp_call *c)
 {
 	GPtrArray *all;
 
-	say(c->out, "%-16s %4s %6s %-10s %-13s %3s %10s %7s %7s %12s\n", "name", "id", "parent", "state", "life", "VPs", "memory", "pool",
-	    "in use", "run time");
+	say(c->out, "%-16s %4s %6s %-10s %-13s %3s %10s %7s %7s %9s %5s %5s %5s %12s\n", "name", "id", "parent", "state", "life", "VPs", "memory", "pool",
+	    "in use", "mapped", "ports", "conn.", "icpt.", "run time");
 	if (!c->vmm->hv)
 		return;
 	all = hv_partitions(c->vmm->hv);

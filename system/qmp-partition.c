@@ -66,6 +66,10 @@ static JsonObject *describe(struct vmm *v, struct partition *p)
 	json_object_set_int_member(o, "depth", look.depth);
 	json_object_set_int_member(o, "pool-available", look.pool_available);
 	json_object_set_int_member(o, "pool-in-use", look.pool_in_use);
+	json_object_set_int_member(o, "mapped-pages", look.mapped);
+	json_object_set_int_member(o, "ports", look.ports);
+	json_object_set_int_member(o, "connections", look.connections);
+	json_object_set_int_member(o, "intercepts", look.intercepts);
 	return o;
 }
 

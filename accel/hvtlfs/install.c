@@ -42,6 +42,20 @@ static void count_listed(struct intercepts *i)
 	atomic_store(&i->listed, i->leaf->len + i->result->len);
 }
 
+uint32_t intercepts_count(struct partition *p)
+{
+	struct intercepts *i = p->intercepts;
+	uint32_t n = (uint32_t)__builtin_popcount(atomic_load(&i->vectors)) + atomic_load(&i->msr) + atomic_load(&i->hypercall) +
+		     atomic_load(&i->connection) + atomic_load(&i->retarget);
+
+	for (unsigned k = 0; k < G_N_ELEMENTS(i->port); k++)
+		n += (uint32_t)__builtin_popcountll(atomic_load_explicit(&i->port[k], memory_order_relaxed));
+	lock_acquire(&p->lock);
+	n += i->leaf->len + i->result->len;
+	lock_release(&p->lock);
+	return n;
+}
+
 /* ---- ports ---- */
 
 static bool port_bit(const struct intercepts *i, uint16_t port)

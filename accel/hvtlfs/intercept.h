@@ -58,6 +58,8 @@ struct intercepts {
 uint64_t intercepts_bytes(void);     /* what an empty one costs */
 struct intercepts *intercepts_new(void);
 void intercepts_free(struct intercepts *i);   /* may be NULL */
+/* How many a parent has installed, and results that it has registered.  Takes the partition's lock. */
+uint32_t intercepts_count(struct partition *p);
 /* Would an access of @size bytes be told to the parent?  T11.9.a. */
 bool intercepts_has_port(const struct intercepts *i, uint16_t port, unsigned size);
 bool intercepts_has_leaf(struct partition *p, uint32_t leaf);

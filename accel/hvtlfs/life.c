@@ -28,6 +28,24 @@ static void set_life(struct partition *p, enum partition_life life)
 	log_life(p);
 }
 
+static void add_pages(void *o, gpn_t at, uint64_t pages, const struct gpa_target *t)
+{
+	struct partition_look *look = o;
+
+	(void)at, (void)t;
+	look->mapped += pages;
+}
+
+/* It has been initialized; it may be ending, and is there for as long as its caller's reference is. */
+static void look_inside(struct partition *p, struct partition_look *look)
+{
+	gpa_map_foreach(&p->map, add_pages, look);
+	look->intercepts = p->intercepts ? intercepts_count(p) : 0;
+	for (unsigned i = 0; i < p->hv->component_count; i++)
+		if (p->hv->components[i]->partition_look)
+			p->hv->components[i]->partition_look(p, p->component[i], look);
+}
+
 void partition_look(struct partition *p, struct partition_look *look)
 {
 	*look = (struct partition_look) {
@@ -37,6 +55,8 @@ void partition_look(struct partition *p, struct partition_look *look)
 	look->pool_available = pool_available(&p->pool);
 	look->pool_in_use = pool_in_use(&p->pool);
 	lock_release(&p->lock);
+	if (atomic_load(&p->life) != LIFE_UNINITIALIZED)
+		look_inside(p, look);
 }
 
 /* T5.2.3.a: what any partition may do that its parent has said nothing about; never more than works here. */

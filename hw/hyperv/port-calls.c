@@ -48,6 +48,23 @@ static hv_status other_end(const struct hv_ctx *c, uint64_t id, struct partition
 	return s;
 }
 
+/* What was made or ended, of the target. */
+static hv_status log_made(const struct hv_ctx *c, const char *what, uint32_t id, hv_status s)
+{
+	if (log_on(LOG_PORT))
+		log_print(LOG_PORT, "%s/%u: %s %#x of partition %" PRIu64 ": status %#x\n", partition_name(c->caller), vp_index(c->vp), what, id,
+			  partition_id(c->target), s);
+	return s;
+}
+
+static const char *type_name(uint32_t type)
+{
+	static const char *const names[] = { [HV_PORT_MESSAGE] = "message", [HV_PORT_EVENT] = "event", [HV_PORT_MONITOR] = "monitor",
+					     [HV_PORT_DOORBELL] = "doorbell" };
+
+	return type < G_N_ELEMENTS(names) && names[type] ? names[type] : "unknown";
+}
+
 static hv_status create(struct hv_ctx *c)
 {
 	const struct hv_in_create_port *in = c->in;
@@ -60,6 +77,9 @@ static hv_status create(struct hv_ctx *c)
 	if (s != HV_STATUS_SUCCESS)
 		return s;
 	s = port_create_for(c->target, in->port_id, &in->info, partition_id(connector));
+	if (log_on(LOG_PORT))
+		log_print(LOG_PORT, "%s/%u: %s port %#x of partition %" PRIu64 " for %" PRIu64 ": status %#x\n", partition_name(c->caller),
+			  vp_index(c->vp), type_name(in->info.type), in->port_id, partition_id(c->target), partition_id(connector), s);
 	partition_unref(connector);
 	return s;
 }
@@ -83,7 +103,9 @@ static hv_status delete_port(struct hv_ctx *c)
 {
 	const struct hv_in_port *in = c->in;
 
-	return may(c, HV_CREATE_PORT) ? port_remove_made(c->target, in->id) : HV_STATUS_ACCESS_DENIED;   /* T14.9.2.g */
+	if (!may(c, HV_CREATE_PORT))
+		return HV_STATUS_ACCESS_DENIED;            /* T14.9.2.g */
+	return log_made(c, "deletes port", in->id, port_remove_made(c->target, in->id));
 }
 
 static hv_status connect_port_with(struct hv_ctx *c, struct doorbell doorbell)
@@ -98,6 +120,10 @@ static hv_status connect_port_with(struct hv_ctx *c, struct doorbell doorbell)
 	if (s != HV_STATUS_SUCCESS)
 		return s;
 	s = port_connect_to(c->target, in->connection_id, owner, in->port_id, &in->info, doorbell);
+	if (log_on(LOG_PORT))
+		log_print(LOG_PORT, "%s/%u: %s connection %#x of partition %" PRIu64 " to port %#x of %" PRIu64 ": status %#x\n",
+			  partition_name(c->caller), vp_index(c->vp), type_name(in->info.type), in->connection_id, partition_id(c->target), in->port_id,
+			  partition_id(owner), s);
 	partition_unref(owner);
 	return s;
 }
@@ -121,7 +147,9 @@ static hv_status disconnect_port(struct hv_ctx *c)
 {
 	const struct hv_in_port *in = c->in;
 
-	return may(c, HV_CONNECT_PORT) ? port_disconnect_made(c->target, in->id) : HV_STATUS_ACCESS_DENIED;   /* T14.9.6.d */
+	if (!may(c, HV_CONNECT_PORT))
+		return HV_STATUS_ACCESS_DENIED;            /* T14.9.6.d */
+	return log_made(c, "ends connection", in->id, port_disconnect_made(c->target, in->id));
 }
 
 static hv_status get_port_property(struct hv_ctx *c)

@@ -940,6 +940,17 @@ static void port_partition_init(struct partition *p, void *state)
 	atomic_init(&space->look_at, INT64_MAX);
 }
 
+static void port_partition_look(struct partition *p, void *state, struct partition_look *look)
+{
+	struct port_space *space = state;
+
+	(void)p;
+	lock_acquire(&space->lock);
+	look->ports = space->port ? g_hash_table_size(space->port) : 0;
+	look->connections = space->connection ? g_hash_table_size(space->connection) : 0;
+	lock_release(&space->lock);
+}
+
 static gboolean made_port(gpointer key, gpointer port, gpointer gone)
 {
 	bool made = ((struct port *)port)->connector;
@@ -1050,7 +1061,7 @@ static void port_partition_fini(struct partition *p, void *state)
 
 const struct vp_component port_component = {
 	.name = "port", .partition_size = sizeof(struct port_space),
-	.partition_init = port_partition_init, .partition_reset = port_partition_reset, .partition_fini = port_partition_fini,
+	.partition_look = port_partition_look, .partition_init = port_partition_init, .partition_reset = port_partition_reset, .partition_fini = port_partition_fini,
 	.fini = port_vp_fini, .mmio_write = port_mmio_write,
 	.next_deadline = port_next_deadline, .expire = port_expire, .suspend = port_suspend, .resume = port_resume,
 	.calls = port_calls,

@@ -34,6 +34,7 @@
 	X(LOG_EXITS, "exits", "exits of virtual processors to their stack") \
 	X(LOG_INTERCEPT, "intercept", "what partitions made by others do that their parent has to answer") \
 	X(LOG_GPA, "gpa", "what partitions map of their memory for those that they made") \
+	X(LOG_PORT, "port", "ports and connections that partitions make and end") \
 	X(LOG_PARTITION, "partition", "life of partitions and virtual processors") \
 	X(LOG_IOPORT, "ioport", "I/O port accesses") \
 	X(LOG_MMIO, "mmio", "device memory accesses") \

@@ -56,6 +56,8 @@ struct vp_component {
 	void (*partition_init)(struct partition *p, void *state);
 	void (*partition_reset)(struct partition *p, void *state);
 	void (*partition_fini)(struct partition *p, void *state);
+	/* What it has to tell people of the partition.  Any thread; the partition has been initialized. */
+	void (*partition_look)(struct partition *p, void *state, struct partition_look *look);
 	const struct msr_row *msrs;         /* ends with name NULL */
 	const struct hv_call *calls;        /* ends with name NULL */
 	const struct property *properties;  /* ends with get NULL */

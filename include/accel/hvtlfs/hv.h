@@ -209,6 +209,9 @@ struct partition_look {
 	bool by_parent;              /* another partition made it, no machine */
 	uint32_t depth;              /* partitions above it */
 	uint64_t pool_available, pool_in_use;   /* pages (7.3.3) */
+	uint64_t mapped;             /* pages of its GPA space that something is mapped to */
+	uint32_t ports, connections; /* that end at it; by which it sends */
+	uint32_t intercepts;         /* that its parent has installed; answers that it has registered count */
 };
 void partition_look(struct partition *p, struct partition_look *look);
 /* Calls f for each live partition, parents first; the tree lock is held, f must not create or delete. */
