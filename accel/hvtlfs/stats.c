@@ -49,7 +49,7 @@ struct stats_page {
 struct stats {
 	struct lock lock;            /* LOCK_STATS: what follows, and the content of all pages */
 	GPtrArray *pages;            /* struct stats_page * */
-	bool started, stop;
+	bool stop;
 	pthread_t thread;
 	struct gate gate;
 };
@@ -297,6 +297,8 @@ void stats_init(struct hv *hv)
 	lock_init(&hv->stats->lock, LOCK_STATS, "statistics pages");
 	gate_init(&hv->stats->gate);
 	hv->stats->pages = g_ptr_array_new_with_free_func(g_free);
+	if (pthread_create(&hv->stats->thread, NULL, stats_main, hv->stats))
+		g_error("cannot create the thread of a machine's statistics");
 }
 
 void stats_fini(struct hv *hv)
@@ -307,8 +309,7 @@ void stats_fini(struct hv *hv)
 	stats->stop = true;
 	lock_release(&stats->lock);
 	gate_open(&stats->gate);
-	if (stats->started)
-		pthread_join(stats->thread, NULL);
+	pthread_join(stats->thread, NULL);
 	g_ptr_array_free(stats->pages, TRUE);
 	lock_destroy(&stats->lock);
 	g_free(stats);
@@ -340,9 +341,6 @@ static void list_add(struct stats *stats, struct stats_page *s)
 	fill(s);
 	g_ptr_array_add(stats->pages, s);
 	retime(stats, &s->object);
-	if (!stats->started && pthread_create(&stats->thread, NULL, stats_main, stats))
-		g_error("cannot create the thread of a machine's statistics");
-	stats->started = true;
 	gate_open(&stats->gate);
 }
 
