@@ -95,27 +95,22 @@ static void tell_vps(struct partition *p)
 		vp_deadline_changed(vp);
 }
 
-static uint64_t get_period(struct partition *p)
+/* A partition that has not been initialized has no timer yet. */
+static uint64_t get(struct partition *p, const uint64_t *field)
 {
 	struct assist *a = assist_of(p);
 	uint64_t v;
 
+	if (!partition_is_active(p))
+		return 0;
 	lock_acquire(&a->lock);
-	v = a->period;
+	v = *field;
 	lock_release(&a->lock);
 	return v;
 }
 
-static uint64_t get_control(struct partition *p)
-{
-	struct assist *a = assist_of(p);
-	uint64_t v;
-
-	lock_acquire(&a->lock);
-	v = a->control;
-	lock_release(&a->lock);
-	return v;
-}
+static uint64_t get_period(struct partition *p) { return get(p, &assist_of(p)->period); }
+static uint64_t get_control(struct partition *p) { return get(p, &assist_of(p)->control); }
 
 static hv_status set_period(struct partition *p, uint64_t v)
 {

@@ -109,8 +109,10 @@ static uint64_t child_time(const struct child *c)
 
 RULE_HOST(T15_1_5_a, "a child has no timer assist at first")
 {
-	uint64_t id = make_active_partition();
+	uint64_t id = make_active_partition(), early = make_partition();
 
+	check_property(early, HV_PROPERTY_EMULATED_TIMER_PERIOD, 0);
+	check_property(early, HV_PROPERTY_EMULATED_TIMER_CONTROL, 0);
 	check_property(id, HV_PROPERTY_EMULATED_TIMER_PERIOD, 0);
 	check_property(id, HV_PROPERTY_EMULATED_TIMER_CONTROL, 0);
 	/* What is set is read; reserved bits and modes that no command register has are not set. */
