@@ -175,7 +175,7 @@ static void context(struct call *c, struct hv_ctx *x)
 		.in = c->row->in ? c->in_list : NULL,
 		.variable = c->in_list + c->row->in / 8,
 		.variable_count = c->variable / 8,
-		.out = c->row->out ? c->out_list : NULL,
+		.out = c->out_list,
 	};
 }
 
@@ -274,9 +274,13 @@ static enum x86_result run_simple(struct call *c)
 		s = c->row->run(&x);
 	target_drop(&x);
 	c->wait = c->again = x.wait;
+	if (x.out_bytes && s == HV_STATUS_SUCCESS)
+		s = check_list(c, c->out, x.out_bytes);
 	c->result = hv_call_result(s, 0);
 	if (c->wait)
 		return X86_OK;
+	if (x.out_bytes && s == HV_STATUS_SUCCESS)
+		return store(c, 0, x.out_bytes);
 	return s == HV_STATUS_SUCCESS ? store(c, 0, c->row->out) : X86_OK;
 }
 

@@ -21,6 +21,7 @@
 #include "hv/status.h"
 #include "hv/synic.h"
 #include "hv/time.h"
+#include "hv/vp.h"
 #include "hw/hyperv/stimer.h"
 #include "hw/hyperv/synic.h"
 #include "sync/futex.h"
@@ -309,6 +310,59 @@ static void stimer_reset(struct vp *vp, void *state, enum x86_reset how)
 		s->timer[n] = (struct timer){ .at = NEVER };
 }
 
+/* ---- as a whole (HvGetVpState) ---- */
+
+static void state_get(const struct stimer *s, struct hv_timers_state *all)
+{
+	uint64_t now = partition_reference_time(vp_partition(s->vp));
+
+	for (unsigned n = 0; n < HV_TIMER_COUNT; n++) {
+		const struct timer *t = &s->timer[n];
+		bool late = t->at != NEVER && t->schedule < now;
+
+		all->timer[n].config = t->config;
+		all->timer[n].count = t->count;
+		all->timer[n].flags = late ? HV_TIMER_UNDELIVERED : 0;
+		all->timer[n].undelivered_expiration = late ? t->schedule : 0;
+	}
+}
+
+static bool config_legal(const struct stimer *s, uint64_t config)
+{
+	uint64_t direct = partition_features(vp_partition(s->vp))->facilities & HV_FEATURE_DIRECT_TIMERS ? 0 : HV_TIMER_DIRECT | HV_TIMER_VECTOR;
+
+	return !(config & (HV_TIMER_RESERVED | direct));
+}
+
+static hv_status state_set(struct stimer *s, const struct hv_timers_state *all)
+{
+	for (unsigned n = 0; n < HV_TIMER_COUNT; n++)
+		if (!config_legal(s, all->timer[n].config))
+			return HV_STATUS_INVALID_PARAMETER;
+	for (unsigned n = 0; n < HV_TIMER_COUNT; n++) {
+		struct timer *t = &s->timer[n];
+
+		t->config = all->timer[n].config;
+		t->count = all->timer[n].count;
+		restart(s, t);
+		/* What had not reached its guest does now. */
+		if (all->timer[n].flags & HV_TIMER_UNDELIVERED && t->at != NEVER)
+			t->at = t->schedule = all->timer[n].undelivered_expiration;
+	}
+	return HV_STATUS_SUCCESS;
+}
+
+static hv_status stimer_state(struct vp *vp, void *state, uint32_t type, bool set, void *page)
+{
+	(void)vp;
+	if (type != HV_VP_STATE_TIMERS)
+		return HV_STATUS_INVALID_PARAMETER;
+	if (set)
+		return state_set(state, page);
+	state_get(state, page);
+	return HV_STATUS_SUCCESS;
+}
+
 static void stimer_show(struct vp *vp, void *state, vp_show_fn put, void *o)
 {
 	const struct stimer *s = state;
@@ -326,5 +380,5 @@ static void stimer_show(struct vp *vp, void *state, vp_show_fn put, void *o)
 const struct vp_component stimer_component = {
 	.name = "stimer", .size = sizeof(struct stimer),
 	.init = stimer_init, .reset = stimer_reset, .msrs = stimer_msrs,
-	.next_deadline = stimer_next_deadline, .expire = stimer_expire, .show = stimer_show,
+	.next_deadline = stimer_next_deadline, .expire = stimer_expire, .state = stimer_state, .show = stimer_show,
 };

@@ -21,6 +21,7 @@
 #include "accel/hvtlfs/mutant.h"
 #include "hv/msr.h"
 #include "hv/partition.h"
+#include "hv/vp.h"
 #include "sync/futex.h"
 #include "sync/lock.h"
 #include "target/i386/mem.h"
@@ -811,9 +812,26 @@ static void synic_show(struct vp *vp, void *state, vp_show_fn put, void *o)
 	}
 }
 
+/* HvGetVpState: the pages that the guest sees, or would. */
+static hv_status synic_state(struct vp *vp, void *state, uint32_t type, bool set, void *page)
+{
+	const struct synic *s = state;
+	void *own;
+
+	(void)vp;
+	if (type != HV_VP_STATE_MESSAGE_PAGE && type != HV_VP_STATE_EVENT_PAGE)
+		return HV_STATUS_INVALID_PARAMETER;
+	own = msr_page_host(type == HV_VP_STATE_MESSAGE_PAGE ? s->messages : s->flags);
+	if (set)
+		x86_host_move(own, page, HV_PAGE_SIZE);
+	else
+		x86_host_move(page, own, HV_PAGE_SIZE);
+	return HV_STATUS_SUCCESS;
+}
+
 const struct vp_component synic_component = {
 	.name = "synic", .size = sizeof(struct synic),
 	.partition_size = sizeof(struct tellings), .partition_init = synic_partition_init, .partition_fini = synic_partition_fini,
 	.init = synic_init, .fini = synic_fini, .reset = synic_reset, .msrs = synic_msrs,
-	.tell_parent = synic_tell_parent, .ended = synic_ended, .next_deadline = synic_next_deadline, .expire = synic_expire, .show = synic_show,
+	.tell_parent = synic_tell_parent, .ended = synic_ended, .next_deadline = synic_next_deadline, .expire = synic_expire, .state = synic_state, .show = synic_show,
 };

@@ -27,6 +27,8 @@
 #include "accel/hvtlfs/mutant.h"
 #include "hv/msr.h"
 #include "hv/partition.h"
+#include "hv/status.h"
+#include "hv/vp.h"
 #include "target/i386/mem.h"
 #include "trace/log.h"
 
@@ -1056,6 +1058,78 @@ static enum x86_result deadline_write(struct vp *vp, uint32_t msr, uint64_t valu
 	return X86_OK;
 }
 
+/* ---- as a whole (HvGetVpState) ---- */
+
+static void put_words(_Atomic uint32_t *to, const uint32_t *from, uint32_t first)
+{
+	for (unsigned i = 0; i < 8; i++)
+		atomic_store(&to[i], i ? from[i] : from[i] & first);
+}
+
+static void get_words(uint32_t *to, const _Atomic uint32_t *from)
+{
+	for (unsigned i = 0; i < 8; i++)
+		to[i] = atomic_load(&from[i]);
+}
+
+static uint32_t reg_value(struct apic *a, unsigned reg)
+{
+	uint64_t v = 0;
+
+	reg_read(a, reg, &v);
+	return (uint32_t)v;
+}
+
+static void state_get(struct apic *a, struct hv_apic_state *s)
+{
+	*s = (struct hv_apic_state){
+		.id = id_register(a), .version = VERSION, .ldr = is_x2(a) ? x2_ldr(a) : a->ldr, .dfr = a->dfr, .svr = a->svr,
+		.esr = a->esr, .icr_high = (uint32_t)(a->icr >> 32), .icr_low = (uint32_t)a->icr, .error_status = a->esr,
+		.initial = a->initial, .current = reg_value(a, REG_CURRENT), .divide = a->divide,
+	};
+	retire(a);
+	get_words(s->isr, a->isr);
+	get_words(s->tmr, a->tmr);
+	get_words(s->irr, a->irr);
+	for (unsigned i = 0; i < LVT_COUNT; i++)
+		s->lvt[i] = a->lvt[i];
+}
+
+/* What is fixed is not looked at; vectors below 16 there are none of. */
+static void state_set(struct apic *a, const struct hv_apic_state *s)
+{
+	enum { FROM_16 = 0xffff0000 };
+
+	retire(a);
+	if (!is_x2(a)) {
+		a->id = s->id >> 24;
+		a->ldr = s->ldr & 0xff000000;
+		a->dfr = s->dfr | 0x0fffffff;
+	}
+	write_svr(a, s->svr & SVR_WRITABLE);
+	put_words(a->isr, s->isr, FROM_16);
+	put_words(a->tmr, s->tmr, FROM_16);
+	put_words(a->irr, s->irr, FROM_16);
+	a->esr = s->esr;
+	a->icr = (uint64_t)s->icr_high << 32 | (s->icr_low & ICR_WRITABLE);
+	for (unsigned i = 0; i < LVT_COUNT; i++)
+		write_lvt(a, i, s->lvt[i] & lvt_writable[i]);
+	timer_set_divide(a, s->divide);
+	write_initial(a, s->initial);
+	refresh(a);
+}
+
+static hv_status apic_state(struct vp *vp, void *state, uint32_t type, bool set, void *page)
+{
+	if (type != HV_VP_STATE_APIC)
+		return HV_STATUS_INVALID_PARAMETER;
+	if (set)
+		state_set(state, page);
+	else
+		state_get(state, page);
+	return HV_STATUS_SUCCESS;
+}
+
 /* ---- the hypervisor's own names for three registers (13.2.3): the same state, T13.2.3.c ---- */
 
 static enum x86_result synthetic_eoi_write(struct vp *vp, uint32_t msr, uint64_t value)
@@ -1201,7 +1275,7 @@ static bool apic_init(struct vp *vp, void *state)
 const struct vp_component apic_component = {
 	.name = "apic", .size = sizeof(struct apic),
 	.init = apic_init, .reset = apic_reset, .msrs = apic_msrs,
-	.interrupt = apic_interrupt, .interrupt_pending = apic_pending, .requested = apic_requested,
+	.state = apic_state, .interrupt = apic_interrupt, .interrupt_pending = apic_pending, .requested = apic_requested,
 	.tpr_read = apic_tpr_read, .tpr_write = apic_tpr_write,
 	.raise = apic_raise, .raised = apic_raised, .msi = apic_msi, .extint = apic_extint, .nmi = apic_nmi,
 	.send = apic_send_request, .sent = apic_sent, .ext_int = apic_ext_int,

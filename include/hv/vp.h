@@ -227,4 +227,47 @@ struct hv_table_register {
 };
 static_assert(sizeof(struct hv_table_register) == 16, "10.3.7");
 
+/* ---- 0x00e3, 0x00e4 (of later revisions): input, before a page number of the caller's or the state itself ---- */
+
+struct hv_in_vp_state {
+	uint64_t partition_id;
+	uint32_t vp_index;
+	uint8_t vtl;
+	uint8_t reserved[3];
+	uint32_t type;             /* HV_VP_STATE_* */
+	uint32_t padding;
+	uint64_t flags;
+	uint64_t xsave_components;
+};
+static_assert(sizeof(struct hv_in_vp_state) == 40, "later revisions");
+
+#define HV_VP_STATE_IN_PAGES 0x80000000u   /* in the type: the state is in a page */
+#define HV_VP_STATE_APIC 0x80000000u
+#define HV_VP_STATE_XSAVE 0x80000001u      /* compacted */
+#define HV_VP_STATE_MESSAGE_PAGE 0x80000002u
+#define HV_VP_STATE_EVENT_PAGE 0x80000003u
+#define HV_VP_STATE_TIMERS 0x00000004u
+
+struct hv_apic_state {
+	uint32_t id, version, ldr, dfr, svr;
+	uint32_t isr[8], tmr[8], irr[8];
+	uint32_t esr, icr_high, icr_low;
+	uint32_t lvt[6];           /* timer, thermal, performance, LINT0, LINT1, error */
+	uint32_t lvt_cmci;
+	uint32_t error_status, initial, current, divide, remote_read;
+};
+static_assert(sizeof(struct hv_apic_state) == 176, "later revisions");
+
+struct hv_timers_state {
+	struct {
+		uint32_t flags;        /* HV_TIMER_UNDELIVERED */
+		uint32_t reserved;
+		uint64_t config, count, adjustment, undelivered_expiration;
+	} timer[4];
+	uint64_t reserved[5];
+};
+enum { HV_TIMER_UNDELIVERED = 1 << 0 };
+enum { HV_VP_STATE_BYTES = sizeof(struct hv_timers_state) };
+static_assert(sizeof(struct hv_timers_state) == 200, "later revisions");
+
 #endif

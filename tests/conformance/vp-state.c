@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* State of a VP that its parent has in pages (of later revisions, cited at the rows of chapter 10 that they stand beside). */
 #include "child.h"
+#include "hv/msr.h"
 
 static struct reply state_page_call(uint16_t code, uint64_t id, uint32_t vp, uint16_t type)
 {
@@ -210,5 +211,163 @@ RULE_HOST(T10_4_4_d, "whatever is written to registers, the VP stops or runs, an
 		child_set(&c, HV_REGISTER_EXPLICIT_SUSPEND, HV_SUSPENDED);
 		if (slot(0).type != HV_MESSAGE_NONE)
 			free_slot();
+	}
+}
+
+/* ---- as a whole: HvGetVpState, HvSetVpState ---- */
+
+enum { STATE_PAGE = 8 };
+
+static struct reply state_call(uint16_t code, struct hv_in_vp_state in, uint64_t page)
+{
+	struct { struct hv_in_vp_state fixed; uint64_t page; } with = { in, page };
+
+	return CALL(.code = code, .variable = 1, .data = &with, .size = sizeof with);
+}
+
+static struct hv_in_vp_state state_of(const struct child *c, uint32_t type)
+{
+	return (struct hv_in_vp_state){ .partition_id = c->id, .type = type, .xsave_components = 7 };
+}
+
+static void get_state(const struct child *c, uint32_t type, void *to, size_t n)
+{
+	check_status(state_call(HV_CALL_GET_VP_STATE, state_of(c, type), test_page(STATE_PAGE) >> 12), HV_STATUS_SUCCESS);
+	get_bytes(test_page(STATE_PAGE), to, n);
+}
+
+static void set_state(const struct child *c, uint32_t type, const void *from, size_t n)
+{
+	put_bytes(test_page(STATE_PAGE), from, n);
+	check_status(state_call(HV_CALL_SET_VP_STATE, state_of(c, type), test_page(STATE_PAGE) >> 12), HV_STATUS_SUCCESS);
+}
+
+RULE_HOST(T10_4_4_a, "the parent takes the APIC's state and sets it, an interrupt that waits included")
+{
+	struct child c = make_child(EXO | HV_CREATE_LAPIC);
+	struct hv_apic_state s, again;
+	struct hv_message m;
+
+	get_state(&c, HV_VP_STATE_APIC, &s, sizeof s);
+	check_value(s.svr, 0xff, "SVR after a reset");
+	check_value(s.lvt[0], 0x10000, "timer after a reset");
+	check_that(s.version & 0xff, "version 0x%x", s.version);
+	s.svr = 0x1ff;
+	s.lvt[4] = 0x400;
+	s.ldr = 0x05000000;
+	s.irr[0x77 / 32] = 1u << 0x77 % 32;
+	s.irr[0] = 1;                                      /* no vector that there is */
+	set_state(&c, HV_VP_STATE_APIC, &s, sizeof s);
+	get_state(&c, HV_VP_STATE_APIC, &again, sizeof again);
+	check_value(again.svr, 0x1ff, "SVR");
+	check_value(again.lvt[4], 0x400, "LINT1");
+	check_value(again.ldr, 0x05000000, "LDR");
+	check_value(again.irr[0x77 / 32], 1u << 0x77 % 32, "IRR");
+	check_value(again.irr[0], 0, "IRR below 16");
+	child_handler(&c, 0x77);
+	/* sti; nop; nop; out 0x80 */
+	m = RUN_CODE(&c, 0xfb, 0x90, 0x90, OUT(0x80));
+	check_value(MESSAGE_AS(hv_io_message, &m)->port, 0x77, "port");
+	get_state(&c, HV_VP_STATE_APIC, &again, sizeof again);
+	check_value(again.isr[0x77 / 32], 1u << 0x77 % 32, "ISR");
+	check_value(again.irr[0x77 / 32], 0, "IRR then");
+}
+
+RULE_HOST(T10_4_3_a, "vector registers come and go as a compacted image")
+{
+	enum { XMM = 160, HEADER = 512, MXCSR = 24, AREA = 832 };
+	struct child c = make_child(EXO);
+	uint8_t image[AREA];
+	uint64_t header[2], word;
+
+	check_status(set_register128(c.id, 0, HV_REGISTER_XMM0 + 3, (struct hv_register_value){ 0x1122334455667788, 0x99 }), HV_STATUS_SUCCESS);
+	get_state(&c, HV_VP_STATE_XSAVE, image, sizeof image);
+	for (unsigned i = 0; i < 2; i++) {
+		header[i] = 0;
+		for (unsigned n = 8; n-- > 0;)
+			header[i] = header[i] << 8 | image[HEADER + 8 * i + n];
+	}
+	check_value(header[0] & 2, 2, "SSE in XSTATE_BV");
+	check_value(header[1] >> 63, 1, "compacted");
+	check_value(image[XMM + 3 * 16], 0x88, "XMM3");
+	check_value(image[XMM + 3 * 16 + 8], 0x99, "XMM3, high");
+	image[XMM + 3 * 16] = 0x87;
+	image[XMM + 9 * 16] = 0x42;
+	set_state(&c, HV_VP_STATE_XSAVE, image, sizeof image);
+	word = get_register(c.id, 0, HV_REGISTER_XMM0 + 3).value.low;
+	check_value(word, 0x1122334455667787, "XMM3 by its name");
+	check_value(get_register(c.id, 0, HV_REGISTER_XMM0 + 9).value.low, 0x42, "XMM9 by its name");
+	/* A component that there is none of; a bit of MXCSR that there is none of: nothing changes. */
+	image[HEADER + 9] = 0x80;
+	image[XMM + 9 * 16] = 0x43;
+	put_bytes(test_page(STATE_PAGE), image, sizeof image);
+	check_status(state_call(HV_CALL_SET_VP_STATE, state_of(&c, HV_VP_STATE_XSAVE), test_page(STATE_PAGE) >> 12), HV_STATUS_INVALID_PARAMETER);
+	image[HEADER + 9] = 0;
+	image[MXCSR + 3] = 0x80;
+	put_bytes(test_page(STATE_PAGE), image, sizeof image);
+	check_status(state_call(HV_CALL_SET_VP_STATE, state_of(&c, HV_VP_STATE_XSAVE), test_page(STATE_PAGE) >> 12), HV_STATUS_INVALID_PARAMETER);
+	check_value(get_register(c.id, 0, HV_REGISTER_XMM0 + 9).value.low, 0x42, "XMM9 at the end");
+}
+
+RULE_HOST(T10_4_4_b, "the pages of a SynIC are the guest's when it sees them")
+{
+	struct child c = make_child(EXO);
+	uint32_t words[1024] = { 0x80000010, 0x1234 }, seen[1024];
+
+	set_state(&c, HV_VP_STATE_MESSAGE_PAGE, words, sizeof words);
+	words[0] = 0x55;
+	set_state(&c, HV_VP_STATE_EVENT_PAGE, words, sizeof words);
+	check_status(set_register(c.id, 0, HV_REGISTER_SIMP, 0x8000 | HV_MSR_PAGE_ENABLE), HV_STATUS_SUCCESS);
+	check_status(set_register(c.id, 0, HV_REGISTER_SIEFP, 0x9000 | HV_MSR_PAGE_ENABLE), HV_STATUS_SUCCESS);
+	/* mov eax, [0x8000]; mov ebx, [0x9000]; out 0x80 */
+	RUN_CODE(&c, 0x66, 0xa1, 0x00, 0x80, 0x66, 0x8b, 0x1e, 0x00, 0x90, OUT(0x80));
+	check_value(child_register(&c, HV_REGISTER_RAX), 0x80000010, "message page");
+	check_value(child_register(&c, HV_REGISTER_RBX), 0x55, "event page");
+	get_state(&c, HV_VP_STATE_EVENT_PAGE, seen, sizeof seen);
+	check_value(seen[0], 0x55, "event page of the call");
+	check_value(seen[1], 0x1234, "its second word");
+}
+
+RULE_HOST(T10_4_3_b, "timers come and go in the call's own lists")
+{
+	struct child c = make_child(EXO);
+	struct { struct hv_in_vp_state fixed; struct hv_timers_state timers; } in = { .fixed = state_of(&c, HV_VP_STATE_TIMERS) };
+	struct hv_timers_state out;
+
+	in.timers.timer[2].config = 3 << 16;               /* to SINT3, not enabled */
+	in.timers.timer[2].count = 1ull << 50;
+	check_status(CALL(.code = HV_CALL_SET_VP_STATE, .variable = sizeof in.timers / 8, .data = &in, .size = sizeof in), HV_STATUS_SUCCESS);
+	check_status(CALL(.code = HV_CALL_GET_VP_STATE, .data = &in.fixed, .size = sizeof in.fixed, .out = test_page(OUT_PAGE)), HV_STATUS_SUCCESS);
+	get_bytes(test_page(OUT_PAGE), &out, sizeof out);
+	check_value(out.timer[2].config, 3 << 16, "config");
+	check_value(out.timer[2].count, 1ull << 50, "count");
+	check_value(out.timer[1].config, 0, "config of another");
+	in.timers.timer[0].config = 1ull << 63;            /* reserved */
+	check_status(CALL(.code = HV_CALL_SET_VP_STATE, .variable = sizeof in.timers / 8, .data = &in, .size = sizeof in), HV_STATUS_INVALID_PARAMETER);
+	/* The list must lie in a page, and be all there. */
+	check_status(CALL(.code = HV_CALL_GET_VP_STATE, .data = &in.fixed, .size = sizeof in.fixed, .out = test_page(OUT_PAGE) + 0xff8), HV_STATUS_INVALID_ALIGNMENT);
+	check_status(CALL(.code = HV_CALL_SET_VP_STATE, .variable = 24, .data = &in, .size = sizeof in.fixed + 24 * 8), HV_STATUS_INVALID_PARAMETER);
+}
+
+RULE_HOST(T10_4_4_c, "state of no kind, of no VP, in no page is refused")
+{
+	struct child c = make_child(EXO);
+	struct hv_in_vp_state in = state_of(&c, HV_VP_STATE_APIC);
+	static const uint16_t both[] = { HV_CALL_GET_VP_STATE, HV_CALL_SET_VP_STATE };
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct hv_in_vp_state bad = in;
+
+		check_status(state_call(both[i], in, BEYOND_GPA_SPACE >> 12), HV_STATUS_INVALID_PARAMETER);
+		check_status(state_call(both[i], in, NO_MEMORY >> 12), HV_STATUS_INVALID_PARAMETER);
+		check_status(CALL(.code = both[i], .data = &in, .size = sizeof in), HV_STATUS_INVALID_PARAMETER);
+		bad.type = HV_VP_STATE_EVENT_PAGE + 1;
+		check_status(state_call(both[i], bad, test_page(STATE_PAGE) >> 12), HV_STATUS_INVALID_PARAMETER);
+		bad = in;
+		bad.vp_index = 5;
+		check_status(state_call(both[i], bad, test_page(STATE_PAGE) >> 12), HV_STATUS_INVALID_VP_INDEX);
+		bad = in;
+		bad.vtl = 1;
+		check_status(state_call(both[i], bad, test_page(STATE_PAGE) >> 12), HV_STATUS_INVALID_PARAMETER);
 	}
 }

@@ -14,6 +14,7 @@
  * A save is put together in a buffer and only the bytes that the instruction
  * writes go to memory, so that what software keeps in the other bytes stays.
  */
+#include "accel/engine/engine.h"
 #include "interp.h"
 
 enum { X87 = 1, SSE = 2, AVX = 4 };
@@ -133,32 +134,38 @@ static bool avx_is_initial(const struct x86_cpu *c)
 	return true;
 }
 
-/* XINUSE within XCR0.  MXCSR away from its reset value counts for SSE. */
-uint64_t xsave_in_use(const struct x86_cpu *c)
+/* MXCSR away from its reset value counts for SSE. */
+static uint64_t in_use(const struct x86_cpu *c)
 {
 	uint64_t v = 0;
 
 	v |= x87_is_initial(c) ? 0 : X87;
 	v |= sse_is_initial(c) && c->mxcsr == 0x1f80 ? 0 : SSE;
 	v |= avx_is_initial(c) ? 0 : AVX;
-	return v & c->xcr0;
+	return v;
 }
 
-static void halves_save(const struct x86_cpu *c, uint8_t *a, unsigned half)
+/* XINUSE within XCR0. */
+uint64_t xsave_in_use(const struct x86_cpu *c)
 {
-	for (unsigned i = 0; i < vectors(c); i++)
+	return in_use(c) & c->xcr0;
+}
+
+static void halves_save(const struct x86_cpu *c, uint8_t *a, unsigned half, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
 		memcpy(a + i * 16, c->ymm[i].b + half * 16, 16);
 }
 
-static void halves_load(struct x86_cpu *c, const uint8_t *a, unsigned half)
+static void halves_load(struct x86_cpu *c, const uint8_t *a, unsigned half, unsigned n)
 {
-	for (unsigned i = 0; i < vectors(c); i++)
+	for (unsigned i = 0; i < n; i++)
 		memcpy(c->ymm[i].b + half * 16, a + i * 16, 16);
 }
 
-static void halves_clear(struct x86_cpu *c, unsigned half)
+static void halves_clear(struct x86_cpu *c, unsigned half, unsigned n)
 {
-	for (unsigned i = 0; i < vectors(c); i++)
+	for (unsigned i = 0; i < n; i++)
 		memset(c->ymm[i].b + half * 16, 0, 16);
 }
 
@@ -208,7 +215,7 @@ OP(fxsave)
 	x87_save(c, a, wide_pointers(u));
 	put32(a + AREA_MXCSR, c->mxcsr);
 	put32(a + AREA_MXCSR + 4, MXCSR_MASK);
-	halves_save(c, a + AREA_XMM, 0);
+	halves_save(c, a + AREA_XMM, 0, vectors(c));
 	x86_write(c, lin, a, fx_end(c));
 	return NEXT(u);
 }
@@ -227,7 +234,7 @@ OP(fxrstor)
 	if (c->cr4 & CR4_OSFXSR) {
 		c->mxcsr = get32(a + AREA_MXCSR);
 		if (!fast_fxsr(c))
-			halves_load(c, a + AREA_XMM, 0);
+			halves_load(c, a + AREA_XMM, 0, vectors(c));
 	}
 	x86_mode_update_fp(c);
 	return NEXT(u);
@@ -265,11 +272,11 @@ static void components_save(struct x86_cpu *c, const struct uop *u, uint64_t lin
 		x86_write(c, lin + AREA_MXCSR, a, 8);
 	}
 	if (set & SSE) {
-		halves_save(c, a, 0);
+		halves_save(c, a, 0, vectors(c));
 		x86_write(c, lin + AREA_XMM, a, vectors(c) * 16);
 	}
 	if (set & AVX) {
-		halves_save(c, a, 1);
+		halves_save(c, a, 1, vectors(c));
 		x86_write(c, lin + AREA_AVX, a, vectors(c) * 16);
 	}
 }
@@ -361,13 +368,13 @@ static void components_load(struct x86_cpu *c, const struct uop *u, const struct
 	else if (set & X87)
 		x87_initial(c);
 	if (load & SSE)
-		halves_load(c, m->b + AREA_XMM, 0);
+		halves_load(c, m->b + AREA_XMM, 0, vectors(c));
 	else if (set & SSE)
-		halves_clear(c, 0);
+		halves_clear(c, 0, vectors(c));
 	if (load & AVX)
-		halves_load(c, m->b + AREA_AVX, 1);
+		halves_load(c, m->b + AREA_AVX, 1, vectors(c));
 	else if (set & AVX)
-		halves_clear(c, 1);
+		halves_clear(c, 1, vectors(c));
 }
 
 /* Standard form loads MXCSR with SSE or AVX whatever BV says; compacted form with SSE, else resets it. */
@@ -425,4 +432,57 @@ OP(stmxcsr)
 {
 	x86_st32(c, uop_lin(c, u, 4, X86_WRITE), c->mxcsr);
 	return NEXT(u);
+}
+
+/* ---- from outside ------------------------------------------------------------------------------- */
+
+enum { ALL_VECTORS = 16 };
+_Static_assert((int)AREA_END == (int)X86_XSAVE_AREA, "room for all components");
+
+void x86_xsave_image(const struct x86_cpu *c, uint64_t set, uint8_t a[X86_XSAVE_AREA])
+{
+	uint64_t used = in_use(c);
+
+	memset(a, 0, X86_XSAVE_AREA);
+	set &= X87 | SSE | AVX;
+	used &= set;
+	if (used & X87)
+		x87_save(c, a, true);
+	put32(a + AREA_MXCSR, c->mxcsr);
+	put32(a + AREA_MXCSR + 4, MXCSR_MASK);
+	if (used & SSE)
+		halves_save(c, a + AREA_XMM, 0, ALL_VECTORS);
+	if (used & AVX)
+		halves_save(c, a + AREA_AVX, 1, ALL_VECTORS);
+	put64(a + HEADER, used);
+	put64(a + HEADER + 8, set | COMPACTED);
+}
+
+bool x86_xsave_take(struct x86_cpu *c, uint64_t set, const uint8_t a[X86_XSAVE_AREA])
+{
+	uint64_t bv = get64(a + HEADER), comp = get64(a + HEADER + 8), has = comp & ~COMPACTED;
+
+	set &= X87 | SSE | AVX;
+	if (!(comp & COMPACTED) || has & ~(uint64_t)(X87 | SSE | AVX) || bv & ~has || !zeros(a + HEADER + 16, 48) ||
+	    get32(a + AREA_MXCSR) & ~MXCSR_MASK)
+		return false;
+	if (set & X87) {
+		if (bv & X87)
+			x87_load(c, a, true);
+		else
+			x87_initial(c);
+	}
+	if (set & SSE) {
+		halves_clear(c, 0, ALL_VECTORS);
+		if (bv & SSE)
+			halves_load(c, a + AREA_XMM, 0, ALL_VECTORS);
+		c->mxcsr = bv & SSE ? get32(a + AREA_MXCSR) : 0x1f80;
+	}
+	if (set & AVX) {
+		halves_clear(c, 1, ALL_VECTORS);
+		if (bv & AVX)
+			halves_load(c, a + AREA_AVX, 1, ALL_VECTORS);
+	}
+	x86_mode_update_fp(c);
+	return true;
 }

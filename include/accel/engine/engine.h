@@ -88,6 +88,14 @@ void engine_unroom(void *room, size_t size);
  */
 void engine_touch(void *at, size_t n);
 
+/*
+ * The components of @set, compacted as XSAVEC puts them (SDM volume 1, 13.4.3), whatever XCR0 and the mode are; and back.
+ * False: it is no such image, and nothing is changed.  While the processor does not run.
+ */
+enum { X86_XSAVE_AREA = 832 };
+void x86_xsave_image(const struct x86_cpu *c, uint64_t set, uint8_t a[X86_XSAVE_AREA]);
+bool x86_xsave_take(struct x86_cpu *c, uint64_t set, const uint8_t a[X86_XSAVE_AREA]);
+
 /* The fastest that this host can run; *lacks, if wanted: what it lacks for a faster one, else NULL. */
 const struct engine *engine_default(const char **lacks);
 /* By name; NULL if there is none.  engine_names: NULL-terminated. */

@@ -98,6 +98,11 @@ struct vp_component {
 	 */
 	void (*suspend)(struct vp *vp, void *state);
 	void (*resume)(struct vp *vp, void *state);
+	/*
+	 * HvGetVpState, HvSetVpState: fills @page or takes what is in it, as @type (HV_VP_STATE_*) has it.
+	 * HV_STATUS_INVALID_PARAMETER: not its type, or it cannot be.  The VP's thread, or it stands.
+	 */
+	hv_status (*state)(struct vp *vp, void *state, uint32_t type, bool set, void *page);
 	/* For vp_show(): @put each value worth seeing under its name, "a/b" for one of a group.  The VP's thread. */
 	void (*show)(struct vp *vp, void *state, vp_show_fn put, void *o);
 };
