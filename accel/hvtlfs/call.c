@@ -175,7 +175,8 @@ static void context(struct call *c, struct hv_ctx *x)
 		.in = c->row->in ? c->in_list : NULL,
 		.variable = c->in_list + c->row->in / 8,
 		.variable_count = c->variable / 8,
-		.out = c->out_list,
+		.out = c->row->out ? c->out_list : NULL,
+		.out_room = c->out_list,
 	};
 }
 

@@ -91,7 +91,7 @@ static hv_status get_vp_state(struct hv_ctx *c)
 		return t.status;
 	if (t.type & HV_VP_STATE_IN_PAGES)
 		return partition_write(c->caller, at, t.page, sizeof t.page) ? HV_STATUS_SUCCESS : HV_STATUS_INVALID_PARAMETER;
-	memcpy(c->out, t.page, HV_VP_STATE_BYTES);
+	memcpy(c->out_room, t.page, HV_VP_STATE_BYTES);
 	c->out_bytes = HV_VP_STATE_BYTES;
 	return HV_STATUS_SUCCESS;
 }

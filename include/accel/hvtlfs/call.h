@@ -48,7 +48,8 @@ struct hv_ctx {
 	const uint64_t *variable;   /* variable header */
 	uint32_t variable_count;    /* its 8-byte words */
 	void *out;                  /* fixed output block, zeroed; written back on success */
-	/* For rows without a fixed block that sometimes have one all the same: so many bytes at `out`, a page at most. */
+	/* For rows without a fixed block that have one for some inputs: where to put it, a page at most, and how much it is. */
+	void *out_room;
 	uint32_t out_bytes;
 };
 
