@@ -306,7 +306,8 @@ static void hypercall(struct fuzz *f, struct world *w)
 			      control & HV_CALL_FAST && fuzz_chance(f, 2) ? any_value(f) : out);
 	hv_fuzz_check_result(control, result);
 	if (writes_where_it_likes(control)) {
-		w->placed_low = true;
+		if (result == HV_STATUS_SUCCESS && hv_call_code(control) != HV_CALL_GET_VP_STATE)
+			w->placed_low = true;
 		return;
 	}
 	if (watch)
@@ -329,7 +330,8 @@ static uint32_t any_msr(struct fuzz *f)
 static bool places(uint32_t msr)
 {
 	return msr == HV_X64_MSR_HYPERCALL || msr == HV_X64_MSR_REFERENCE_TSC || msr == HV_X64_MSR_VP_ASSIST_PAGE ||
-	       msr == HV_X64_MSR_SIEFP || msr == HV_X64_MSR_SIMP;
+	       msr == HV_X64_MSR_SIEFP || msr == HV_X64_MSR_SIMP ||
+	       (msr >= HV_X64_MSR_STATS_PARTITION_RETAIL_PAGE && msr <= HV_X64_MSR_STATS_VP_INTERNAL_PAGE);
 }
 
 static void msr(struct fuzz *f, struct world *w)
