@@ -475,16 +475,67 @@ static enum x86_result ask_stack(const struct call *c)
 	return p->stack->hypercall(p->stack_opaque, c->vp, (uint16_t)c->control, s);
 }
 
+/* ---- as lines of qtest ---- */
+
+static void put_hex(GString *to, const void *from, uint32_t n)
+{
+	const uint8_t *b = from;
+
+	g_string_append(to, "0x");
+	for (uint32_t i = 0; i < n; i++)
+		g_string_append_printf(to, "%02x", b[i]);
+}
+
+/*
+ * What makes the call again on a machine that stands, and what came of it.  qtest's memory is the first partition's, so
+ * only its calls are told.  One that goes on is told where it began.
+ */
+static void log_replay(const struct call *c, uint64_t control)
+{
+	GString *lines;
+
+	if (!log_on(LOG_REPLAY) || c->vp->partition->parent)
+		return;
+	lines = g_string_new(NULL);
+	if (!c->row || !c->start) {
+		uint32_t in = c->row ? c->in_size : 0;
+		bool fast = control & HV_CALL_FAST;
+
+		if (!fast && in) {
+			g_string_append_printf(lines, "write %#" PRIx64 " %#x ", c->in, in);
+			put_hex(lines, c->in_list, in);
+			g_string_append_c(lines, '\n');
+		}
+		g_string_append_printf(lines, "hvcall %s %u %#" PRIx64 " %#" PRIx64 " %#" PRIx64, c->vp->partition->name, c->vp->index, control, c->in, c->out);
+		if (fast && in > HV_CALL_FAST_BYTES) {
+			g_string_append_c(lines, ' ');
+			put_hex(lines, c->in_list + HV_CALL_FAST_BYTES / 8, HV_CALL_XMM_BYTES - HV_CALL_FAST_BYTES);
+		}
+		g_string_append_c(lines, '\n');
+	}
+	if (!c->again)
+		g_string_append_printf(lines, "# %s/%u OK 0x%016" PRIx64 " %s\n", c->vp->partition->name, c->vp->index, c->result,
+				       c->row ? c->row->name : "unknown");
+	if (lines->len)
+		log_print(LOG_REPLAY, "%s", lines->str);
+	g_string_free(lines, TRUE);
+}
+
 enum x86_result call_instruction(struct vp *vp)
 {
 	struct call c;
 	enum x86_result r;
+	uint64_t control;
 
 	if (!environment_legal(vp))
 		return X86_FAULT_UD;
 	c.vp = vp;
 	load_registers(&c);
+	control = c.control;
+	c.start = c.in_size = 0;
 	r = call_execute(&c);
+	if (r == X86_OK)
+		log_replay(&c, control);
 	if (r == X86_OK)
 		r = ask_stack(&c);
 	if (r != X86_OK)

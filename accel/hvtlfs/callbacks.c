@@ -214,6 +214,8 @@ static enum x86_result op_msr_write(void *o, uint32_t msr, uint64_t value)
 
 	if (stack_has_msr(vp, msr))
 		return vp->partition->stack->msr(vp->partition->stack_opaque, vp, msr, true, &value);
+	if (log_on(LOG_REPLAY) && !vp->partition->parent)
+		log_print(LOG_REPLAY, "wrmsr %s %u %#x %#" PRIx64 "\n", vp->partition->name, vp->index, msr, value);
 	return msr_write(vp, msr, value);
 }
 

@@ -37,6 +37,10 @@ static void transfer(struct vp *vp, void *o)
 	struct transfer *t = o;
 	struct hv *hv = vp->partition->hv;
 
+	if (t->set && MUTANT(vp_state_kept)) {
+		t->status = HV_STATUS_SUCCESS;
+		return;
+	}
 	if (t->type == HV_VP_STATE_XSAVE) {
 		t->status = xsave(vp, t);
 		return;

@@ -28,6 +28,7 @@
 	X(LOG_PCALL, "pcall", "far transfers and task switches") \
 	X(LOG_CPU_RESET, "cpu_reset", "registers at each reset") \
 	X(LOG_HYPERCALL, "hypercall", "hypercalls with names, input and result") \
+	X(LOG_REPLAY, "replay", "hypercalls and MSRs of the first partition as lines of qtest: scripts/replay-hypercalls") \
 	X(LOG_MSR, "msr", "model-specific registers read and written") \
 	X(LOG_SYNIC, "synic", "synthetic interrupts: messages, event flags, ports") \
 	X(LOG_STIMER, "stimer", "synthetic timers: set, started, expired") \
