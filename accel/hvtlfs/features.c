@@ -32,6 +32,9 @@ static const struct feature_switch switches[] = {
 	  .help = "VP run time MSR" },
 	{ "hv-stats", HV_ACCESS_STATS_MSRS,
 	  .help = "statistics pages, placed by MSRs" },
+	/* Linux before 6.13 asks for its id where only a root has prepared for the answer, and crashes as a host. */
+	{ "hv-partition-id", HV_ACCESS_PARTITION_ID, .off = true,
+	  .help = "the partition may ask for its own id (as host or root: on unless switched off; Linux 6.1 as host needs it off)" },
 	{ "hv-time", HV_ACCESS_REFERENCE_COUNTER | HV_ACCESS_REFERENCE_TSC,
 	  .help = "reference counter MSR and reference TSC page" },
 	{ "hv-frequencies", HV_ACCESS_FREQUENCIES, HV_FEATURE_FREQUENCY_MSRS,
@@ -141,11 +144,13 @@ bool hv_role_named(const char *name, enum hv_role *role)
 
 void hv_features_role(struct hv_features *f, enum hv_role role)
 {
+	uint64_t of_role = 0;
+
 	if (role != HV_ROLE_GUEST)
-		f->privileges |= HV_CREATE_PARTITIONS | HV_ACCESS_PARTITION_ID | HV_ACCESS_MEMORY_POOL | HV_CREATE_PORT |
-				 HV_CONNECT_PORT | HV_ACCESS_STATS;
+		of_role |= HV_CREATE_PARTITIONS | HV_ACCESS_PARTITION_ID | HV_ACCESS_MEMORY_POOL | HV_CREATE_PORT | HV_CONNECT_PORT | HV_ACCESS_STATS;
 	if (role == HV_ROLE_ROOT)
-		f->privileges |= HV_CPU_MANAGEMENT | HV_DEBUGGING;
+		of_role |= HV_CPU_MANAGEMENT | HV_DEBUGGING;
+	f->privileges |= of_role & ~f->refused;
 }
 
 static const struct feature_switch *switch_find(const char *key)
@@ -207,6 +212,7 @@ static bool set_switch(struct hv_features *f, const struct feature_switch *s, co
 			    "%s=on: not available yet; leave it out or say %s=off", s->key, s->key);
 		return false;
 	}
+	f->refused = on ? f->refused & ~s->privileges : f->refused | s->privileges;
 	if (on)
 		f->on |= UINT64_C(1) << (s - switches);
 	else

@@ -47,7 +47,20 @@ def add(flavour, vps):
     TESTS.append(test)
 
 
+def host(a):
+    """Debian's cloud kernel as a host, which it takes for a guest"""
+    image, initrd = vm.linux()
+    with vm.Emulator(a.program, "-m", "512M", "-smp", 2, "-cpu", "max,hv-partition-id=off", "-no-reboot", "-kernel", image, "-initrd", initrd,
+                     "-append", "console=ttyS0 hvt=wait", accel="hvtlfs,role=host") as e:
+        e.console.wait("HVT waiting")
+        expect(not e.console.find(ROOT), f"the log has '{ROOT}'")
+        equal(e.console.run("echo $((6 * 7))"), ["42"], "answer of the shell")
+        e.console.write("poweroff\n")
+        equal(vm.guest_warnings(e.console), [], "warnings of the kernel")
+        equal(e.wait(120), 0, "exit code")
+
+
 for n in 1, 2, 4:
     add("cloud", n)
 add("generic", 2)
-vm.main(__doc__, TESTS)
+vm.main(__doc__, TESTS + [host])

@@ -121,6 +121,7 @@ struct hv_features {
 	_Atomic uint32_t facilities;      /* leaf 3 EDX: HV_FEATURE_* of hv/cpuid.h */
 	_Atomic uint32_t hints;           /* leaf 4 EAX: HV_HINT_* */
 	bool enforce;             /* calls that only a hint tells of are refused without it */
+	uint64_t refused;         /* privileges that the user has switched off, whatever the role */
 	uint64_t on;              /* hv-* switches that the user asked for, by their place in features.c */
 	struct {
 		uint32_t build, major, minor, service_pack, service_branch, service_number;
