@@ -16,7 +16,7 @@ struct transfer {
 	uint32_t type;
 	uint64_t xsave;              /* components that are wanted */
 	bool set;
-	uint8_t page[HV_PAGE_SIZE];
+	_Alignas(uint64_t) uint8_t page[HV_PAGE_SIZE];   /* components see it as their structures */
 	hv_status status;
 };
 
