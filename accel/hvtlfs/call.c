@@ -26,6 +26,7 @@ struct call {
 	uint64_t control, in, out;
 	uint64_t result;
 	bool again;                     /* gave way: control has the new start index */
+	bool fetched;                   /* in_list has the input: it was not refused before */
 	bool wait;                      /* the VP has been suspended: nothing has happened, again when it goes on */
 	/* What follows from control. */
 	uint32_t start, reps, variable; /* variable header, bytes */
@@ -280,9 +281,7 @@ static enum x86_result run_simple(struct call *c)
 	c->result = hv_call_result(s, 0);
 	if (c->wait)
 		return X86_OK;
-	if (x.out_bytes && s == HV_STATUS_SUCCESS)
-		return store(c, 0, x.out_bytes);
-	return s == HV_STATUS_SUCCESS ? store(c, 0, c->row->out) : X86_OK;
+	return s == HV_STATUS_SUCCESS ? store(c, 0, MAX(c->row->out, x.out_bytes)) : X86_OK;
 }
 
 /* From the start index on; *done: the first that was not processed. */
@@ -377,6 +376,7 @@ static enum x86_result execute(struct call *c)
 	}
 	memset(c->out_list, 0, c->out_size);
 	r = fetch_input(c);
+	c->fetched = r == X86_OK;
 	if (r == X86_OK)
 		r = c->row->flags & CALL_REP ? run_rep(c) : run_simple(c);
 	if (r != X86_OK || hv_result_status(c->result) != HV_STATUS_SUCCESS)
@@ -496,9 +496,13 @@ static void log_replay(const struct call *c, uint64_t control)
 
 	if (!log_on(LOG_REPLAY) || c->vp->partition->parent)
 		return;
+	/* It has not even begun: it comes again. */
+	if (c->again && hv_call_start(c->control) == c->start)
+		return;
 	lines = g_string_new(NULL);
-	if (!c->row || !c->start) {
-		uint32_t in = c->row ? c->in_size : 0;
+	if (!c->start) {
+		/* A call that was refused before has no input that we had seen: its lists may be too long, or nowhere. */
+		uint32_t in = c->fetched ? c->in_size : 0;
 		bool fast = control & HV_CALL_FAST;
 
 		if (!fast && in) {
@@ -533,6 +537,7 @@ enum x86_result call_instruction(struct vp *vp)
 	load_registers(&c);
 	control = c.control;
 	c.start = c.in_size = 0;
+	c.fetched = false;
 	r = call_execute(&c);
 	if (r == X86_OK)
 		log_replay(&c, control);
