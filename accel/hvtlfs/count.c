@@ -28,11 +28,10 @@ void vp_cost_end(struct vp *vp, enum vp_count n, int64_t from)
 
 uint64_t vp_hypervisor_ns(struct vp *vp)
 {
-	static const enum vp_count costs[] = { COUNT_HYPERCALLS_NS, COUNT_IO_NS, COUNT_MSR_NS, COUNT_CPUID_NS, COUNT_MMIO_NS };
 	uint64_t ns = 0;
 
-	for (unsigned i = 0; i < G_N_ELEMENTS(costs); i++)
-		ns += vp_counted(vp, costs[i]);
+	for (unsigned n = COUNT_FIRST_NS; n <= COUNT_LAST_NS; n++)
+		ns += vp_counted(vp, (enum vp_count)n);
 	return ns;
 }
 

@@ -298,10 +298,11 @@ static void bring_tables(struct jit *j)
 
 void jit_works(struct jit *j)
 {
-	uint64_t from = stall_clock();
+	uint64_t from;
 
 	if (j->count.blocks < WORKS)
 		return;
+	from = stall_clock();
 	j->sparing = false;
 	engine_room_large(j->variant, JIT_VARIANTS * sizeof *j->variant);
 	engine_room_large(j->link, JIT_LINKS * sizeof *j->link);

@@ -68,6 +68,8 @@ enum vp_count {
 #undef X
 	VP_COUNT_COUNT
 };
+/* Those that count ns stand together. */
+enum { COUNT_FIRST_NS = COUNT_HYPERCALLS_NS, COUNT_LAST_NS = COUNT_MMIO_NS };
 
 /* One more.  On the VP's thread; each counter is counted by this or by the next, not both. */
 void vp_count(struct vp *vp, enum vp_count n);
