@@ -9,8 +9,8 @@ import subprocess
 import sys
 
 GOOD = 1      # isa-debug-exit: (0 << 1) | 1
-POOL = 1      # MiB that the pages of one partition and of its VP take of the parent's, at most
 PARENT = 64   # MiB of the parent itself
+POOLS = 4     # so many partitions' pools take a MiB of the parent, at most
 
 
 def resident(pid, what="VmRSS"):
@@ -34,13 +34,13 @@ def main():
     parser.add_argument("--rounds", type=positive, default=1000)
     parser.add_argument("--many", type=positive, default=1000, help="partitions at once")
     a = parser.parse_args()
-    area = PARENT + POOL * a.many // 4
+    area = PARENT + a.many // POOLS
     command = [a.emulator, "-accel", a.accelerator, "-m", f"{area + a.many + 16}M", "-display", "none", "-no-reboot", "-serial", "stdio", "-monitor", "none",
                "-device", "isa-debug-exit,iobase=0xf4,iosize=0x4", "-kernel", a.image, "-append", f"rounds={a.rounds} many={a.many} area={area}"]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as emulator:
         before = None
         for line in emulator.stdout:
-            if line.startswith("# a synthetic MSR, the same") or "MSR, the same" in line:
+            if "MSR, the same" in line:   # the last row before there are many
                 before = resident(emulator.pid)
             if line.startswith("# all alive"):
                 now = resident(emulator.pid)
