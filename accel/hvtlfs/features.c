@@ -32,9 +32,9 @@ static const struct feature_switch switches[] = {
 	  .help = "VP run time MSR" },
 	{ "hv-stats", HV_ACCESS_STATS_MSRS,
 	  .help = "statistics pages, placed by MSRs" },
-	/* Linux before 6.13 asks for its id where only a root has prepared for the answer, and crashes as a host. */
+	/* Linux 6.1 and 6.12 ask for their id where only a root has prepared for the answer, and crash as a host. */
 	{ "hv-partition-id", HV_ACCESS_PARTITION_ID, .off = true,
-	  .help = "the partition may ask for its own id (as host or root: on unless switched off; Linux 6.1 as host needs it off)" },
+	  .help = "the partition may ask for its own id (as host or root: on unless switched off; Linux 6.1 and 6.12 as host need it off)" },
 	{ "hv-time", HV_ACCESS_REFERENCE_COUNTER | HV_ACCESS_REFERENCE_TSC,
 	  .help = "reference counter MSR and reference TSC page" },
 	{ "hv-frequencies", HV_ACCESS_FREQUENCIES, HV_FEATURE_FREQUENCY_MSRS,
