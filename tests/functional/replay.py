@@ -8,16 +8,16 @@ import tempfile
 import vm
 from vm import equal, expect
 
-MACHINE = ["-accel", "hvtlfs,role=host", "-m", "256M"]
+MACHINE = ["-accel", "hvtlfs,role=host", "-m", "256M", "-smp", "2"]
 GOOD = 1  # isa-debug-exit: (0 << 1) | 1
 
 
-def log_of(a, folder):
-    """What the program that makes children leaves in its log."""
-    program = os.path.join(os.path.dirname(a.program), "tests", "guest", "guest-partitions")
+def log_of(a, folder, name="guest-partitions"):
+    """What this program leaves in its log."""
+    program = os.path.join(os.path.dirname(a.program), "tests", "guest", name)
     log = os.path.join(folder, "log")
     if not os.path.exists(program):
-        raise vm.Skip("the program that makes partitions is not built for this host")
+        raise vm.Skip(f"{name} is not built for this host")
     r = subprocess.run([a.program, *MACHINE, "-display", "none", "-no-reboot", "-serial", "null", "-monitor", "none", "-device",
                         "isa-debug-exit,iobase=0xf4,iosize=0x4", "-kernel", program, "-append", "rounds=2 many=2", "-d", "replay", "-D", log],
                        stdin=subprocess.DEVNULL, check=False)
@@ -40,6 +40,18 @@ def same(a):
         expect(f" - {name}\n" in r.stdout, f"no {name} among the calls")
 
 
+def refused(a):
+    """Calls that are refused are so again, be their lists as long as they may"""
+    with tempfile.TemporaryDirectory(prefix="hvtlfs-") as folder:
+        log = log_of(a, folder, "guest-hypercall")
+        with open(log) as f:
+            longest = max(len(x) for x in f if x.startswith("write "))
+        r = replay(a, log)
+    expect(longest < 2 * 4096 + 64, f"a line of {longest} characters is more than a page")
+    equal([x for x in r.stdout.splitlines() if x.startswith("not ok")], [], "calls that end otherwise")
+    expect(" - unknown\n" in r.stdout, "no unknown call among them")
+
+
 def other(a):
     """What ends otherwise is told; what is no log is refused"""
     with tempfile.TemporaryDirectory(prefix="hvtlfs-") as folder:
@@ -60,4 +72,4 @@ def other(a):
         expect("line 1" in r.stderr, r.stderr)
 
 
-vm.main(__doc__, [same, other])
+vm.main(__doc__, [same, refused, other])
