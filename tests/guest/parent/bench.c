@@ -68,18 +68,6 @@ static void report(unsigned n, const char *what)
 	      (unsigned long long)(median * 100 / cycles_us % 100), (unsigned long long)(sample[n - 1 - n / 20] / cycles_us), what);
 }
 
-static void must(uint16_t status, const char *what)
-{
-	if (status != HV_STATUS_SUCCESS)
-		guest_die("%s: status 0x%x", what, status);
-}
-
-static uint16_t with_id(uint16_t code, uint64_t id)
-{
-	call_in[0] = id;
-	return call(code, 0);
-}
-
 /* ---- a small child ---- */
 
 struct small {
@@ -92,13 +80,6 @@ static void set_registers(uint64_t id, const struct hv_register_assoc *list, uns
 	*(struct hv_in_vp *)call_in = (struct hv_in_vp){ .partition_id = id };
 	memcpy((struct hv_in_vp *)call_in + 1, list, n * sizeof *list);
 	must(call(HV_CALL_SET_VP_REGISTERS, n), "HvSetVpRegisters");
-}
-
-static struct hv_register_value segment(uint16_t selector, uint16_t attributes)
-{
-	union { struct hv_segment_register s; struct hv_register_value v; } u = { { 0, UINT32_MAX, selector, attributes } };
-
-	return u.v;
 }
 
 static uint16_t feeding_id(uint16_t code, uint64_t id)
@@ -114,10 +95,10 @@ static void small_create(struct small *c, uint8_t *memory, const char *code, siz
 	const struct hv_register_assoc entry[] = {
 		{ .name = HV_REGISTER_RIP, .value = { CODE } },
 		{ .name = HV_REGISTER_CR0, .value = { CR0_PE | 1 << 4 } },
-		{ .name = HV_REGISTER_CS, .value = segment(CHILD_SEL_CODE, 0xc09b) },
-		{ .name = HV_REGISTER_DS, .value = segment(CHILD_SEL_DATA, 0xc093) },
-		{ .name = HV_REGISTER_ES, .value = segment(CHILD_SEL_DATA, 0xc093) },
-		{ .name = HV_REGISTER_SS, .value = segment(CHILD_SEL_DATA, 0xc093) },
+		{ .name = HV_REGISTER_CS, .value = flat_segment(CHILD_SEL_CODE, 0xc09b) },
+		{ .name = HV_REGISTER_DS, .value = flat_segment(CHILD_SEL_DATA, 0xc093) },
+		{ .name = HV_REGISTER_ES, .value = flat_segment(CHILD_SEL_DATA, 0xc093) },
+		{ .name = HV_REGISTER_SS, .value = flat_segment(CHILD_SEL_DATA, 0xc093) },
 		{ .name = HV_REGISTER_EXPLICIT_SUSPEND, .value = { 0 } },
 	};
 
@@ -136,13 +117,6 @@ static void small_create(struct small *c, uint8_t *memory, const char *code, siz
 	vp.partition_id = c->id;
 	must(call_feeding(HV_CALL_CREATE_VP, 0, c->id, &vp, sizeof vp), "HvCreateVp");
 	set_registers(c->id, entry, ARRAY_SIZE(entry));
-}
-
-static void small_destroy(struct small *c)
-{
-	must(with_id(HV_CALL_FINALIZE_PARTITION, c->id), "HvFinalizePartition");
-	withdraw(c->id);
-	must(with_id(HV_CALL_DELETE_PARTITION, c->id), "HvDeletePartition");
 }
 
 /* The next message, taken out of its slot; asleep until it comes, or looking for it. */
@@ -198,7 +172,7 @@ static void round_trip(bool asleep, const char *what)
 	}
 	check(good, "%s", what);
 	report(rounds, what);
-	small_destroy(&c);
+	partition_end(c.id);
 }
 
 static void first_instruction(void)
@@ -215,7 +189,7 @@ static void first_instruction(void)
 		sample[i] = rdtsc() - t;
 		if (m.type != (uint32_t)HV_MESSAGE_IO_INTERCEPT || m.sender != c.id)
 			guest_die("message 0x%x of 0x%llx", m.type, (unsigned long long)m.sender);
-		small_destroy(&c);
+		partition_end(c.id);
 	}
 	check(true, "from HvCreatePartition to the first instruction, 1 MiB in 4 KiB pages");
 	report(n, "from HvCreatePartition to the first instruction, 1 MiB in 4 KiB pages");
@@ -311,7 +285,7 @@ static void messages(void)
 	latency(&c, post, true, "message to a child's handler, which runs");
 	latency(&c, signal, false, "event to a child's handler, which sleeps");
 	latency(&c, signal, true, "event to a child's handler, which runs");
-	small_destroy(&c);
+	partition_end(c.id);
 }
 
 /* ---- statistics ---- */
@@ -387,7 +361,7 @@ static void many(unsigned n)
 		pause_cpu();
 	t = rdtsc();
 	for (unsigned i = 0; i < n; i++)
-		small_destroy(&all[i]);
+		partition_end(all[i].id);
 	print("# %llu ms to take them back\n", (unsigned long long)milliseconds(rdtsc() - t));
 }
 

@@ -107,3 +107,29 @@ uint64_t pages_in_use(void)
 	*(struct hv_in_pool *)in_page = (struct hv_in_pool){ .partition_id = HV_PARTITION_ID_SELF };
 	return call(HV_CALL_GET_MEMORY_BALANCE, 0) == HV_STATUS_SUCCESS ? out_page[1] : UINT64_MAX;
 }
+
+void must(uint16_t status, const char *what)
+{
+	if (status != HV_STATUS_SUCCESS)
+		guest_die("%s: status 0x%x", what, status);
+}
+
+uint16_t with_id(uint16_t code, uint64_t id)
+{
+	in_page[0] = id;
+	return call(code, 0);
+}
+
+void partition_end(uint64_t id)
+{
+	must(with_id(HV_CALL_FINALIZE_PARTITION, id), "HvFinalizePartition");
+	withdraw(id);
+	must(with_id(HV_CALL_DELETE_PARTITION, id), "HvDeletePartition");
+}
+
+struct hv_register_value flat_segment(uint16_t selector, uint16_t attributes)
+{
+	union { struct hv_segment_register s; struct hv_register_value v; } u = { { 0, UINT32_MAX, selector, attributes } };
+
+	return u.v;
+}

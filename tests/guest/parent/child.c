@@ -9,18 +9,6 @@
 
 enum { LARGE_PAGE = 2 << 20, INITIALIZE_PAGES = 208, VP_PAGES = 90 };
 
-static void must(uint16_t status, const char *what)
-{
-	if (status != HV_STATUS_SUCCESS)
-		guest_die("%s: status 0x%x", what, status);
-}
-
-static uint16_t with_id(uint16_t code, uint64_t id)
-{
-	call_in[0] = id;
-	return call(code, 0);
-}
-
 /* ---- what it may do and finds of the hypervisor ---- */
 
 static void set_property(struct child *c, uint32_t code, uint64_t value)
@@ -98,13 +86,6 @@ static void add(struct list *l, unsigned *n, uint32_t name, struct hv_register_v
 	l->element[(*n)++] = (struct hv_register_assoc){ .name = name, .value = v };
 }
 
-static struct hv_register_value segment(uint16_t selector, uint16_t attributes)
-{
-	union { struct hv_segment_register s; struct hv_register_value v; } u = { { 0, UINT32_MAX, selector, attributes } };
-
-	return u.v;
-}
-
 /* As the 32-bit boot protocol wants it: flat segments, no paging, no interrupts. */
 static void set_entry(struct child *c, const struct entry *e)
 {
@@ -117,9 +98,9 @@ static void set_entry(struct child *c, const struct entry *e)
 	add(l, &n, HV_REGISTER_RBX, (struct hv_register_value){ e->bx });
 	add(l, &n, HV_REGISTER_RSI, (struct hv_register_value){ e->si });
 	add(l, &n, HV_REGISTER_CR0, (struct hv_register_value){ CR0_PE | 1 << 4 });
-	add(l, &n, HV_REGISTER_CS, segment(0x10, FLAT_CODE));
+	add(l, &n, HV_REGISTER_CS, flat_segment(0x10, FLAT_CODE));
 	for (unsigned i = 0; i < ARRAY_SIZE(data); i++)
-		add(l, &n, data[i], segment(0x18, FLAT_DATA));
+		add(l, &n, data[i], flat_segment(0x18, FLAT_DATA));
 	must(call(HV_CALL_SET_VP_REGISTERS, n), "HvSetVpRegisters");
 }
 
@@ -200,8 +181,6 @@ const char *child_create(struct child *c, const struct bundle *b, bool may_creat
 
 void child_destroy(struct child *c)
 {
-	must(with_id(HV_CALL_FINALIZE_PARTITION, c->id), "HvFinalizePartition");
-	withdraw(c->id);
-	must(with_id(HV_CALL_DELETE_PARTITION, c->id), "HvDeletePartition");
+	partition_end(c->id);
 	c->id = 0;
 }

@@ -5,6 +5,7 @@
 
 #include "devices.h"
 #include "hv/synic.h"
+#include "hv/vp.h"
 #include "load.h"
 
 struct child {
@@ -24,6 +25,10 @@ void parent_init(void);
 /* Status of a call whose input is in call_in (and output in call_out). */
 extern uint64_t *const call_in, *const call_out;
 uint16_t call(uint16_t code, unsigned reps);
+/* The same of a call whose input is a partition's id. */
+uint16_t with_id(uint16_t code, uint64_t id);
+/* The end of the program if it is no success. */
+void must(uint16_t status, const char *what);
 /* The same, with memory deposited into @id's pool as long as the call asks for it. */
 uint16_t call_feeding(uint16_t code, unsigned reps, uint64_t id, const void *in, size_t size);
 void deposit(uint64_t id, unsigned pages);
@@ -31,6 +36,10 @@ void deposit(uint64_t id, unsigned pages);
 unsigned withdraw(uint64_t id);
 /* Where the hypervisor puts what it has to tell. */
 volatile struct hv_message *parent_slot(void);
+/* Finalized, its pages withdrawn, deleted. */
+void partition_end(uint64_t id);
+/* From 0 to 4 GiB. */
+struct hv_register_value flat_segment(uint16_t selector, uint16_t attributes);
 /* Pages of our own pool that are in use. */
 uint64_t pages_in_use(void);
 
