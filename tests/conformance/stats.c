@@ -142,11 +142,31 @@ static const struct {
 };
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
 
-static void see_all(uint64_t page[KINDS])
+/* One of them, as its headers have it. */
+struct seen {
+	uint32_t type;
+	const unsigned *counters;
+	uint64_t page;
+	struct group group[GROUPS];
+	unsigned groups;
+	unsigned end;                /* word of the end of its list */
+};
+
+static void see_all(struct seen all[KINDS])
 {
-	for (unsigned i = 0; i < KINDS; i++)
-		page[i] = see(kinds[i].type, kinds[i].type & HV_STATS_LOCAL ? partition(HV_PARTITION_ID_SELF) : hypervisor);
+	for (unsigned i = 0; i < KINDS; i++) {
+		struct seen *s = &all[i];
+
+		s->type = kinds[i].type;
+		s->counters = kinds[i].counters;
+		s->page = see(s->type, s->type & HV_STATS_LOCAL ? partition(HV_PARTITION_ID_SELF) : hypervisor);
+		s->groups = groups_of(s->page, s->group, GROUPS);
+		check_that(s->groups, "object 0x%x has no groups", s->type);
+		s->end = s->groups ? s->group[s->groups - 1].first + s->group[s->groups - 1].count : 0;
+	}
 }
+
+#define FOR_EACH_SEEN(s) for (const struct seen *s = all; s < all + KINDS; s++)
 
 /* ---- 21.1: classes, pages ---- */
 
@@ -214,91 +234,73 @@ RULE_HOST(T21_1_2_e, "the page of an object that is deleted is not mapped any mo
 
 RULE_ROOT(T21_1_3_a, "header by header a page ends with the end of its list")
 {
-	uint64_t page[KINDS];
-	struct group all[GROUPS];
+	struct seen all[KINDS];
 
-	see_all(page);
-	for (unsigned i = 0; i < KINDS; i++)
-		check_value(groups_of(page[i], all, GROUPS), kinds[i].counters[1] ? 2 : 1, "groups of object 0x%x", kinds[i].type);
+	see_all(all);
+	FOR_EACH_SEEN(s)
+		check_value(s->groups, s->counters[1] ? 2 : 1, "groups of object 0x%x", s->type);
 }
 
 RULE_ROOT(T21_1_3_b, "version and length of the end are 0")
 {
-	uint64_t page[KINDS];
-	struct group all[GROUPS];
+	struct seen all[KINDS];
 
-	see_all(page);
-	for (unsigned i = 0; i < KINDS; i++) {
-		unsigned n = groups_of(page[i], all, GROUPS);
-
-		check_that(n, "object 0x%x has no groups", kinds[i].type);
-		check_value(word(page[i], n ? all[n - 1].first + all[n - 1].count : 0), 0, "end of object 0x%x", kinds[i].type);
-	}
+	see_all(all);
+	FOR_EACH_SEEN(s)
+		check_value(word(s->page, s->end), 0, "end of object 0x%x", s->type);
 }
 
 RULE_ROOT(T21_1_3_c, "a length is that of the counters, without the header")
 {
-	uint64_t page[KINDS];
-	struct group all[GROUPS];
+	struct seen all[KINDS];
 
-	see_all(page);
-	for (unsigned i = 0; i < KINDS; i++) {
-		unsigned n = groups_of(page[i], all, GROUPS);
-
-		for (unsigned k = 0; k < n; k++)
-			check_that(all[k].count >= kinds[i].counters[k], "object 0x%x, group %u: %u counters", kinds[i].type, k, all[k].count);
-	}
+	see_all(all);
+	FOR_EACH_SEEN(s)
+		for (unsigned k = 0; k < s->groups; k++)
+			check_that(s->group[k].count >= s->counters[k], "object 0x%x, group %u: %u counters", s->type, k, s->group[k].count);
 	/* Where the second header is proves it: behind one counter of a partition. */
-	check_value(hv_stats_length(word(page[2], 0)), 8, "length of a partition's first group");
-	check_value(hv_stats_group(word(page[2], 2)), HV_STATS_GROUP_V, "type behind it");
+	check_value(hv_stats_length(word(all[2].page, 0)), 8, "length of a partition's first group");
+	check_value(hv_stats_group(word(all[2].page, 2)), HV_STATS_GROUP_V, "type behind it");
 }
 
 RULE_ROOT(T21_1_3_d, "a type is there once a page; type 2 is on all four")
 {
-	uint64_t page[KINDS];
-	struct group all[GROUPS];
+	struct seen all[KINDS];
 
-	see_all(page);
-	for (unsigned i = 0; i < KINDS; i++) {
-		unsigned n = groups_of(page[i], all, GROUPS), seen[4] = { 0 };
+	see_all(all);
+	FOR_EACH_SEEN(s) {
+		unsigned seen[4] = { 0 };
 
-		for (unsigned k = 0; k < n; k++)
-			seen[all[k].type & 3]++;
-		check_value(seen[HV_STATS_GROUP_A], 1, "groups of type 2, object 0x%x", kinds[i].type);
-		check_value(seen[HV_STATS_GROUP_V], kinds[i].counters[1] ? 1 : 0, "groups of type 3, object 0x%x", kinds[i].type);
+		for (unsigned k = 0; k < s->groups; k++)
+			seen[s->group[k].type & 3]++;
+		check_value(seen[HV_STATS_GROUP_A], 1, "groups of type 2, object 0x%x", s->type);
+		check_value(seen[HV_STATS_GROUP_V], s->counters[1] ? 1 : 0, "groups of type 3, object 0x%x", s->type);
 	}
 }
 
 RULE_ROOT(T21_1_3_e, "behind the end there is nothing")
 {
-	uint64_t page[KINDS];
-	struct group all[GROUPS];
+	struct seen all[KINDS];
 
-	see_all(page);
-	for (unsigned i = 0; i < KINDS; i++) {
-		unsigned n = groups_of(page[i], all, GROUPS);
-
-		check_that(n, "object 0x%x has no groups", kinds[i].type);
-		for (unsigned at = n ? all[n - 1].first + all[n - 1].count : WORDS; at < WORDS; at++)
-			check_value(word(page[i], at), 0, "word %u of object 0x%x", at, kinds[i].type);
-	}
+	see_all(all);
+	FOR_EACH_SEEN(s)
+		for (unsigned at = s->end; at < WORDS; at++)
+			check_value(word(s->page, at), 0, "word %u of object 0x%x", at, s->type);
 }
 
 RULE_ROOT(T21_1_4_b, "groups with more counters than in 2009 have a greater minor version, all the same major one")
 {
-	uint64_t page[KINDS];
-	struct group all[GROUPS];
+	struct seen all[KINDS];
 
-	see_all(page);
-	for (unsigned i = 0; i < KINDS; i++) {
-		unsigned n = groups_of(page[i], all, GROUPS);
+	see_all(all);
+	FOR_EACH_SEEN(s)
+		for (unsigned k = 0; k < s->groups; k++) {
+			const struct group *g = &s->group[k];
 
-		for (unsigned k = 0; k < n; k++) {
-			check_value(all[k].major, 1, "major of object 0x%x", kinds[i].type);
-			check_that((all[k].minor > 0) == (all[k].count > kinds[i].counters[k]), "object 0x%x, group %u: minor %u, %u counters",
-				   kinds[i].type, k, all[k].minor, all[k].count);
+			check_value(g->major, 1, "major of object 0x%x", s->type);
+			check_that((g->minor > 0) == (g->count > s->counters[k]), "object 0x%x, group %u: minor %u, %u counters", s->type, k, g->minor,
+				   g->count);
 		}
-	}
 }
 
 RULE_HOST(T21_1_4_c, "a counter that is not maintained keeps its place and is 0")
@@ -328,9 +330,9 @@ RULE_HOST(T21_1_4_d, "a reader built for a version reads pages of the same major
 RULE_ROOT(T21_2_1_a, "there are two global and two local types of object")
 {
 	static const uint32_t none[] = { 0, 3, 4, 0x10000, 0x10003, 0x20001, 0xffffffff };
-	uint64_t page[KINDS];
+	struct seen all[KINDS];
 
-	see_all(page);
+	see_all(all);
 	for (unsigned i = 0; i < sizeof none / sizeof none[0]; i++) {
 		check_status(map_stats(none[i], hypervisor), HV_STATUS_INVALID_PARAMETER);
 		check_status(unmap_stats(none[i], hypervisor), HV_STATUS_INVALID_PARAMETER);
