@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "accel/hvtlfs/mutant.h"
-#include "accel/hvtlfs/mutant.h"
 #include "hv/msr.h"
 #include "target/i386/flags.h"
 #include "target/i386/mem.h"
