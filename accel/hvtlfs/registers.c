@@ -20,6 +20,7 @@ struct row {
 	uint32_t first, count;
 	uint8_t bits;              /* what is beyond must be 0 in a write (T10.2.3.c) */
 	uint32_t msr, step;        /* of the first, and from one to the next; 0: no MSR */
+	bool optional;             /* reads as 0 and takes 0 if the MSR is not there */
 	/* @n: which of the run. */
 	void (*get)(struct vp *vp, unsigned n, struct hv_register_value *v);
 	bool (*set)(struct vp *vp, unsigned n, const struct hv_register_value *v);   /* NULL: read-only */
@@ -417,6 +418,7 @@ static bool set_activity(struct vp *vp, unsigned n, const struct hv_register_val
 
 /* T10.4.3.h: nothing to read, and reading does nothing. */
 static void get_nothing(struct vp *vp, unsigned n, struct hv_register_value *v) {}
+static bool set_nothing(struct vp *vp, unsigned n, const struct hv_register_value *v) { return true; }
 
 static bool set_msr_of(struct vp *vp, uint32_t msr, uint64_t value)
 {
@@ -430,6 +432,12 @@ static bool set_eom(struct vp *vp, unsigned n, const struct hv_register_value *v
 
 #define FUNCS(what) .get = get_##what, .set = set_##what
 #define MSRS(number, between) .bits = 64, .msr = number, .step = between
+/*
+ * Of a feature that a partition may lack, as all do that no model here has (MPX, CET, supervisor states).  Hosts
+ * that take a VP along read and write all that they know by name, whatever the processor has, and give it all up
+ * if one fails; so what is not there is 0 to them.  Another value would be lost, and is refused.
+ */
+#define OPTIONAL(number, between) MSRS(number, between), .optional = true
 
 static const struct row rows[] = {
 	{ HV_REGISTER_INTERNAL_ACTIVITY_STATE, 1, 64, FUNCS(activity) },
@@ -474,9 +482,17 @@ static const struct row rows[] = {
 	{ HV_REGISTER_MTRR_FIX64K, 1, MSRS(0x250, 0) },
 	{ HV_REGISTER_MTRR_FIX16K, 2, MSRS(0x258, 1) },
 	{ HV_REGISTER_MTRR_FIX4K, 8, MSRS(0x268, 1) },
-	{ HV_REGISTER_TSC_AUX, 1, MSRS(0xc0000103, 0) },
-	{ HV_REGISTER_SPEC_CTRL, 1, MSRS(0x48, 0) },
-	{ HV_REGISTER_TSC_ADJUST, 1, MSRS(0x3b, 0) },
+	{ HV_REGISTER_TSC_AUX, 1, OPTIONAL(0xc0000103, 0) },
+	{ HV_REGISTER_BNDCFGS, 1, OPTIONAL(0xd90, 0) },
+	{ HV_REGISTER_DEBUGCTL, 1, MSRS(0x1d9, 0) },
+	{ HV_REGISTER_SPEC_CTRL, 1, OPTIONAL(0x48, 0) },
+	{ HV_REGISTER_XSS, 1, OPTIONAL(0xda0, 0) },
+	{ HV_REGISTER_U_CET, 1, OPTIONAL(0x6a0, 0) },
+	{ HV_REGISTER_S_CET, 1, OPTIONAL(0x6a2, 0) },
+	{ HV_REGISTER_SSP, 1, 0, FUNCS(nothing) },   /* no MSR has it */
+	{ HV_REGISTER_PL0_SSP, 4, OPTIONAL(0x6a4, 1) },
+	{ HV_REGISTER_SSP_TABLE, 1, OPTIONAL(0x6a8, 0) },
+	{ HV_REGISTER_TSC_ADJUST, 1, OPTIONAL(0x3b, 0) },
 	{ HV_REGISTER_MISC_ENABLE, 1, 64, FUNCS(misc_enable) },
 	{ HV_REGISTER_VP_RUNTIME, 1, MSRS(HV_X64_MSR_VP_RUNTIME, 0) },
 	{ HV_REGISTER_HYPERCALL, 1, MSRS(HV_X64_MSR_HYPERCALL, 0) },
@@ -495,6 +511,7 @@ static const struct row rows[] = {
 	{ HV_REGISTER_SIEFP, 1, MSRS(HV_X64_MSR_SIEFP, 0) },
 	{ HV_REGISTER_SIMP, 1, MSRS(HV_X64_MSR_SIMP, 0) },
 	{ HV_REGISTER_EOM, 1, 64, .get = get_nothing, .set = set_eom },
+	{ HV_REGISTER_SIRBP, 1, OPTIONAL(HV_X64_MSR_SIRBP, 0) },
 	{ HV_REGISTER_STIMER0_CONFIG, 8, MSRS(HV_X64_MSR_STIMER0_CONFIG, 1) },
 	{ HV_REGISTER_YMM0_LOW, 16, 128, FUNCS(vector) },
 	{ HV_REGISTER_YMM0_HIGH, 16, 128, FUNCS(high) },
@@ -531,7 +548,7 @@ hv_status register_get(struct vp *vp, uint32_t name, struct hv_register_value *v
 	}
 	t = (struct try){ .msr = r->msr + (name - r->first) * r->step };
 	if (!caught(vp, try_rdmsr, &t))
-		return HV_STATUS_INVALID_PARAMETER;
+		return r->optional ? HV_STATUS_SUCCESS : HV_STATUS_INVALID_PARAMETER;
 	v->low = t.value;
 	return HV_STATUS_SUCCESS;
 }
@@ -551,5 +568,6 @@ hv_status register_set(struct vp *vp, uint32_t name, const struct hv_register_va
 	if (!r || too_wide(r, v) || (!r->set && !r->msr))
 		return HV_STATUS_INVALID_PARAMETER;        /* T10.4.4.c, T10.4.4.e */
 	good = r->set ? r->set(vp, name - r->first, v) : set_msr_of(vp, r->msr + (name - r->first) * r->step, v->low);
+	good |= r->optional && !v->low && !MUTANT(register_not_optional);
 	return good ? HV_STATUS_SUCCESS : HV_STATUS_INVALID_PARAMETER;
 }

@@ -171,6 +171,7 @@
 	X(property_any_time, "a property can be set in any state that its call allows") \
 	X(property_any_privilege, "any bit of a privilege mask can be set") \
 	X(property_gives_itself, "a partition may give itself any privilege") \
+	X(register_not_optional, "a register that the child has not does not take 0") \
 	X(vp_state_kept, "the state of a VP that its parent sets is not taken") \
 	X(stats_call_class, "all hypercalls are counted as of no class") \
 	X(stats_message_class, "all intercept messages are counted as of no class") \
