@@ -157,6 +157,18 @@ static bool set_role(struct options *o, const struct keyval *kv, GError **error)
 	return bad(error, "role=%s: guest, host or root", role);
 }
 
+static bool set_scheduler(struct options *o, const struct keyval *kv, GError **error)
+{
+	const char *scheduler = keyval_get(kv, "scheduler");
+
+	if (scheduler && strcmp(scheduler, "classic") && strcmp(scheduler, "root"))
+		return bad(error, "scheduler=%s: classic or root", scheduler);
+	o->root_scheduler = !g_strcmp0(scheduler, "root");
+	if (o->root_scheduler && o->role != HV_ROLE_ROOT)
+		return bad(error, "scheduler=root: only a root can schedule; say role=root as well");
+	return true;
+}
+
 static void accel_help(FILE *out)
 {
 	fprintf(out, "Accelerators supported in QEMU binary:\n"
@@ -165,6 +177,8 @@ static void accel_help(FILE *out)
 		     "         memory=SIZE     of the whole machine: all partitions\n"
 		     "         role=guest|host|root what the first partition is: host may create partitions by hypercalls, root\n"
 		     "                         manages the processors and interrupts of the machine as well\n"
+		     "         scheduler=classic|root  whether VPs of partitions that a root makes run by themselves or while the root\n"
+		     "                         dispatches them (HvDispatchVp)\n"
 		     "         call-slice=NS   after which a hypercall with a list lets interrupts in; default %u, 0: after each element\n"
 		     "         tb-size=MIB     jit: translated code of each processor, %d to %d, default %d\n"
 		     "         check=N         jit: every N-th block is run by the interpreter too; a difference ends the emulator\n"
@@ -175,7 +189,7 @@ static void accel_help(FILE *out)
 
 static bool set_accel(struct options *o, const char *arg, FILE *out, GError **error)
 {
-	static const char *const known[] = { "accel", "engine", "memory", "role", "call-slice", "tb-size", "check", "perf-map", NULL };
+	static const char *const known[] = { "accel", "engine", "memory", "role", "scheduler", "call-slice", "tb-size", "check", "perf-map", NULL };
 	struct keyval *kv;
 	const char *name;
 	bool ok;
@@ -191,7 +205,7 @@ static bool set_accel(struct options *o, const char *arg, FILE *out, GError **er
 		ok = bad(error, "invalid accelerator %s; use hvtlfs or qtest", name ? name : "");
 	else
 		ok = keyval_check(kv, known, error) && set_engine(o, kv, out, error) && set_engine_options(o, kv, error) &&
-		     set_role(o, kv, error) &&
+		     set_role(o, kv, error) && set_scheduler(o, kv, error) &&
 		     set_bounded(kv, "call-slice", 0, UINT32_MAX, " (ns)", &o->call_slice, error) &&
 		     keyval_size(kv, "memory", o->hv_memory, MIB, &o->hv_memory, error);
 	keyval_free(kv);

@@ -20,6 +20,7 @@ struct options {
 	const char *engine_lacks;   /* why the default is not a faster one; NULL: it is the fastest, or was chosen */
 	struct engine_options engine_options;
 	enum hv_role role;
+	bool root_scheduler;        /* with HV_ROLE_ROOT */
 	uint32_t call_slice;        /* ns */
 	uint64_t hv_memory;         /* bytes of the whole machine; 0: chosen */
 	char *cpu, *name, *uuid;

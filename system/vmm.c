@@ -427,6 +427,7 @@ static bool make_hypervisor(struct vmm *v, GError **error)
 	if (!v->hv)
 		return false;
 	hv_set_call_slice(v->hv, o->call_slice);
+	hv_set_root_scheduler(v->hv, o->root_scheduler);
 	return check_tsc(v->model, hv_tsc_hz(v->hv), error);
 }
 

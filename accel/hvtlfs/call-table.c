@@ -68,6 +68,7 @@ static const struct {
 	{ translate_calls, COUNT_CALLS_MMU },
 	{ state_page_calls, COUNT_CALLS_VP },
 	{ vp_state_calls, COUNT_CALLS_VP },
+	{ dispatch_calls, COUNT_CALLS_VP },
 	{ stats_calls, COUNT_CALLS_OTHER },
 	{ intercept_calls, COUNT_CALLS_OTHER },
 	{ mmu_calls, COUNT_CALLS_MMU },

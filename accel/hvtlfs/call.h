@@ -19,6 +19,7 @@ extern const struct hv_call gpa_calls[];         /* gpa-calls.c: chapter 8 */
 extern const struct hv_call vp_calls[];          /* vp-calls.c: chapter 10 */
 extern const struct hv_call assert_calls[];      /* assert.c: chapter 13 */
 extern const struct hv_call translate_calls[];   /* translate.c: chapter 12 */
+extern const struct hv_call dispatch_calls[];    /* dispatch.c: the same */
 extern const struct hv_call vp_state_calls[];    /* vp-state.c: beside chapter 10 */
 extern const struct hv_call stats_calls[];       /* stats.c: 21 */
 extern const struct hv_call state_page_calls[];  /* state-page.c: beside chapter 10 */

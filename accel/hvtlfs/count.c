@@ -23,7 +23,8 @@ int64_t vp_cost_begin(const struct vp *vp)
 void vp_cost_end(struct vp *vp, enum vp_count n, int64_t from)
 {
 	if (from)
-		vp_count_add(vp, n, (uint64_t)(monotonic_ns() - from));
+		vp_count_add(vp, n, (uint64_t)(monotonic_ns() - from - vp->cost_aside));
+	vp->cost_aside = 0;
 }
 
 uint64_t vp_hypervisor_ns(struct vp *vp)

@@ -100,6 +100,11 @@ void hv_set_call_slice(struct hv *hv, uint32_t ns)
 	hv->call_slice_ns = ns;
 }
 
+void hv_set_root_scheduler(struct hv *hv, bool on)
+{
+	hv->root_scheduler = on;
+}
+
 uint64_t hv_memory_free(struct hv *hv)
 {
 	return frames_ram_left(&hv->frames) << HV_PAGE_SHIFT;

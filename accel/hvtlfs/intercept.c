@@ -331,13 +331,14 @@ static enum vp_count count_of(uint32_t type)
 	}
 }
 
-static void send(struct vp *vp, const struct hv_message *m)
+bool intercept_send(struct vp *vp, const struct hv_message *m)
 {
 	struct hv *hv = vp->partition->hv;
 
 	for (unsigned i = 0; i < hv->component_count; i++)
 		if (hv->components[i]->tell_parent)
-			hv->components[i]->tell_parent(vp, vp->component[i], vp->partition->parent, m);
+			return hv->components[i]->tell_parent(vp, vp->component[i], vp->partition->parent, m);
+	return false;
 }
 
 /* T12.1.4.a, T11.8.k.  Later revisions tell the addresses, so their parents need not look any up. */
@@ -351,6 +352,7 @@ static void tell(struct vp *vp)
 {
 	struct hv_message m = { .type = vp->intercept.type,
 				.sender = MUTANT(intercept_sender) ? vp->partition->parent_id : vp->partition->id };   /* T14.8.4.c */
+	bool in_page;
 
 	if (MUTANT(intercept_behind))
 		vp->cpu.rip += vp->cpu.stopped.length;
@@ -362,7 +364,8 @@ static void tell(struct vp *vp)
 	if (inhibits_flushes(vp, m.type))
 		flush_inhibit(vp);
 	/* All of it stands in the page before anybody is told. */
-	if (put_in_page(vp, &m)) {
+	in_page = put_in_page(vp, &m);
+	if (in_page) {
 		m.type = (uint32_t)HV_MESSAGE_OPAQUE_INTERCEPT;
 		m.payload_size = sizeof(struct hv_opaque_message);
 		*(struct hv_opaque_message *)m.payload = (struct hv_opaque_message){ vp->index };
@@ -371,9 +374,12 @@ static void tell(struct vp *vp)
 	/* Before the message: who reads it finds the VP suspended (T9.1.b). */
 	if (!MUTANT(intercept_runs_on))
 		vp_suspend(vp, SUSPEND_INTERCEPT);
-	send(vp, &m);
+	/* The end of its dispatch tells of what is in the page. */
+	if (in_page && vp->partition->dispatched && !MUTANT(dispatch_tells_twice))
+		return;
+	intercept_send(vp, &m);
 	if (MUTANT(intercept_twice))
-		send(vp, &m);
+		intercept_send(vp, &m);
 }
 
 /*
@@ -393,7 +399,7 @@ static void tell_eois(struct vp *vp)
 		vp_count(vp, COUNT_OTHER_MESSAGES);
 		*(struct hv_vp_message *)m.payload = (struct hv_vp_message){ vp->index, vector };
 		log_print(LOG_INTERCEPT, "%s/%u: %s vector %#x\n", vp->partition->name, vp->index, hv_message_name(m.type), vector);
-		send(vp, &m);
+		intercept_send(vp, &m);
 	}
 	memset(vp->eoi_due, 0, sizeof vp->eoi_due);
 }

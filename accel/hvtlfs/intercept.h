@@ -10,6 +10,7 @@
 
 #include "accel/hvtlfs/hv.h"
 #include "hv/intercept.h"
+#include "hv/synic.h"
 #include "target/i386/cpu.h"
 
 /* What a message needs that the processor's state does not tell.  The VP's own thread. */
@@ -72,5 +73,7 @@ int intercepts_msr_action(struct partition *p, uint32_t vp, uint32_t msr, bool w
 bool intercept_is_due(const struct vp *vp);
 /* Sends what is due, and suspends the VP for it.  Own thread, out of the engine. */
 void intercept_tell(struct vp *vp);
+/* @m to the parent of @vp's partition; component.h's tell_parent() says what becomes of it.  On @vp's thread, no lock held. */
+bool intercept_send(struct vp *vp, const struct hv_message *m);
 
 #endif

@@ -31,6 +31,7 @@ struct hv {
 	GArray *call_rows;              /* struct hv_call */
 	const struct hv_call *calls;    /* those rows; tests put their own here before VPs run */
 	unsigned call_count;
+	bool root_scheduler;            /* before VPs run: -accel scheduler=root */
 	uint32_t call_slice_ns;         /* what one execution of a rep call may hold a VP for */
 	const struct msr_row *msr_row[MSR_PLACES];      /* NULL: there is none */
 	bool tsc_native;                /* the host's TSC counts at a constant rate */

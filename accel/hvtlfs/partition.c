@@ -594,6 +594,7 @@ struct partition *partition_new_child(struct partition *parent, const struct hv_
 
 	p->stack_opaque = p;
 	p->by_parent = true;
+	p->dispatched = parent->hv->root_scheduler && partition_is_root(parent);
 	p->model = &p->own_model;
 	processor_hide(p, hidden);
 	p->create_flags = create_flags;

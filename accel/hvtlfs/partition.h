@@ -4,6 +4,7 @@
 #define HVTLFS_PARTITION_H
 
 #include "accel/hvtlfs/crash.h"
+#include "dispatch.h"
 #include "gpa.h"
 #include "intercept.h"
 #include "pool.h"
@@ -51,6 +52,7 @@ struct partition {
 	struct partition *parent;    /* NULL: first.  Valid while this one is in the tree */
 	struct partition *family;    /* the one above it, or itself, that a machine made: their frames are its own */
 	bool by_parent;              /* made by HvCreatePartition: its parent answers its exits */
+	bool dispatched;             /* and says when its VPs run: dispatch.h */
 	uint32_t compatibility_version;   /* told by who made it */
 	_Atomic uint32_t debug_channel;
 	uint64_t create_flags;       /* HV_CREATE_*; 0 unless by_parent */
@@ -170,6 +172,7 @@ struct vp {
 	_Atomic uint64_t lp_hypervisor_began;   /* vp_hypervisor_ns() then */
 	int64_t armed;               /* timer_lock */
 	struct turn turn;            /* schedule.c */
+	struct dispatch dispatch;
 
 	/*
 	 * Odd while the VP may run guest code, changed at each safepoint: see
@@ -182,6 +185,7 @@ struct vp {
 
 	/* The running thread's own. */
 	int64_t next_deadline;
+	int64_t cost_aside;          /* ns of what it is about to count that are not to be: somebody else ran */
 	int stop_exit;               /* enum exit_reason of a STOP answer, EXIT_NONE or EXIT_AGAIN */
 	struct intercept intercept;  /* what its parent has to be told at the boundary */
 	uint64_t power_config[3];    /* of C1 to C3: power.c */
@@ -312,6 +316,8 @@ void vp_serve(struct vp *vp);
 void vp_await_parked(struct vp *self, struct vp *vp);
 /* Something has been requested of the VP that a sleeping one shall look at, whatever EFLAGS.IF is.  Own thread. */
 bool vp_is_wanted(struct vp *vp);
+/* It would take an interrupt now if EFLAGS.IF is set.  Own thread. */
+bool vp_would_interrupt(struct vp *vp);
 /* @vp does not go on until the stack has dealt with @reason.  Own thread, or with it stopped. */
 void vp_exit(struct vp *vp, enum exit_reason reason);
 void vp_reset_state(struct vp *vp, enum x86_reset how);

@@ -84,6 +84,7 @@ static void get_cr4(struct vp *vp, unsigned n, struct hv_register_value *v) { v-
 static void get_cr8(struct vp *vp, unsigned n, struct hv_register_value *v) { v->low = vp->cpu.ops->tpr_read(vp); }
 static void get_xfem(struct vp *vp, unsigned n, struct hv_register_value *v) { v->low = vp->cpu.xcr0; }
 static void get_efer(struct vp *vp, unsigned n, struct hv_register_value *v) { v->low = vp->cpu.efer; }
+static void get_signals(struct vp *vp, unsigned n, struct hv_register_value *v) { v->low = atomic_load(&vp->dispatch.signals); }
 static void get_apic_id(struct vp *vp, unsigned n, struct hv_register_value *v) { v->low = vp->cpu.apic_id; }
 
 /* 10.1.6: what CPUID tells; the APIC has its own. */
@@ -503,6 +504,7 @@ static const struct row rows[] = {
 	{ HV_REGISTER_ICR, 1, MSRS(HV_X64_MSR_ICR, 0) },
 	{ HV_REGISTER_TPR, 1, MSRS(HV_X64_MSR_TPR, 0) },
 	{ HV_REGISTER_VP_ASSIST_PAGE, 1, MSRS(HV_X64_MSR_VP_ASSIST_PAGE, 0) },
+	{ HV_REGISTER_VP_ROOT_SIGNAL_COUNT, 1, 64, .get = get_signals },
 	{ HV_REGISTER_REFERENCE_TSC, 1, MSRS(HV_X64_MSR_REFERENCE_TSC, 0) },
 	{ HV_REGISTER_STATS_PARTITION_RETAIL, 4, MSRS(HV_X64_MSR_STATS_PARTITION_RETAIL_PAGE, 1) },
 	{ HV_REGISTER_SINT0, 16, MSRS(HV_X64_MSR_SINT0, 1) },

@@ -80,7 +80,7 @@ static hv_status get_system_property(struct hv_ctx *c)
 
 	switch (in->property) {
 	case HV_SYSTEM_PROPERTY_SCHEDULER_TYPE:
-		*out = HV_SCHEDULER_CLASSIC;
+		*out = c->caller->hv->root_scheduler ? HV_SCHEDULER_ROOT : HV_SCHEDULER_CLASSIC;
 		return HV_STATUS_SUCCESS;
 	case HV_SYSTEM_PROPERTY_CRASH_DUMP_AREA:
 		*out = 0;

@@ -253,10 +253,34 @@ static void fill_vp(const struct stats_page *s)
 	for (unsigned i = 0; i < G_N_ELEMENTS(vp_costs); i++)
 		put(s, vp_costs[i].word + 1, MUTANT(stats_no_cost) ? 0 : vp_counted(vp, (enum vp_count)vp_costs[i].ns) / 100);
 	put(s, HV_STATS_VP_MSR, vp_counted(vp, COUNT_MSR_READS) + vp_counted(vp, COUNT_MSR_WRITES));
+	put(s, HV_STATS_VP_DISPATCH_BLOCKED, atomic_load(&vp->dispatch.blocked));
 	ns = vp_run_time_ns(vp);
 	put(s, HV_STATS_VP_HYPERVISOR_TIME, MIN(vp_hypervisor_ns(vp), ns) / 100);
 	put(s, HV_STATS_VP_RUN_TIME, ns / 100);            /* T33.4.b */
 	put(s, HV_STATS_VP_CORE_RUN_TIME, ns / 100);
+}
+
+/* The VP whose exits are timed for it; NULL: none is. */
+static struct vp *timed_by(const struct object *o)
+{
+	return o->type == HV_STATS_VP || o->type == HV_STATS_LP ? partition_vp(o->of, o->index) : NULL;
+}
+
+/* Its reader decides by this one whether it waits, so it may not be late. */
+void stats_blocked_changed(struct vp *vp)
+{
+	struct stats *stats = vp->partition->hv->stats;
+
+	if (!atomic_load_explicit(&vp->timed, memory_order_relaxed))
+		return;
+	lock_acquire(&stats->lock);
+	for (guint i = 0; i < stats->pages->len; i++) {
+		const struct stats_page *s = g_ptr_array_index(stats->pages, i);
+
+		if (timed_by(&s->object) == vp && s->object.type == HV_STATS_VP)
+			put(s, HV_STATS_VP_DISPATCH_BLOCKED, atomic_load(&vp->dispatch.blocked));
+	}
+	lock_release(&stats->lock);
 }
 
 /* Locks: stats->lock held. */
@@ -314,12 +338,6 @@ void stats_fini(struct hv *hv)
 	lock_destroy(&stats->lock);
 	g_free(stats);
 	hv->stats = NULL;
-}
-
-/* The VP whose exits are timed for it; NULL: none is. */
-static struct vp *timed_by(const struct object *o)
-{
-	return o->type == HV_STATS_VP || o->type == HV_STATS_LP ? partition_vp(o->of, o->index) : NULL;
 }
 
 /* Locks: stats->lock held. */

@@ -15,6 +15,8 @@ void stats_fini(struct hv *hv);
 void stats_forget(struct partition *p);
 /* The same of one that has ended. */
 void stats_forget_vp(struct vp *vp);
+/* vp->dispatch.blocked: pages that tell of it do so from now on.  No lock of LOCK_STATS or above held. */
+void stats_blocked_changed(struct vp *vp);
 
 /* ---- pages by MSRs ---- */
 

@@ -223,6 +223,16 @@ bool vp_is_wanted(struct vp *vp)
 	return false;
 }
 
+bool vp_would_interrupt(struct vp *vp)
+{
+	struct hv *hv = vp->partition->hv;
+
+	for (unsigned i = 0; i < hv->component_count; i++)
+		if (hv->components[i]->interrupt_pending && hv->components[i]->interrupt_pending(vp, vp->component[i]))
+			return true;
+	return false;
+}
+
 static enum x86_run vp_run_engine(struct vp *vp)
 {
 	enum x86_run r;
@@ -257,6 +267,8 @@ static void run_once(struct vp *vp)
 		vp->partition->hv->engine->forget(&vp->cpu);
 	}
 	vp_service(vp);
+	if (vp->partition->dispatched && !dispatch_enter(vp))
+		return;
 	if (!schedule_enter(vp))
 		return;
 	register_page_leave(vp);
@@ -269,7 +281,10 @@ static void run_once(struct vp *vp)
 	case X86_RUN_KICKED:
 		break;
 	case X86_RUN_HALTED:
-		vp_sleep(vp);
+		if (vp->partition->dispatched)
+			dispatch_halted(vp);
+		else
+			vp_sleep(vp);
 		break;
 	case X86_RUN_STOPPED:
 		if (vp->stop_exit >= 0)
@@ -355,6 +370,12 @@ static void park(struct vp *vp)
 		/* In the loop: it may be continued and suspended again before it wakes. */
 		vp->parked = true;
 		pthread_cond_broadcast(&vp->changed);
+		if (vp->dispatch.loan) {
+			lock_release(&vp->lock);
+			dispatch_parked(vp);
+			lock_acquire(&vp->lock);
+			continue;
+		}
 		if (!vp->borrowed)
 			run_tasks(vp);
 		if (vp->borrowed || (vp->suspend && !vp->quit && !vp->tasks))
@@ -423,6 +444,7 @@ static void *vp_main(void *o)
 	schedule_forget(vp);
 	log_counts(vp);
 	vp_run_time_ns(vp);
+	dispatch_gone(vp);
 	lock_acquire(&vp->lock);
 	vp->ended = true;
 	vp->parked = true;
@@ -651,6 +673,9 @@ static bool vp_set_up(struct vp *vp, GError **error)
 		vp->cpu.activity = X86_WAIT_SIPI;
 	atomic_store(&vp->unborn, index && partition_is_root(p));
 	atomic_store(&vp->timed, partition_is_root(p));
+	/* Its root dispatches it once, to learn that it is suspended. */
+	atomic_store(&vp->dispatch.blocked, p->dispatched);
+	atomic_store(&vp->dispatch.signals, 0);
 	return true;
 }
 

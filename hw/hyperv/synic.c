@@ -55,6 +55,7 @@ struct synic {
 	struct synic_buffer timer[HV_TIMER_COUNT];
 
 	struct synic_buffer intercept;        /* T14.2.1.e: in a queue of the parent's */
+	struct synic_buffer signal;           /* the same, that it can run: dispatch.c */
 	struct synic_buffer eoi[EOI_BUFFERS]; /* likewise; one a vector */
 	struct partition *parent;             /* who has been told something; the VP's thread */
 };
@@ -490,12 +491,21 @@ static struct synic_buffer *eoi_buffer(struct synic *s, const struct hv_message 
 	return b ? b : &s->eoi[0];
 }
 
-static void synic_tell_parent(struct vp *vp, void *state, struct partition *parent, const struct hv_message *m)
+static bool synic_tell_parent(struct vp *vp, void *state, struct partition *parent, const struct hv_message *m)
 {
 	struct synic *s = state;
+	struct synic_buffer *b = &s->intercept;
 
 	s->parent = parent;
-	synic_tell(parent, m->type == (uint32_t)HV_MESSAGE_APIC_EOI ? eoi_buffer(s, m) : &s->intercept, m);
+	if (m->type == (uint32_t)HV_MESSAGE_APIC_EOI)
+		b = eoi_buffer(s, m);
+	else if (m->type == (uint32_t)HV_MESSAGE_SCHEDULER_SIGNAL)
+		b = &s->signal;
+	/* Only this thread tells with it, so it does not become taken meanwhile. */
+	if (b == &s->signal && atomic_load(&b->taken) && !MUTANT(dispatch_counts_all))
+		return false;
+	synic_tell(parent, b, m);
+	return true;
 }
 
 /* ---- event flags ---- */
@@ -765,6 +775,7 @@ static void synic_fini(struct vp *vp, void *state)
 
 	if (s->parent && !MUTANT(intercept_outlives)) {
 		synic_untell(s->parent, &s->intercept);
+		synic_untell(s->parent, &s->signal);
 		for (unsigned i = 0; i < EOI_BUFFERS; i++)
 			synic_untell(s->parent, &s->eoi[i]);
 	}

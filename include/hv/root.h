@@ -85,7 +85,7 @@ struct hv_in_set_system_property {
 };
 static_assert(sizeof(struct hv_in_set_system_property) == 24, "23.4.1");
 enum { HV_SYSTEM_PROPERTY_PERF_COUNTER = 0, HV_SYSTEM_PROPERTY_SLEEP_STATE = 3, HV_SYSTEM_PROPERTY_SCHEDULER_TYPE = 15, HV_SYSTEM_PROPERTY_CRASH_DUMP_AREA = 47 };
-enum { HV_SCHEDULER_CLASSIC = 1 };
+enum { HV_SCHEDULER_CLASSIC = 1, HV_SCHEDULER_ROOT = 4 };
 enum { HV_SLEEP_STATE_S5 = 5 };
 
 /* 0x0084 and 0x0087: input */

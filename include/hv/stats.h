@@ -141,6 +141,7 @@ enum {
 	HV_STATS_VP_CALLS_MMU = 68,
 	HV_STATS_VP_CALLS_VP = 69,
 	HV_STATS_VP_CORE_RUN_TIME = 148,
+	HV_STATS_VP_DISPATCH_BLOCKED = 202,   /* the root has been told that it cannot run */
 	HV_STATS_VP_LAST = 213,
 };
 

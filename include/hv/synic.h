@@ -36,6 +36,7 @@ enum { HV_SINT_FIRST_VECTOR = 16 };
 	X(OPAQUE_INTERCEPT, 0x8000003f, "OpaqueIntercept") \
 	X(EVENT_LOG_COMPLETE, 0x80000040, "EventLogBuffersComplete") \
 	X(EVENT_RING_SIGNALED, 0x80000061, "EventRingSignaled") \
+	X(SCHEDULER_SIGNAL, 0x80000101, "SchedulerVpSignalPair") \
 	X(HYPERCALL_INTERCEPT, 0x80000050, "HypercallIntercept") \
 	X(IO_INTERCEPT, 0x80010000, "X64IoPortIntercept") \
 	X(MSR_INTERCEPT, 0x80010001, "X64MsrIntercept") \

@@ -40,10 +40,10 @@ def bundle(a, folder, depth, cmdline):
     return out
 
 
-def start(a, folder, depth, cmdline, words=""):
+def start(a, folder, depth, cmdline, words="", role="host"):
     if not os.path.exists(parent_program(a)):
         raise vm.Skip("the parent program is not built for this host")
-    accel = "hvtlfs,role=host" + (f",engine={os.environ['HVTLFS_ENGINE']}" if os.environ.get("HVTLFS_ENGINE") else "")
+    accel = f"hvtlfs,role={role}" + (f",engine={os.environ['HVTLFS_ENGINE']}" if os.environ.get("HVTLFS_ENGINE") else "")
     return vm.Emulator(a.program, "-m", f"{LINUX + PARENT * depth}M", "-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x4", "-kernel", parent_program(a),
                        "-initrd", bundle(a, folder, depth, cmdline), "-append", f"{words_of(depth)} {words}", accel=accel)
 
@@ -83,6 +83,21 @@ def depth_2(a):
     shell(a, 2)
 
 
+def scheduled(a):
+    """Debian's kernel runs in a child whose processor the root dispatches"""
+    with tempfile.TemporaryDirectory(prefix="hvtlfs-") as folder, \
+            start(a, folder, 1, "hvt=wait", "plain=1 dispatch=1 stats=1", role="root,scheduler=root") as e:
+        e.console.wait("HVT waiting")
+        equal(e.console.run("echo $((6 * 7))"), ["42"], "answer of the child's shell")
+        before = int(e.console.run("cut -d. -f1 /proc/uptime")[0])
+        e.console.run("sleep 2")
+        expect(int(e.console.run("cut -d. -f1 /proc/uptime")[0]) >= before + 2, "the child's clock stands while it sleeps")
+        e.console.write("poweroff\n")
+        equal([x for x in vm.guest_warnings(e.console) if HARMLESS not in x], [], "warnings of the child's kernel")
+        equal(e.wait(120), GOOD, "exit code")
+        expect(e.console.find("as many signals have come as were sent"), "the parent did not look at its signals")
+
+
 def depth_5(a):
     """Debian's kernel runs five partitions deep, to a shell"""
     shell(a, 5)
@@ -110,4 +125,4 @@ def hundred_rounds(a):
     rounds_of(a, 100)
 
 
-vm.main(__doc__, [depth_1, depth_2, rounds], [depth_5, hundred_rounds])
+vm.main(__doc__, [depth_1, depth_2, scheduled, rounds], [depth_5, hundred_rounds])

@@ -86,9 +86,10 @@ struct vp_component {
 	bool (*mmio_has)(struct vp *vp, void *state, gpa_t gpa);   /* would the two answer? */
 	/*
 	 * A message from the hypervisor to @parent on behalf of @vp, whose last one it replaces if that has
-	 * not arrived.  On @vp's thread, no lock held.  One component of the list has it.
+	 * not arrived.  False: it has not been sent, as an earlier HV_MESSAGE_SCHEDULER_SIGNAL will say the same.
+	 * On @vp's thread, no lock held.  One component of the list has it.
 	 */
-	void (*tell_parent)(struct vp *vp, void *state, struct partition *parent, const struct hv_message *m);
+	bool (*tell_parent)(struct vp *vp, void *state, struct partition *parent, const struct hv_message *m);
 	/* Host time (CLOCK_MONOTONIC ns) at which `expire` wants to be called; INT64_MAX none. */
 	int64_t (*next_deadline)(struct vp *vp, void *state);
 	void (*expire)(struct vp *vp, void *state, int64_t now);

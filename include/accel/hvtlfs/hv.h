@@ -48,6 +48,8 @@ struct hv *hv_new_with(const struct hv_config *config, const struct vp_component
  */
 #define HV_CALL_SLICE_NS 50000u
 void hv_set_call_slice(struct hv *hv, uint32_t ns);
+/* VPs of partitions that the root makes run when it says so (HvDispatchVp); at first they do not wait for that.  Before VPs run. */
+void hv_set_root_scheduler(struct hv *hv, bool on);
 void hv_free(struct hv *hv);             /* deletes all partitions first */
 uint64_t hv_memory_free(struct hv *hv);  /* bytes that no partition has as RAM */
 

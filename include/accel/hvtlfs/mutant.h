@@ -238,6 +238,13 @@
 	X(launch_wide, "a root is launched with addresses of more than 48 bits") \
 	X(system_property_any, "a system property takes any value") \
 	X(system_property_half, "half of a system property is kept") \
+	X(dispatch_not_needed, "a VP that its root schedules runs without being dispatched") \
+	X(dispatch_no_signal, "that a VP can run again is not signalled") \
+	X(dispatch_keeps_suspend, "a dispatch does not clear an intercept suspend") \
+	X(dispatch_no_scan, "vectors in the register page are not injected") \
+	X(dispatch_deaf, "an interrupt of the caller does not end a dispatch") \
+	X(dispatch_counts_all, "a signal that has not arrived yet is sent again") \
+	X(dispatch_tells_twice, "an intercept that ends a dispatch is a message as well") \
 	X(message_number, "the message of a timer has another timer's number")
 
 enum mutant {

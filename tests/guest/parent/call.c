@@ -38,6 +38,19 @@ volatile struct hv_message *parent_slot(void)
 	return &message_page.slot[INTERCEPT_SINT];
 }
 
+bool parent_take(struct hv_message *m)
+{
+	volatile struct hv_message *slot = parent_slot();
+
+	if (!slot->type)
+		return false;
+	*m = *(struct hv_message *)slot;
+	__atomic_exchange_n(&slot->type, HV_MESSAGE_NONE, __ATOMIC_SEQ_CST);
+	if (slot->flags & HV_MESSAGE_FLAG_PENDING)
+		wrmsr(HV_X64_MSR_EOM, 0);
+	return true;
+}
+
 /* The whole result value. */
 static uint64_t execute(uint16_t code, unsigned reps)
 {

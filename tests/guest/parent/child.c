@@ -117,13 +117,28 @@ void child_reply(struct child *c, uint64_t rip, const uint64_t *rax)
 	must(call(HV_CALL_SET_VP_REGISTERS, n), "HvSetVpRegisters");
 }
 
-void child_run(struct child *c)
+void child_set(struct child *c, uint32_t name, uint64_t value)
 {
 	struct list *l = registers(c);
 	unsigned n = 0;
 
-	add(l, &n, HV_REGISTER_EXPLICIT_SUSPEND, (struct hv_register_value){ 0 });
+	add(l, &n, name, (struct hv_register_value){ value });
 	must(call(HV_CALL_SET_VP_REGISTERS, n), "HvSetVpRegisters");
+}
+
+uint64_t child_get(struct child *c, uint32_t name)
+{
+	struct hv_in_vp *in = (void *)call_in;
+
+	*in = (struct hv_in_vp){ .partition_id = c->id };
+	*(uint32_t *)(in + 1) = name;
+	must(call(HV_CALL_GET_VP_REGISTERS, 1), "HvGetVpRegisters");
+	return call_out[0];
+}
+
+void child_run(struct child *c)
+{
+	child_set(c, HV_REGISTER_EXPLICIT_SUSPEND, 0);
 }
 
 /* ---- interrupts ---- */

@@ -36,6 +36,8 @@ void deposit(uint64_t id, unsigned pages);
 unsigned withdraw(uint64_t id);
 /* Where the hypervisor puts what it has to tell. */
 volatile struct hv_message *parent_slot(void);
+/* The next of them; false: there is none. */
+bool parent_take(struct hv_message *m);
 /* Finalized, its pages withdrawn, deleted. */
 void partition_end(uint64_t id);
 /* From 0 to 4 GiB. */
@@ -48,6 +50,9 @@ uint64_t pages_in_use(void);
 /* NULL if it stands ready to run, else why not. */
 const char *child_create(struct child *c, const struct bundle *b, bool may_create);
 void child_run(struct child *c);
+/* A register of its processor. */
+uint64_t child_get(struct child *c, uint32_t name);
+void child_set(struct child *c, uint32_t name, uint64_t value);
 /* Answers an exit: RAX if it is not NULL, RIP, and on it goes. */
 void child_reply(struct child *c, uint64_t rip, const uint64_t *rax);
 /* Everything is taken back. */
@@ -60,6 +65,13 @@ void child_interrupts(struct child *c);
 /* What the hypervisor counts of it, and of its processor, is seen from now on, until it is destroyed. */
 void stats_map(struct child *c);
 void stats_tell(struct child *c);
+
+/* ---- scheduling (dispatch.c) ---- */
+
+/* Runs the child by dispatching its processor until it has come to its end, and says why; @idle: now and then. */
+const char *dispatch_run(struct child *c, void (*idle)(void));
+/* Its processor stands for good; before it is destroyed. */
+void dispatch_end(struct child *c);
 
 /* ---- exits (exit.c) ---- */
 

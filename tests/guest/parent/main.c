@@ -7,7 +7,8 @@
  *   child=MIB   its memory (256)
  *   host=1      it may make partitions itself: another one of this program
  *   rounds=N    make it and run it to its end so many times (1)
- *   stats=1      its statistics pages are mapped while it runs, and some of them are told
+ *   dispatch=1  its processor runs while we say so (-accel hvtlfs,role=root,scheduler=root)
+ *   stats=1     its statistics pages are mapped while it runs, and some of them are told
  *   plain=1     what it prints goes out as it is, not as lines behind '| '
  */
 #include "child.h"
@@ -49,20 +50,6 @@ static void pass_input(void)
 	child_interrupts(&child);
 }
 
-/* What the child's SINT got, or false. */
-static bool take_message(struct hv_message *m)
-{
-	volatile struct hv_message *slot = parent_slot();
-
-	if (!slot->type)
-		return false;
-	*m = *(struct hv_message *)slot;
-	__atomic_exchange_n(&slot->type, HV_MESSAGE_NONE, __ATOMIC_SEQ_CST);
-	if (slot->flags & HV_MESSAGE_FLAG_PENDING)
-		wrmsr(HV_X64_MSR_EOM, 0);
-	return true;
-}
-
 /* Until the child has come to its end; says why. */
 static const char *run(void)
 {
@@ -71,7 +58,7 @@ static const char *run(void)
 
 	child_run(&child);
 	for (;;) {
-		while (take_message(&m)) {
+		while (parent_take(&m)) {
 			why = child_exit(&child, &m);
 			if (why)
 				return why;
@@ -93,13 +80,15 @@ static void one_round(void)
 	ports_reset(&child.ports, child_prints);
 	if (guest_option("stats", 0))
 		stats_map(&child);
-	why = run();
+	why = guest_option("dispatch", 0) ? dispatch_run(&child, pass_input) : run();
 	if (!at_start)
 		put_raw('\n');
 	at_start = true;
 	if (guest_option("stats", 0))
 		stats_tell(&child);
 	check((child.ports.reset_asked || child.ports.off || child.ended) && !child.ports.failed, "the child ran to its end: %s", why);
+	if (guest_option("dispatch", 0))
+		dispatch_end(&child);
 	child_destroy(&child);
 	check_eq(pages_in_use(), before, "pages of the pool in use are as many as before");
 }
