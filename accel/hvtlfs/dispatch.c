@@ -128,6 +128,15 @@ static void inject(struct vp *vp)
 			vp_raise(vp, list.byte[i], 0);
 }
 
+/* Locks: vp->lock held. */
+static void begin_slice(struct loan *l)
+{
+	if (l->slice == INT64_MAX || l->until != INT64_MAX)
+		return;
+	l->until = monotonic_ns() + l->slice;
+	gate_open(&l->by->gate);
+}
+
 bool dispatch_enter(struct vp *vp)
 {
 	struct dispatch *d = &vp->dispatch;
@@ -136,6 +145,8 @@ bool dispatch_enter(struct vp *vp)
 	lock_acquire(&vp->lock);
 	if (d->loan && d->loan->back)
 		end_loan(vp, HV_DISPATCH_READY, HV_DISPATCH_EVENT_NONE);
+	if (d->loan)
+		begin_slice(d->loan);
 	lent = d->loan || MUTANT(dispatch_not_needed);
 	vectors = lent && d->inject;
 	d->inject &= !vectors;
@@ -213,12 +224,13 @@ static bool lend(struct vp *vp, struct loan *l, uint32_t flags)
 	return free;
 }
 
-static bool is_over(struct vp *vp, const struct loan *l)
+static bool is_over(struct vp *vp, const struct loan *l, int64_t *until)
 {
 	bool over;
 
 	lock_acquire(&vp->lock);
 	over = l->over;
+	*until = l->until;
 	lock_release(&vp->lock);
 	return over;
 }
@@ -241,11 +253,12 @@ static bool is_needed(struct vp *self, bool interrupts)
 }
 
 /* The call's own VP: it sleeps, and its clocks go on. */
-static void await(struct vp *self, struct vp *vp, struct loan *l, int64_t until, bool interrupts)
+static void await(struct vp *self, struct vp *vp, struct loan *l, bool interrupts)
 {
 	bool asked = false;
+	int64_t until;
 
-	while (!is_over(vp, l)) {
+	while (!is_over(vp, l, &until)) {
 		vp_service(self);
 		if (!asked && (is_needed(self, interrupts) || monotonic_ns() >= until)) {
 			asked = true;
@@ -256,25 +269,29 @@ static void await(struct vp *self, struct vp *vp, struct loan *l, int64_t until,
 }
 
 /* From outside, on the thread of a VP that stands: nothing but the time ends it. */
-static void await_outside(struct vp *self, struct vp *vp, struct loan *l, int64_t until)
+static void await_outside(struct vp *self, struct vp *vp, struct loan *l)
 {
-	while (!is_over(vp, l))
-		if (!gate_wait(&self->gate, until) && until != INT64_MAX) {
-			until = INT64_MAX;
+	int64_t until, end = monotonic_ns() + OUTSIDE_NS;
+
+	while (!is_over(vp, l, &until)) {
+		bool late = monotonic_ns() >= MIN(end, until);
+
+		if (late)
 			ask_back(vp, l);
-		}
+		gate_wait(&self->gate, late ? INT64_MAX : MIN(end, until));
+	}
 }
 
-static void await_loan(struct vp *self, struct vp *vp, struct loan *l, const struct hv_in_dispatch_vp *in)
+static void await_loan(struct vp *self, struct vp *vp, struct loan *l, uint32_t flags)
 {
-	bool inside = vp_outside_begin(self), interrupts = self->cpu.eflags & X86_IF || in->flags & HV_DISPATCH_ENABLE_CALLER_INTERRUPTS;
-	int64_t from = monotonic_ns(), until = in->time_slice ? from + (int64_t)MIN(in->time_slice, LONGEST_SLICE) * 100 : INT64_MAX;
+	bool inside = vp_outside_begin(self), interrupts = self->cpu.eflags & X86_IF || flags & HV_DISPATCH_ENABLE_CALLER_INTERRUPTS;
+	int64_t from = monotonic_ns();
 
 	if (self->in_task) {
-		await_outside(self, vp, l, MIN(until, from + OUTSIDE_NS));
+		await_outside(self, vp, l);
 	} else {
 		schedule_leave(self, true);
-		await(self, vp, l, until, interrupts && !MUTANT(dispatch_deaf));
+		await(self, vp, l, interrupts && !MUTANT(dispatch_deaf));
 		/* Its next deadline is to interrupt it again; and it has no turn. */
 		vp_deadline_changed(self);
 		if (atomic_load(&self->partition->hv->schedule.on))
@@ -290,7 +307,8 @@ static hv_status dispatch_vp(struct hv_ctx *c)
 	const struct hv_in_dispatch_vp *in = c->in;
 	struct hv_out_dispatch_vp *out = c->out;
 	struct vp *vp = partition_vp(c->target, in->vp_index);
-	struct loan l = { .by = c->vp };
+	struct loan l = { .by = c->vp, .until = INT64_MAX,
+			  .slice = in->time_slice ? (int64_t)MIN(in->time_slice, LONGEST_SLICE) * 100 : INT64_MAX };
 
 	if (!vp)
 		return HV_STATUS_INVALID_VP_INDEX;
@@ -302,7 +320,7 @@ static hv_status dispatch_vp(struct hv_ctx *c)
 		return HV_STATUS_OBJECT_IN_USE;
 	/* Others may act on the partition meanwhile, and end it. */
 	call_pause(c);
-	await_loan(c->vp, vp, &l, in);
+	await_loan(c->vp, vp, &l, in->flags);
 	call_continue(c);
 	if (l.gone)
 		return HV_STATUS_INVALID_VP_INDEX;

@@ -13,6 +13,8 @@
 /* A call that waits until the VP stops; on the stack of the thread that waits.  The lock of the VP that is lent to. */
 struct loan {
 	struct vp *by;
+	int64_t slice;           /* ns, INT64_MAX: no end; counted from when it runs, as it may have to wait for a thread of the host */
+	int64_t until;           /* CLOCK_MONOTONIC ns; INT64_MAX until it runs */
 	bool back;               /* wanted back: the VP is to stop */
 	bool over, gone;         /* the two below are written; the VP is no more */
 	uint32_t state, event;   /* HV_DISPATCH_* */

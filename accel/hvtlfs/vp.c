@@ -370,7 +370,7 @@ static void park(struct vp *vp)
 		/* In the loop: it may be continued and suspended again before it wakes. */
 		vp->parked = true;
 		pthread_cond_broadcast(&vp->changed);
-		if (vp->dispatch.loan) {
+		if (vp->dispatch.loan && vp->suspend) {
 			lock_release(&vp->lock);
 			dispatch_parked(vp);
 			lock_acquire(&vp->lock);

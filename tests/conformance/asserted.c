@@ -14,11 +14,6 @@ static struct reply assert_as(struct hv_in_assert_virtual_interrupt in)
 
 #define ASSERT(...) assert_as((struct hv_in_assert_virtual_interrupt){ __VA_ARGS__ })
 
-static struct reply send(const struct child *c, uint32_t type, uint64_t destination, uint32_t vector)
-{
-	return ASSERT(.partition_id = c->id, .type = type, .destination = destination, .vector = vector);
-}
-
 /* A child whose VP AP waits for its start, with code at START_PAGE. */
 static struct child with_waiting_ap(void)
 {
@@ -36,7 +31,7 @@ RULE_HOST(T13_3_2_c, "a start-up interrupt starts a waiting VP where its vector 
 	struct child c = with_waiting_ap();
 	struct hv_message m;
 
-	check_status(send(&c, HV_INTERRUPT_SIPI, AP, START_PAGE), HV_STATUS_SUCCESS);
+	check_status(child_assert(&c, HV_INTERRUPT_SIPI, AP, START_PAGE), HV_STATUS_SUCCESS);
 	m = next_message();
 	check_value(header(&m)->vp, AP, "VP");
 	check_value(header(&m)->cs.base, CHILD_CODE, "base of CS");
@@ -47,9 +42,9 @@ RULE_HOST(T13_3_2_b, "INIT leaves a VP that is not the first waiting for its sta
 {
 	struct child c = with_waiting_ap();
 
-	check_status(send(&c, HV_INTERRUPT_SIPI, AP, START_PAGE), HV_STATUS_SUCCESS);
+	check_status(child_assert(&c, HV_INTERRUPT_SIPI, AP, START_PAGE), HV_STATUS_SUCCESS);
 	next_message();
-	check_status(send(&c, HV_INTERRUPT_INIT, AP, 0), HV_STATUS_SUCCESS);
+	check_status(child_assert(&c, HV_INTERRUPT_INIT, AP, 0), HV_STATUS_SUCCESS);
 	child_go(&c, AP);
 	for (unsigned i = 0; i < 6000; i++) {
 		if (get_register(c.id, AP, HV_REGISTER_INTERNAL_ACTIVITY_STATE).value.low == HV_ACTIVITY_STARTUP_SUSPEND)
@@ -66,9 +61,9 @@ RULE_HOST(T13_3_2_d, "a start-up interrupt does nothing to a VP that does not wa
 	struct child c = with_waiting_ap();
 	struct hv_message m;
 
-	check_status(send(&c, HV_INTERRUPT_SIPI, AP, START_PAGE), HV_STATUS_SUCCESS);
+	check_status(child_assert(&c, HV_INTERRUPT_SIPI, AP, START_PAGE), HV_STATUS_SUCCESS);
 	m = next_message();
-	check_status(send(&c, HV_INTERRUPT_SIPI, AP, OTHER_PAGE), HV_STATUS_SUCCESS);
+	check_status(child_assert(&c, HV_INTERRUPT_SIPI, AP, OTHER_PAGE), HV_STATUS_SUCCESS);
 	check_status(set_register(c.id, AP, HV_REGISTER_RIP, header(&m)->rip + 2), HV_STATUS_SUCCESS);
 	child_go(&c, AP);
 	m = next_message();
@@ -125,7 +120,7 @@ static struct reply send_logical(const struct child *c, uint32_t type, uint64_t 
 
 static struct reply ext_int(const struct child *c, uint32_t vector)
 {
-	return send(c, HV_INTERRUPT_EXT_INT, 0, vector);
+	return child_assert(c, HV_INTERRUPT_EXT_INT, 0, vector);
 }
 
 static struct reply clear(const struct child *c)
@@ -149,8 +144,8 @@ RULE_HOST(T13_3_2_f, "an edge-triggered interrupt that is withdrawn stays")
 {
 	struct child c = with_handlers(1, true);
 
-	check_status(send(&c, HV_INTERRUPT_FIXED, 0, FIRST), HV_STATUS_SUCCESS);
-	check_status(send(&c, HV_INTERRUPT_FIXED, 0, NONE), HV_STATUS_SUCCESS);
+	check_status(child_assert(&c, HV_INTERRUPT_FIXED, 0, FIRST), HV_STATUS_SUCCESS);
+	check_status(child_assert(&c, HV_INTERRUPT_FIXED, 0, NONE), HV_STATUS_SUCCESS);
 	check_that(child_waits(&c, 0, FIRST), "the bit in the IRR is gone");
 }
 
@@ -184,7 +179,7 @@ RULE_HOST(T13_3_2_j, "an ExtInt is taken with the APIC disabled by software, too
 	/* Nor is it lost with the APIC's registers. */
 	check_status(clear(&c), HV_STATUS_SUCCESS);
 	check_status(ext_int(&c, SECOND), HV_STATUS_SUCCESS);
-	check_status(send(&c, HV_INTERRUPT_INIT, 0, 0), HV_STATUS_SUCCESS);
+	check_status(child_assert(&c, HV_INTERRUPT_INIT, 0, 0), HV_STATUS_SUCCESS);
 	m = run_code(&c, out_80_81, sizeof out_80_81);
 	check_type(&m, HV_MESSAGE_UNMAPPED_GPA);
 	check_value(taken(&c, 0), SECOND, "vector behind INIT");
@@ -197,7 +192,7 @@ RULE_HOST(T13_3_2_k, "an ExtInt asks for no priority, but for RFLAGS.IF")
 	struct hv_message m;
 
 	child_apic_set(&c, 0, CHILD_APIC_TPR, 0xf0);
-	check_status(send(&c, HV_INTERRUPT_FIXED, 0, SECOND), HV_STATUS_SUCCESS);
+	check_status(child_assert(&c, HV_INTERRUPT_FIXED, 0, SECOND), HV_STATUS_SUCCESS);
 	check_status(ext_int(&c, FIRST), HV_STATUS_SUCCESS);
 	m = child_run_on(&c, 0, out_80, sizeof out_80);
 	check_value(MESSAGE_AS(hv_io_message, &m)->port, 0x80, "port without IF");
@@ -221,8 +216,8 @@ RULE_HOST(T13_3_3_a, "an edge-triggered interrupt is latched: to withdraw it doe
 	struct child c = with_handlers(1, true);
 
 	for (uint32_t type = HV_INTERRUPT_FIXED; type <= HV_INTERRUPT_LOWEST_PRIORITY; type++) {
-		check_status(send(&c, type, 0, FIRST + type * 16), HV_STATUS_SUCCESS);
-		check_status(send(&c, type, 0, NONE), HV_STATUS_SUCCESS);
+		check_status(child_assert(&c, type, 0, FIRST + type * 16), HV_STATUS_SUCCESS);
+		check_status(child_assert(&c, type, 0, NONE), HV_STATUS_SUCCESS);
 	}
 	/* The higher first: none of the two is ended. */
 	check_value(taken(&c, 0), FIRST + 16, "vector of lowest priority");
@@ -278,9 +273,9 @@ RULE_HOST(T13_5_1_c, "an APIC id is what the guest has written to its APIC, not 
 	struct child c = with_handlers(2, true);
 
 	child_apic_set(&c, 1, CHILD_APIC_ID, 0x55000000);
-	check_status(send(&c, HV_INTERRUPT_FIXED, 0x55, FIRST), HV_STATUS_SUCCESS);
+	check_status(child_assert(&c, HV_INTERRUPT_FIXED, 0x55, FIRST), HV_STATUS_SUCCESS);
 	check_that(child_waits(&c, 1, FIRST), "VP 1 has not got it");
-	check_status(send(&c, HV_INTERRUPT_FIXED, 1, SECOND), HV_STATUS_INVALID_VP_INDEX);
+	check_status(child_assert(&c, HV_INTERRUPT_FIXED, 1, SECOND), HV_STATUS_INVALID_VP_INDEX);
 	check_that(!child_waits(&c, 1, SECOND), "VP 1 has got one for its index");
 }
 
@@ -289,9 +284,9 @@ RULE_HOST(T13_5_1_d, "a destination that no VP matches is no VP")
 	struct child c = with_handlers(1, true);
 
 	child_apic_set(&c, 0, CHILD_APIC_LDR, 0x01000000);
-	check_status(send(&c, HV_INTERRUPT_FIXED, 9, FIRST), HV_STATUS_INVALID_VP_INDEX);
-	check_status(send(&c, HV_INTERRUPT_LOWEST_PRIORITY, 9, FIRST), HV_STATUS_INVALID_VP_INDEX);
-	check_status(send(&c, HV_INTERRUPT_NMI, 9, 0), HV_STATUS_INVALID_VP_INDEX);
+	check_status(child_assert(&c, HV_INTERRUPT_FIXED, 9, FIRST), HV_STATUS_INVALID_VP_INDEX);
+	check_status(child_assert(&c, HV_INTERRUPT_LOWEST_PRIORITY, 9, FIRST), HV_STATUS_INVALID_VP_INDEX);
+	check_status(child_assert(&c, HV_INTERRUPT_NMI, 9, 0), HV_STATUS_INVALID_VP_INDEX);
 	check_status(send_level(&c, 9, FIRST), HV_STATUS_INVALID_VP_INDEX);
 	check_status(send_level(&c, 9, NONE), HV_STATUS_INVALID_VP_INDEX);
 	check_status(send_logical(&c, HV_INTERRUPT_FIXED, 6, FIRST), HV_STATUS_INVALID_VP_INDEX);
@@ -303,7 +298,7 @@ RULE_HOST(T13_5_1_e, "an ExtInt has destination 0")
 {
 	struct child c = with_handlers(2, true);
 
-	check_status(send(&c, HV_INTERRUPT_EXT_INT, 1, FIRST), HV_STATUS_INVALID_PARAMETER);
+	check_status(child_assert(&c, HV_INTERRUPT_EXT_INT, 1, FIRST), HV_STATUS_INVALID_PARAMETER);
 	check_status(send_logical(&c, HV_INTERRUPT_EXT_INT, 1, FIRST), HV_STATUS_INVALID_PARAMETER);
 	for (uint32_t vp = 0; vp < 2; vp++)
 		check_value(taken(&c, vp), NO_VECTOR, "vector of VP %u", vp);
@@ -368,11 +363,11 @@ RULE_HOST(T13_5_1_j, "a vector has 8 bits, or is none")
 
 	for (unsigned i = 0; i < sizeof types / sizeof types[0]; i++) {
 		for (unsigned k = 0; k < sizeof bad / sizeof bad[0]; k++)
-			check_status(send(&c, types[i], 0, bad[k]), HV_STATUS_INVALID_PARAMETER);
-		check_status(send(&c, types[i], 0, NONE), HV_STATUS_SUCCESS);
+			check_status(child_assert(&c, types[i], 0, bad[k]), HV_STATUS_INVALID_PARAMETER);
+		check_status(child_assert(&c, types[i], 0, NONE), HV_STATUS_SUCCESS);
 	}
 	check_value(taken(&c, 0), NO_VECTOR, "vector");
-	check_status(send(&c, HV_INTERRUPT_FIXED, 0, 0xff), HV_STATUS_SUCCESS);
+	check_status(child_assert(&c, HV_INTERRUPT_FIXED, 0, 0xff), HV_STATUS_SUCCESS);
 	check_value(taken(&c, 0), 0xff, "vector");
 }
 
@@ -382,8 +377,8 @@ RULE_HOST(T13_5_1_k, "NMI and INIT have vector 0")
 	struct child c = with_handlers(1, true);
 
 	for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-		check_status(send(&c, HV_INTERRUPT_NMI, 0, bad[i]), HV_STATUS_INVALID_PARAMETER);
-		check_status(send(&c, HV_INTERRUPT_INIT, 0, bad[i]), HV_STATUS_INVALID_PARAMETER);
+		check_status(child_assert(&c, HV_INTERRUPT_NMI, 0, bad[i]), HV_STATUS_INVALID_PARAMETER);
+		check_status(child_assert(&c, HV_INTERRUPT_INIT, 0, bad[i]), HV_STATUS_INVALID_PARAMETER);
 	}
 	/* Neither came: NMI has no handler, INIT would leave this code. */
 	check_value(taken(&c, 0), NO_VECTOR, "vector");
@@ -395,7 +390,7 @@ RULE_HOST(T13_5_1_l, "there are no other types")
 	struct child c = with_handlers(1, true);
 
 	for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++)
-		check_status(send(&c, bad[i], 0, FIRST), HV_STATUS_INVALID_PARAMETER);
+		check_status(child_assert(&c, bad[i], 0, FIRST), HV_STATUS_INVALID_PARAMETER);
 	check_value(taken(&c, 0), NO_VECTOR, "vector");
 }
 
@@ -418,7 +413,7 @@ RULE_HOST(T13_5_1_n, "an interrupt waits for a VP that is suspended, and ends a 
 	struct hv_message m;
 
 	check_register(c.id, 0, HV_REGISTER_INTERCEPT_SUSPEND, HV_SUSPENDED);
-	check_status(send(&c, HV_INTERRUPT_FIXED, 0, FIRST), HV_STATUS_SUCCESS);
+	check_status(child_assert(&c, HV_INTERRUPT_FIXED, 0, FIRST), HV_STATUS_SUCCESS);
 	check_silence();
 	check_value(taken(&c, 0), FIRST, "vector when it goes on");
 	child_start_at(&c, 0, CHILD_CODE);
@@ -426,7 +421,7 @@ RULE_HOST(T13_5_1_n, "an interrupt waits for a VP that is suspended, and ends a 
 	child_go(&c, 0);
 	check_silence();
 	check_register(c.id, 0, HV_REGISTER_INTERNAL_ACTIVITY_STATE, HV_ACTIVITY_HALT_SUSPEND);
-	check_status(send(&c, HV_INTERRUPT_FIXED, 0, SECOND), HV_STATUS_SUCCESS);
+	check_status(child_assert(&c, HV_INTERRUPT_FIXED, 0, SECOND), HV_STATUS_SUCCESS);
 	m = next_message();
 	check_value(MESSAGE_AS(hv_io_message, &m)->port, SECOND, "vector that ends HLT");
 }
@@ -511,7 +506,7 @@ RULE_HOST(T13_5_2_e, "interrupts of other types are not cleared")
 {
 	struct child c = with_acknowledged();
 
-	check_status(send(&c, HV_INTERRUPT_FIXED, 0, FIRST), HV_STATUS_SUCCESS);
+	check_status(child_assert(&c, HV_INTERRUPT_FIXED, 0, FIRST), HV_STATUS_SUCCESS);
 	check_status(send_level(&c, 0, SECOND), HV_STATUS_SUCCESS);
 	check_status(clear(&c), HV_STATUS_SUCCESS);
 	check_that(child_waits(&c, 0, FIRST) && child_waits(&c, 0, SECOND), "one of them is gone");
@@ -567,7 +562,7 @@ RULE_HOST(T10_3_3_b, "in an interrupt shadow one instruction goes before the int
 		child_put(&c, CHILD_CODE, code, sizeof code);
 		child_set(&c, HV_REGISTER_RFLAGS, 0x202);
 		child_set(&c, HV_REGISTER_INTERRUPT_STATE, shadow ? HV_INTERRUPT_SHADOW : 0);
-		check_status(send(&c, HV_INTERRUPT_FIXED, 0, FIRST + shadow * 16), HV_STATUS_SUCCESS);
+		check_status(child_assert(&c, HV_INTERRUPT_FIXED, 0, FIRST + shadow * 16), HV_STATUS_SUCCESS);
 		child_go(&c, 0);
 		next_message();
 		/* IP, CS, flags. */

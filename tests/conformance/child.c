@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "child.h"
 
+#include "hv/interrupt.h"
 #include "hv/vp.h"
 
 enum { POOL_PAGES = 64, LONG_WHILE_MS = 30000, SHORT_WHILE_MS = 200, SLICE_MS = 5, SILENCE_MS = 30 };
@@ -279,7 +280,31 @@ struct hv_message step_over(const struct child *c, const struct hv_message *m)
 	return go_on(c);
 }
 
+/* ---- state pages ---- */
+
+struct reply state_page_call(uint16_t code, uint64_t id, uint32_t vp, uint16_t type)
+{
+	struct hv_in_map_vp_state_page in = { { .partition_id = id, .vp_index = vp, .type = type }, 0 };
+
+	return CALL(.code = code, .data = &in, .size = code == HV_CALL_MAP_VP_STATE_PAGE ? sizeof in : sizeof in.page, .out = test_page(OUT_PAGE));
+}
+
+uint64_t map_state_page(const struct child *c, uint16_t type)
+{
+	struct reply r = state_page_call(HV_CALL_MAP_VP_STATE_PAGE, c->id, 0, type);
+
+	check_status(r, HV_STATUS_SUCCESS);
+	return out64(r) * 0x1000;
+}
+
 /* ---- APICs ---- */
+
+struct reply child_assert(const struct child *c, uint32_t type, uint64_t destination, uint32_t vector)
+{
+	struct hv_in_assert_virtual_interrupt in = { .partition_id = c->id, .type = type, .destination = destination, .vector = vector };
+
+	return CALL(.code = HV_CALL_ASSERT_VIRTUAL_INTERRUPT, .data = &in, .size = sizeof in);
+}
 
 struct hv_message child_run_on(const struct child *c, uint32_t vp, const void *code, size_t n)
 {

@@ -102,6 +102,12 @@ struct hv_message step_over(const struct child *c, const struct hv_message *m);
 /* Goes on where it stands, and the next message. */
 struct hv_message go_on(const struct child *c);
 
+/* HvMapVpStatePage and the like; where the caller sees VP 0's page of this type. */
+struct reply state_page_call(uint16_t code, uint64_t id, uint32_t vp, uint16_t type);
+uint64_t map_state_page(const struct child *c, uint16_t type);
+
+/* HvAssertVirtualInterrupt. */
+struct reply child_assert(const struct child *c, uint32_t type, uint64_t destination, uint32_t vector);
 /* Code of VP @vp, in real mode with interrupts off; the message. */
 struct hv_message child_run_on(const struct child *c, uint32_t vp, const void *code, size_t n);
 /* A register of its APIC, by offset; is @vector requested there? */

@@ -176,7 +176,8 @@ static void name_row(const char *row)
 
 const char *role_name(enum role role)
 {
-	static const char *const name[ROLES] = { [ROLE_GUEST] = "guest", [ROLE_HOST] = "host", [ROLE_ROOT] = "root" };
+	static const char *const name[ROLES] = { [ROLE_GUEST] = "guest", [ROLE_HOST] = "host", [ROLE_ROOT] = "root",
+		[ROLE_SCHEDULER] = "root,scheduler=root" };
 
 	return name[role];
 }
@@ -186,7 +187,8 @@ static bool is_for(const struct rule *r, enum role role)
 	switch (role) {
 	case ROLE_HOST: return r->ways & (AS_ANY | AS_HOST);
 	case ROLE_ROOT: return r->ways & (AS_ANY | AS_ROOT);
-	default: return !(r->ways & (AS_HOST | AS_ROOT));
+	case ROLE_SCHEDULER: return r->ways & AS_SCHEDULER;
+	default: return !(r->ways & (AS_HOST | AS_ROOT | AS_SCHEDULER));
 	}
 }
 

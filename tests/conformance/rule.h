@@ -22,9 +22,9 @@
 /* ---- one test of one row ---- */
 
 /* What the machine's partition is: -accel hvtlfs,role=, whose names are in rule.c. */
-enum role { ROLE_GUEST, ROLE_HOST, ROLE_ROOT, ROLES };
+enum role { ROLE_GUEST, ROLE_HOST, ROLE_ROOT, ROLE_SCHEDULER, ROLES };
 /* AS_ANY: once in each role; without AS_*: as a guest. */
-enum { BY_QTEST = 1 << 0, BY_GUEST = 1 << 1, AS_HOST = 1 << 2, AS_ROOT = 1 << 3, AS_ANY = 1 << 4 };
+enum { BY_QTEST = 1 << 0, BY_GUEST = 1 << 1, AS_HOST = 1 << 2, AS_ROOT = 1 << 3, AS_ANY = 1 << 4, AS_SCHEDULER = 1 << 5 };
 
 struct rule {
 	const char *row;       /* with _ for . */
@@ -58,6 +58,9 @@ struct rule {
 #define RULE_ROOT(row_, sentence_) RULE_BY(BY_QTEST | BY_GUEST | AS_ROOT, row_, sentence_)
 #define RULE_ROOT_QTEST(row_, sentence_) RULE_BY(BY_QTEST | AS_ROOT, row_, sentence_)
 #define RULE_ROOT_GUEST(row_, sentence_) RULE_BY(BY_GUEST | AS_ROOT, row_, sentence_)
+/* What a root does that says when VPs run; by qtest they stand while it does. */
+#define RULE_SCHEDULER(row_, sentence_) RULE_BY(BY_QTEST | BY_GUEST | AS_SCHEDULER, row_, sentence_)
+#define RULE_SCHEDULER_GUEST(row_, sentence_) RULE_BY(BY_GUEST | AS_SCHEDULER, row_, sentence_)
 
 /* ---- checks: the first false one fails the rule, which goes on ---- */
 

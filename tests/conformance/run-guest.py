@@ -65,7 +65,7 @@ def main():
         f.write(call_table(a.emulator, a.image, mutate))
         f.flush()
         results, codes = 0, []
-        for role in "guest", "host", "root":
+        for role in "guest", "host", "root", "root,scheduler=root":
             options = CPU + DEVICES + mutate + ["-initrd", f.name, "-append", f"role={role}" + (f" rows={a.row}" if a.row else "")]
             before = results
             results, code = passes([sys.executable, RUN, a.emulator, a.image, "-a", f"hvtlfs,call-slice=0,role={role}", "-t", a.timeout, "--"] + options, results)

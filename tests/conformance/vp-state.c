@@ -3,22 +3,6 @@
 #include "child.h"
 #include "hv/msr.h"
 
-static struct reply state_page_call(uint16_t code, uint64_t id, uint32_t vp, uint16_t type)
-{
-	struct hv_in_map_vp_state_page in = { { .partition_id = id, .vp_index = vp, .type = type }, 0 };
-
-	return CALL(.code = code, .data = &in, .size = code == HV_CALL_MAP_VP_STATE_PAGE ? sizeof in : sizeof in.page, .out = test_page(OUT_PAGE));
-}
-
-/* Where the caller sees it. */
-static uint64_t map_state_page(const struct child *c, uint16_t type)
-{
-	struct reply r = state_page_call(HV_CALL_MAP_VP_STATE_PAGE, c->id, 0, type);
-
-	check_status(r, HV_STATUS_SUCCESS);
-	return out64(r) * 0x1000;
-}
-
 static struct hv_register_page registers_at(uint64_t page)
 {
 	struct hv_register_page registers;

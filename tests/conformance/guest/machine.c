@@ -445,7 +445,9 @@ bool machine_plays(enum role role)
 	static const char word[] = "role=";
 	const char *named = behind(word, sizeof word - 1), *name = role_name(role);
 
-	return named && !memcmp(named, name, strlen(name));
+	size_t n = strlen(name);
+
+	return named && !memcmp(named, name, n) && (!named[n] || named[n] == ' ');
 }
 
 /* Numbers of synthetic MSRs that a rule may leave in any state and that are 0 at power-on; each of one VP. */
