@@ -116,6 +116,9 @@ uint32_t child_apic(const struct child *c, uint32_t vp, uint32_t offset);
 void child_apic_set(const struct child *c, uint32_t vp, uint32_t offset, uint32_t value);
 bool child_waits(const struct child *c, uint32_t vp, uint8_t vector);
 
+/* inc dword [CHILD_DATA + 4], for ever, in real mode. */
+#define COUNT_ON 0x66, 0x67, 0xff, 0x05, BYTES_32(CHILD_DATA + 4), 0xeb, 0xf6
+
 /* Of the common header of @m. */
 const struct hv_intercept_header *header(const struct hv_message *m);
 #define MESSAGE_AS(type, m) ((const struct type *)(const void *)(m)->payload)

@@ -14,8 +14,6 @@
 /* With an APIC it can halt. */
 #define APIC (EXO | HV_CREATE_LAPIC)
 enum { LONG_SLICE = 100000000, SHORT_SLICE = 20000, AP = 1, HLT = 0xf4, STI = 0xfb };
-/* inc dword [CHILD_DATA + 4], for ever */
-static const uint8_t counting[] = { 0x66, 0x67, 0xff, 0x05, BYTES_32(CHILD_DATA + 4), 0xeb, 0xf6 };
 
 /* mov dword [its spurious vector register], 0x1ff */
 #define APIC_ON 0x66, 0x67, 0xc7, 0x05, BYTES_32(0xfee00000 + CHILD_APIC_SVR), BYTES_32(0x1ff)
@@ -146,7 +144,7 @@ RULE_SCHEDULER_GUEST(T10_3_1_b, "a VP whose suspension ends signals that it can 
 
 RULE_SCHEDULER_GUEST(T10_1_3_c, "a VP uses no time while it is not dispatched, and no more than its slice while it is")
 {
-	struct child c = ready_child(EXO, counting, sizeof counting);
+	struct child c = READY(EXO, COUNT_ON);
 	uint64_t before, behind;
 
 	check_silence();
@@ -169,7 +167,7 @@ RULE_SCHEDULER_GUEST(T10_1_4_b, "an interrupt of the caller ends a dispatch")
 
 	/* No other interrupt waits: messages come without one. */
 	set_msr(HV_X64_MSR_SINT0, HV_SINT_MASKED | VECTOR);
-	child_put(&c, CHILD_CODE, counting, sizeof counting);
+	child_put(&c, CHILD_CODE, (const uint8_t[]){ COUNT_ON }, sizeof((const uint8_t[]){ COUNT_ON }));
 	child_set(&c, HV_REGISTER_EXPLICIT_SUSPEND, 0);
 	check_signal(&c, 0);
 	/* Its RFLAGS.IF is clear. */

@@ -184,6 +184,7 @@ static const struct shape shapes[] = {
 	{ HV_CALL_CHECK_FOR_IO_INTERCEPT, 1, "pvzuz" },
 	{ HV_CALL_CREATE_VP, 6, "pvzZZZ" },
 	{ HV_CALL_DELETE_VP, 4, "pvz" },
+	{ HV_CALL_DISPATCH_VP, 8, "pvuSZ" },
 	{ HV_CALL_GET_VP_REGISTERS, 6, "pvz", "r" },
 	{ HV_CALL_SET_VP_REGISTERS, 14, "pvz", "rzzzxZ" },
 	{ HV_CALL_GET_VP_CPUID_VALUES, 2, "pvuZ", "xxx" },
@@ -443,7 +444,8 @@ static void start_vp(struct partition *by, uint64_t *fresh, struct partition *p,
 static struct partition *make_child(struct world *w, struct partition *by, uint64_t *fresh, unsigned pages, uint32_t vps)
 {
 	struct hv_in_create_partition create = { 0 };
-	struct hv_in_set_partition_property set = { .code = HV_PROPERTY_PRIVILEGE_FLAGS, .value = by->features.privileges };
+	struct hv_in_set_partition_property set = { .code = HV_PROPERTY_PRIVILEGE_FLAGS,
+						     .value = by->features.privileges & ~HV_CPU_MANAGEMENT };
 	struct partition *p;
 	uint64_t id;
 
@@ -833,10 +835,21 @@ static void burst(struct fuzz *f, struct world *w)
 	partition_suspend(w->first);
 }
 
+/* Sometimes the first is a root, and sometimes one that schedules. */
+static void choose_role(struct fuzz *f, struct world *w)
+{
+	struct hv_features *now = &w->first->features;
+	bool root = fuzz_chance(f, 2);
+
+	now->privileges = root ? now->privileges | HV_CPU_MANAGEMENT : now->privileges & ~HV_CPU_MANAGEMENT;
+	hv_set_root_scheduler(w->hv, root && fuzz_chance(f, 2));
+}
+
 static void world_round(struct fuzz *f, void *o)
 {
 	struct world *w = o;
 
+	choose_role(f, w);
 	make_family(w, f);
 	look_around(w);
 	for (unsigned i = 0; i < BURSTS; i++) {

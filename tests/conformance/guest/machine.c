@@ -514,6 +514,15 @@ void start_on_1(void (*fn)(unsigned cpu))
 	smp_run(1, fn);
 }
 
+uint16_t raw_call(uint64_t control, uint64_t in, uint64_t out)
+{
+	register uint64_t r8 asm("r8") = out;
+	uint64_t result;
+
+	asm volatile("call *%1" : "=a"(result) : "r"(HYPERCALL_PAGE), "c"(control), "d"(in), "r"(r8) : "memory", "cc");
+	return hv_result_status(result);
+}
+
 void run_on_1(void (*fn)(unsigned cpu))
 {
 	start_on_1(fn);

@@ -39,6 +39,8 @@ void check_registers(const struct registers *before, const struct registers *aft
 /* Starts @fn on processor 1, smp_wait(1) for its end; the second waits itself.  64-bit program only. */
 void start_on_1(void (*fn)(unsigned cpu));
 void run_on_1(void (*fn)(unsigned cpu));
+/* A call of the other VP, beside rule.h; its status. */
+uint16_t raw_call(uint64_t control, uint64_t in, uint64_t out);
 /* Interrupts are let in for a moment: those that are requested come. */
 void open_gate(void);
 

@@ -8,16 +8,6 @@ enum { ROUNDS = 100, IN_PAGE = 2, OUT_OF_1 = 3, POOL = 8 };
 static volatile uint64_t child;
 static volatile unsigned failed;
 
-/* As the other VP, beside rule.h. */
-static uint16_t raw_call(uint64_t control, uint64_t in, uint64_t out)
-{
-	register uint64_t r8 asm("r8") = out;
-	uint64_t result;
-
-	asm volatile("call *%1" : "=a"(result) : "r"(HYPERCALL_PAGE), "c"(control), "d"(in), "r"(r8) : "memory", "cc");
-	return hv_result_status(result);
-}
-
 static void make_and_delete(unsigned cpu)
 {
 	(void)cpu;
