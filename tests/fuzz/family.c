@@ -527,10 +527,7 @@ static void world_close(void *o)
 {
 	struct world *w = o;
 
-	hv_free(w->hv);
-	partition_unref(w->first);
-	partition_unref(w->quiet);
-	x86_model_free(w->model);
+	hv_fuzz_close(w->hv, w->first, w->quiet, w->model);
 	g_free(w);
 }
 

@@ -82,6 +82,14 @@ void hv_fuzz_add_ram(struct partition *p, uint64_t page, uint64_t pages)
 	FUZZ_CHECK(partition_add_ram(p, gpa(page * HV_PAGE_SIZE), pages * HV_PAGE_SIZE, &error), "%s", error->message);
 }
 
+void hv_fuzz_close(struct hv *hv, struct partition *first, struct partition *second, struct x86_model *model)
+{
+	hv_free(hv);
+	partition_unref(first);
+	partition_unref(second);
+	x86_model_free(model);
+}
+
 static struct partition *partition_of(struct world *w, const char *name)
 {
 	struct hv_features features;
@@ -137,10 +145,7 @@ static void world_close(void *o)
 {
 	struct world *w = o;
 
-	hv_free(w->hv);
-	partition_unref(w->wild);
-	partition_unref(w->quiet);
-	x86_model_free(w->model);
+	hv_fuzz_close(w->hv, w->wild, w->quiet, w->model);
 	g_free(w);
 }
 

@@ -25,5 +25,7 @@ void hv_fuzz_check_result(uint64_t control, uint64_t result);
 struct partition *hv_fuzz_partition(struct hv *hv, const struct x86_model *model, const char *name, unsigned vps,
 				    const struct hv_features *features);
 void hv_fuzz_add_ram(struct partition *p, uint64_t page, uint64_t pages);
+/* The machine goes, with the references to two partitions of its own and the model of its processors. */
+void hv_fuzz_close(struct hv *hv, struct partition *first, struct partition *second, struct x86_model *model);
 
 #endif
