@@ -575,6 +575,7 @@ static bool tree_add_child(struct partition *p)
 	lock_acquire(&hv->lock);
 	ok = hv->partitions->len < PARTITIONS_MAX;
 	if (ok) {
+		privileges_limit(p);
 		p->id = ++hv->next_id;
 		/* ':' is in no name that a user gives. */
 		p->name = g_strdup_printf("%s:%" PRIu64, p->family->name, p->id);

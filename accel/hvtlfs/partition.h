@@ -227,6 +227,8 @@ void partition_change_state(struct partition *p, enum partition_state state);
 GPtrArray *partitions_of(struct hv *hv, bool (*is)(const struct partition *q, const struct partition *p), const struct partition *p);
 /* The partitions directly below @p with a reference each, in order of creation; the caller frees. */
 GPtrArray *partition_children(struct partition *p);
+/* @f for each that @p made: what goes and stops with it.  Depth bounds @f's recursion (life.c). */
+void partition_foreach_made_by(struct partition *p, void (*f)(struct partition *child));
 /* Its VPs and those of all that it made shall stop; does not wait. */
 void partition_stop_all(struct partition *p);
 
@@ -279,6 +281,8 @@ void gpa_space_track(struct partition *p, struct vp *self, bool on);
 
 /* ---- property.c ---- */
 
+/* @p may do no more than its parent.  Locks: hv->lock held, under which privileges change. */
+void privileges_limit(struct partition *p);
 /* A machine's partition has the properties again that it began with.  Its VPs are parked. */
 void properties_reset(struct partition *p);
 

@@ -16,6 +16,55 @@ enum {
 	WITH_EX = 1 << 7,                /* read by HvGetPartitionPropertyEx only */
 };
 
+/* ---- whose rights end where ---- */
+
+/* Facilities that are nothing without the privilege, and the other way round. */
+static void facility_follows(struct hv_features *f, uint64_t privilege, uint32_t facility)
+{
+	if (f->privileges & privilege)
+		f->facilities |= facility;
+	else
+		f->facilities &= ~facility;
+}
+
+static void facilities_follow(struct hv_features *f)
+{
+	facility_follows(f, HV_ACCESS_GUEST_IDLE, HV_FEATURE_GUEST_IDLE);
+	facility_follows(f, HV_ACCESS_FREQUENCIES, HV_FEATURE_FREQUENCY_MSRS);
+}
+
+/* What a partition may have: a child is not the way around what its parent was not given. */
+static uint64_t grantable(const struct partition *p)
+{
+	return p->by_parent && !MUTANT(child_has_more) ? p->parent->features.privileges : UINT64_MAX;
+}
+
+void privileges_limit(struct partition *p)
+{
+	uint64_t gone = p->features.privileges & ~grantable(p);
+
+	lock_assert_held(&p->hv->lock);
+	if (!gone)
+		return;
+	p->features.privileges &= ~gone;
+	facilities_follow(&p->features);
+}
+
+static void limit_below(struct partition *p)
+{
+	privileges_limit(p);
+	partition_foreach_made_by(p, limit_below);
+}
+
+/* From now on @p may do what it was given, and those below it no more than that. */
+static void privileges_set(struct partition *p, uint64_t privileges)
+{
+	lock_acquire(&p->hv->lock);
+	p->features.privileges = privileges & grantable(p);
+	partition_foreach_made_by(p, limit_below);
+	lock_release(&p->hv->lock);
+}
+
 /* ---- what the child has of the hypervisor ---- */
 
 struct synthetic {
@@ -50,7 +99,8 @@ static uint64_t assignable(struct partition *p)
 	uint64_t all = SYNTHETIC_PLAIN;
 
 	for (unsigned i = 0; i < G_N_ELEMENTS(synthetics); i++)
-		all |= synthetics[i].bits;
+		if (!(synthetics[i].privileges & ~grantable(p)))
+			all |= synthetics[i].bits;
 	return all;
 }
 
@@ -84,7 +134,7 @@ static hv_status set_synthetic(struct partition *p, uint64_t v)
 		hints |= synthetics[i].hints;
 	}
 	/* What is no synthetic feature stays as it is: the right to have children, for one. */
-	f->privileges = privileges | (f->privileges & ~(uint64_t)UINT32_MAX & ~(HV_POST_MESSAGES | HV_SIGNAL_EVENTS));
+	privileges_set(p, privileges | (f->privileges & ~(uint64_t)UINT32_MAX & ~(HV_POST_MESSAGES | HV_SIGNAL_EVENTS)));
 	f->facilities = facilities;
 	f->hints = hints;
 	f->spinlock_retries = v & HV_SYNTHETIC_LONG_SPIN_WAIT ? 0xfff : HV_SPIN_NEVER_NOTIFY;
@@ -102,26 +152,16 @@ static uint64_t get_privileges(struct partition *p)
 	return p->features.privileges;
 }
 
-/* Facilities that are nothing without the privilege, and the other way round. */
-static void facility_follows(struct hv_features *f, uint64_t privilege, uint32_t facility)
-{
-	if (f->privileges & privilege)
-		f->facilities |= facility;
-	else
-		f->facilities &= ~facility;
-}
-
 static hv_status set_privileges(struct partition *p, uint64_t v)
 {
 	struct hv_features *f = &p->features;
 
 	if (v & ~privileges_defined && !MUTANT(property_any_privilege))
 		return HV_STATUS_INVALID_PARAMETER;        /* T5.6.6.i */
-	if (v & ~f->privileges & PRIVILEGES_OF_ROOT)
+	if (v & ~f->privileges & (PRIVILEGES_OF_ROOT | ~grantable(p)))
 		return HV_STATUS_PROPERTY_VALUE_OUT_OF_RANGE;   /* T5.6.6.g */
-	f->privileges = v;                                 /* T5.2.3.j, T5.6.6.m */
-	facility_follows(f, HV_ACCESS_GUEST_IDLE, HV_FEATURE_GUEST_IDLE);
-	facility_follows(f, HV_ACCESS_FREQUENCIES, HV_FEATURE_FREQUENCY_MSRS);
+	privileges_set(p, v);                              /* T5.2.3.j, T5.6.6.m */
+	facilities_follow(f);
 	return HV_STATUS_SUCCESS;
 }
 

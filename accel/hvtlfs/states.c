@@ -69,8 +69,8 @@ GPtrArray *partition_children(struct partition *p)
 	return partitions_of(p->hv, is_child, p);
 }
 
-/* What goes and stops with @p: the partitions that it made.  Those of other machines have their own will. */
-static void foreach_made_by(struct partition *p, void (*f)(struct partition *child))
+/* Those of other machines have their own will. */
+void partition_foreach_made_by(struct partition *p, void (*f)(struct partition *child))
 {
 	GPtrArray *children;
 
@@ -98,7 +98,7 @@ static void go(struct partition *p)
 		why |= SUSPEND_INTERCEPT;
 	PARTITION_FOREACH_VP(vp, p)
 		vp_continue(vp, why);
-	foreach_made_by(p, go);
+	partition_foreach_made_by(p, go);
 }
 
 void partition_start(struct partition *p)
@@ -123,7 +123,7 @@ void partition_stop_all(struct partition *p)
 	atomic_store(&p->stopped, true);
 	PARTITION_FOREACH_VP(vp, p)
 		vp_suspend(vp, SUSPEND_MACHINE);
-	foreach_made_by(p, partition_stop_all);
+	partition_foreach_made_by(p, partition_stop_all);
 }
 
 void partition_suspend(struct partition *p)
@@ -137,7 +137,7 @@ void partition_suspend(struct partition *p)
 	lock_release(&p->lock);
 	if (partition_state(p) == PARTITION_RUNNING)
 		partition_change_state(p, PARTITION_SUSPENDED);
-	foreach_made_by(p, partition_suspend);
+	partition_foreach_made_by(p, partition_suspend);
 }
 
 void partition_set_stopped(struct partition *p, enum partition_state state)
@@ -168,7 +168,7 @@ void partition_reset(struct partition *p)
 {
 	PARTITION_FOREACH_VP(vp, p)
 		vp_wait_parked(vp);
-	foreach_made_by(p, partition_delete);
+	partition_foreach_made_by(p, partition_delete);
 	atomic_store(&p->has_children, false);
 	stats_forget(p);
 	partition_return_pool(p);

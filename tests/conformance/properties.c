@@ -194,12 +194,35 @@ RULE_HOST(T4_12_o, "the hypercall MSR is none of a child that may not use it")
 	check_msr_denied(HV_X64_MSR_HYPERCALL, HV_ACCESS_HYPERCALL);
 }
 
+/* A child's child begins with no more than the child has, and is given no more; what the child loses it loses as well. */
+static void check_rights_of_grandchild(void)
+{
+	const uint64_t has = HV_ACCESS_HYPERCALL | HV_CREATE_PARTITIONS;
+	struct child c = calling_child(HV_CREATE_PARTITIONS);
+	struct hv_in_set_partition_property in = { .code = HV_PROPERTY_PRIVILEGE_FLAGS };
+
+	must_set_property(c.id, HV_PROPERTY_PRIVILEGE_FLAGS, has | HV_ACCESS_VP_INDEX);
+	in.partition_id = grandchild(&c, HV_STATUS_SUCCESS);
+	check_value(child_gets(&c, in.partition_id, HV_PROPERTY_PRIVILEGE_FLAGS), HV_STATUS_SUCCESS, "status of the child's question");
+	check_value(child_get64(&c, CHILD_CALL_OUT), HV_ACCESS_HYPERCALL | HV_ACCESS_VP_INDEX, "what its child may at first");
+	in.value = has | HV_ACCESS_PARTITION_ID;
+	check_value(child_calls(&c, HV_CALL_SET_PARTITION_PROPERTY, 0, &in, sizeof in), HV_STATUS_PROPERTY_VALUE_OUT_OF_RANGE,
+		    "status of a privilege that the child has not");
+	in.value = has | HV_ACCESS_VP_INDEX;
+	check_value(child_calls(&c, HV_CALL_SET_PARTITION_PROPERTY, 0, &in, sizeof in), HV_STATUS_SUCCESS, "status of one that it has");
+	must_set_property(c.id, HV_PROPERTY_PRIVILEGE_FLAGS, has);
+	check_value(child_gets(&c, in.partition_id, HV_PROPERTY_PRIVILEGE_FLAGS), HV_STATUS_SUCCESS, "status of the child's question");
+	check_value(child_get64(&c, CHILD_CALL_OUT), has, "what its child may behind that");
+	child_deletes(&c, in.partition_id);
+}
+
 RULE_HOST(T5_2_3_a, "a new child may do all that each partition can, and nothing that its parent has to grant")
 {
 	uint64_t id = make_partition(), works = property(HV_PARTITION_ID_SELF, HV_PROPERTY_PRIVILEGE_FLAGS);
 
 	check_that(works & HV_ACCESS_RESET && works & HV_ACCESS_GUEST_IDLE, "the parent's are 0x%llx", (unsigned long long)works);
 	check_property(id, HV_PROPERTY_PRIVILEGE_FLAGS, 0x5ff & works);
+	check_rights_of_grandchild();
 }
 
 RULE_ROOT(T5_2_3_b, "the root may make each call")

@@ -170,6 +170,7 @@
 	X(child_privileges, "a new child may create partitions") \
 	X(property_any_time, "a property can be set in any state that its call allows") \
 	X(property_any_privilege, "any bit of a privilege mask can be set") \
+	X(child_has_more, "a partition may give its children privileges that it does not have") \
 	X(property_gives_itself, "a partition may give itself any privilege") \
 	X(register_not_optional, "a register that the child has not does not take 0") \
 	X(vp_state_kept, "the state of a VP that its parent sets is not taken") \
