@@ -8,7 +8,6 @@
 #include "child.h"
 #include "hv/gpa.h"
 #include "hv/hypercall.h"
-#include "hv/intercept.h"
 #include "hv/msr.h"
 #include "hv/partition.h"
 #include "hv/port.h"
@@ -122,19 +121,14 @@ static void small_create(struct small *c, uint8_t *memory, const char *code, siz
 /* The next message, taken out of its slot; asleep until it comes, or looking for it. */
 static struct hv_message next_message(bool asleep)
 {
-	volatile struct hv_message *slot = parent_slot();
 	struct hv_message m;
 
-	while (!slot->type) {
+	while (!parent_take(INTERCEPT_SINT, &m)) {
 		if (asleep)
 			asm volatile("sti; hlt; cli" : : : "memory");
 		else
 			pause_cpu();
 	}
-	m = *(struct hv_message *)slot;
-	__atomic_exchange_n(&slot->type, HV_MESSAGE_NONE, __ATOMIC_SEQ_CST);
-	if (slot->flags & HV_MESSAGE_FLAG_PENDING)
-		wrmsr(HV_X64_MSR_EOM, 0);
 	if (asleep)
 		asm volatile("sti; nop; cli" : : : "memory");
 	return m;
@@ -145,7 +139,7 @@ static void go_on(const struct small *c, const struct hv_message *m)
 {
 	const struct hv_intercept_header *h = (const void *)m->payload;
 	const struct hv_register_assoc list[] = {
-		{ .name = HV_REGISTER_RIP, .value = { h->rip + (h->length_cr8 & 0xf) } },
+		{ .name = HV_REGISTER_RIP, .value = { behind(h) } },
 		{ .name = HV_REGISTER_INTERCEPT_SUSPEND, .value = { 0 } },
 	};
 
@@ -331,13 +325,6 @@ static void statistics(void)
 
 static uint64_t milliseconds(uint64_t cycles) { return cycles / cycles_us / 1000; }
 
-static uint64_t in_use(uint64_t id)
-{
-	*(struct hv_in_pool *)call_in = (struct hv_in_pool){ .partition_id = id };
-	must(call(HV_CALL_GET_MEMORY_BALANCE, 0), "HvGetMemoryBalance");
-	return call_out[1];
-}
-
 static void many(unsigned n)
 {
 	static struct small all[MANY_MAX];
@@ -353,7 +340,7 @@ static void many(unsigned n)
 	t = rdtsc() - t;
 	check(true, "%u partitions of one VP and 1 MiB each", n);
 	print("# %llu ms for %u partitions of one VP and 1 MiB, %llu us each; %llu pages of the pool are in use for one\n",
-	      (unsigned long long)milliseconds(t), n, (unsigned long long)(t / cycles_us / n), (unsigned long long)in_use(all[n - 1].id));
+	      (unsigned long long)milliseconds(t), n, (unsigned long long)(t / cycles_us / n), (unsigned long long)pages_in_use(all[n - 1].id));
 	/* Whoever started this looks how large the emulator is. */
 	print("# all alive\n");
 	t = rdtsc();

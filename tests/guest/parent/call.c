@@ -6,7 +6,7 @@
 #include "hv/status.h"
 
 #define OS_ID 0x8100000000000000ull
-enum { INTERCEPT_SINT = 0, INTERCEPT_VECTOR = 0x61, LIST_MAX = 500, PAGES_MAX = 16384 };
+enum { MESSAGE_VECTOR = 0x61, LIST_MAX = 500, PAGES_MAX = 16384 };
 
 static uint8_t call_page[PAGE] __attribute__((aligned(PAGE)));
 static struct hv_message_page message_page __attribute__((aligned(PAGE)));
@@ -17,7 +17,7 @@ uint64_t *const call_in = in_page, *const call_out = out_page;
 static uint32_t free_page[PAGES_MAX];
 static unsigned free_pages;
 
-static void on_intercept(struct frame *f)
+static void on_message(struct frame *f)
 {
 	apic_eoi();
 }
@@ -25,22 +25,18 @@ static void on_intercept(struct frame *f)
 void parent_init(void)
 {
 	apic_enable();
-	handler[INTERCEPT_VECTOR] = on_intercept;
+	handler[MESSAGE_VECTOR] = on_message;
 	wrmsr(HV_X64_MSR_GUEST_OS_ID, OS_ID);
 	wrmsr(HV_X64_MSR_HYPERCALL, (uint64_t)call_page | HV_MSR_PAGE_ENABLE);
 	wrmsr(HV_X64_MSR_SIMP, (uint64_t)&message_page | HV_MSR_PAGE_ENABLE);
-	wrmsr(HV_X64_MSR_SINT0 + INTERCEPT_SINT, INTERCEPT_VECTOR);
+	wrmsr(HV_X64_MSR_SINT0 + INTERCEPT_SINT, MESSAGE_VECTOR);
+	wrmsr(HV_X64_MSR_SINT0 + PORT_SINT, MESSAGE_VECTOR);
 	wrmsr(HV_X64_MSR_SCONTROL, HV_SCONTROL_ENABLE);
 }
 
-volatile struct hv_message *parent_slot(void)
+bool parent_take(unsigned sint, struct hv_message *m)
 {
-	return &message_page.slot[INTERCEPT_SINT];
-}
-
-bool parent_take(struct hv_message *m)
-{
-	volatile struct hv_message *slot = parent_slot();
+	volatile struct hv_message *slot = &message_page.slot[sint];
 
 	if (!slot->type)
 		return false;
@@ -115,9 +111,9 @@ unsigned withdraw(uint64_t id)
 	return all;
 }
 
-uint64_t pages_in_use(void)
+uint64_t pages_in_use(uint64_t id)
 {
-	*(struct hv_in_pool *)in_page = (struct hv_in_pool){ .partition_id = HV_PARTITION_ID_SELF };
+	*(struct hv_in_pool *)in_page = (struct hv_in_pool){ .partition_id = id };
 	return call(HV_CALL_GET_MEMORY_BALANCE, 0) == HV_STATUS_SUCCESS ? out_page[1] : UINT64_MAX;
 }
 

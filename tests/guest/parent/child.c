@@ -169,17 +169,11 @@ void child_interrupts(struct child *c)
 
 /* ---- life ---- */
 
-const char *child_create(struct child *c, const struct bundle *b, bool may_create)
+void child_raise(struct child *c, const struct entry *e, bool may_create)
 {
 	struct hv_in_create_partition create = { .flags = HV_CREATE_EXO | HV_CREATE_LAPIC | HV_CREATE_X2APIC | HV_CREATE_SUPER_PAGES };
 	struct hv_in_create_vp vp = { 0 };
-	struct entry e;
-	const char *why;
 
-	memset(c->memory, 0, c->size);
-	why = load(&e, c->memory, c->size, b);
-	if (why)
-		return why;
 	must(call_feeding(HV_CALL_CREATE_PARTITION, 0, HV_PARTITION_ID_SELF, &create, sizeof create), "HvCreatePartition");
 	c->id = call_out[0];
 	c->ext_int = c->ended = false;
@@ -190,8 +184,19 @@ const char *child_create(struct child *c, const struct bundle *b, bool may_creat
 	deposit(c->id, VP_PAGES);
 	vp.partition_id = c->id;
 	must(call_feeding(HV_CALL_CREATE_VP, 0, c->id, &vp, sizeof vp), "HvCreateVp");
-	set_entry(c, &e);
-	return NULL;
+	set_entry(c, e);
+}
+
+const char *child_create(struct child *c, const struct bundle *b, bool may_create)
+{
+	struct entry e;
+	const char *why;
+
+	memset(c->memory, 0, c->size);
+	why = load(&e, c->memory, c->size, b);
+	if (!why)
+		child_raise(c, &e, may_create);
+	return why;
 }
 
 void child_destroy(struct child *c)

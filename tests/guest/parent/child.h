@@ -4,6 +4,7 @@
 #define PARENT_CHILD_H
 
 #include "devices.h"
+#include "hv/intercept.h"
 #include "hv/synic.h"
 #include "hv/vp.h"
 #include "load.h"
@@ -34,19 +35,21 @@ uint16_t call_feeding(uint16_t code, unsigned reps, uint64_t id, const void *in,
 void deposit(uint64_t id, unsigned pages);
 /* All pages that nobody uses come back; how many. */
 unsigned withdraw(uint64_t id);
-/* Where the hypervisor puts what it has to tell. */
-volatile struct hv_message *parent_slot(void);
-/* The next of them; false: there is none. */
-bool parent_take(struct hv_message *m);
+/* Where the hypervisor tells what children do, and where a port may send what partitions tell each other. */
+enum { INTERCEPT_SINT = 0, PORT_SINT = 2 };
+/* The next message of @sint, taken out of its slot; false: there is none. */
+bool parent_take(unsigned sint, struct hv_message *m);
 /* Finalized, its pages withdrawn, deleted. */
 void partition_end(uint64_t id);
 /* From 0 to 4 GiB. */
 struct hv_register_value flat_segment(uint16_t selector, uint16_t attributes);
-/* Pages of our own pool that are in use. */
-uint64_t pages_in_use(void);
+/* Pages of a pool that are in use; UINT64_MAX: it is not ours to ask for, as one's own but for the machine's partition. */
+uint64_t pages_in_use(uint64_t id);
 
 /* ---- life (child.c) ---- */
 
+/* Made of c->memory as it is; stands at @e. */
+void child_raise(struct child *c, const struct entry *e, bool may_create);
 /* NULL if it stands ready to run, else why not. */
 const char *child_create(struct child *c, const struct bundle *b, bool may_create);
 void child_run(struct child *c);
@@ -74,6 +77,9 @@ const char *dispatch_run(struct child *c, void (*idle)(void));
 void dispatch_end(struct child *c);
 
 /* ---- exits (exit.c) ---- */
+
+/* Where the instruction ends. */
+static inline uint64_t behind(const struct hv_intercept_header *h) { return h->rip + (h->length_cr8 & 0xf); }
 
 /* Acts on a message of the child; NULL and it runs on, or why it does not any more. */
 const char *child_exit(struct child *c, const struct hv_message *m);

@@ -19,7 +19,7 @@ static const char *take_messages(struct child *c)
 	const char *why = NULL;
 	struct hv_message m;
 
-	while (!why && parent_take(&m)) {
+	while (!why && parent_take(INTERCEPT_SINT, &m)) {
 		if (m.type == (uint32_t)HV_MESSAGE_SCHEDULER_SIGNAL)
 			signals++;
 		else

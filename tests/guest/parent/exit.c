@@ -1,12 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What the child does that its parent has to answer. */
 #include "child.h"
-#include "hv/intercept.h"
-
-static uint64_t behind(const struct hv_intercept_header *h)
-{
-	return h->rip + (h->length_cr8 & 0xf);
-}
 
 /* A write of AL or AX leaves the rest of RAX, one of EAX clears the upper half. */
 static uint64_t merge(uint64_t rax, uint32_t value, unsigned size)

@@ -58,7 +58,7 @@ static const char *run(void)
 
 	child_run(&child);
 	for (;;) {
-		while (parent_take(&m)) {
+		while (parent_take(INTERCEPT_SINT, &m)) {
 			why = child_exit(&child, &m);
 			if (why)
 				return why;
@@ -71,7 +71,7 @@ static const char *run(void)
 
 static void one_round(void)
 {
-	uint64_t before = pages_in_use();
+	uint64_t before = pages_in_use(HV_PARTITION_ID_SELF);
 	const char *why = child_create(&child, &bundle, guest_option("host", 0));
 
 	check(!why, "the child is made%s%s", why ? ": " : "", why ? why : "");
@@ -90,7 +90,7 @@ static void one_round(void)
 	if (guest_option("dispatch", 0))
 		dispatch_end(&child);
 	child_destroy(&child);
-	check_eq(pages_in_use(), before, "pages of the pool in use are as many as before");
+	check_eq(pages_in_use(HV_PARTITION_ID_SELF), before, "pages of the pool in use are as many as before");
 }
 
 static void tick(struct frame *f)
