@@ -32,6 +32,7 @@ help:
 	@echo 'make bench       the benchmark kit against our binary (tests/bench)'
 	@echo 'make bench-hv    what hypercalls, synthetic MSRs, interrupts, messages and timers cost a guest, in cycles (ROUNDS=2000)'
 	@echo 'make bench-partitions  what exits, messages, new partitions and many of them cost a parent (ROUNDS=1000 MANY=1000)'
+	@echo 'make bench-depth what partitions cost by depth, to 64 below each other (ROUNDS=201)'
 	@echo 'make bench-schedule  how exactly CPU reserves, caps and weights hold (SECS=10)'
 	@echo 'make bench-time  how late timers are, lost ticks and drift of the reference clock in ten minutes (SECS=600)'
 	@echo 'make clean       remove $(BUILD)*/'
@@ -122,6 +123,10 @@ bench-partitions: MANY ?= 1000
 bench-partitions: all
 	@tests/bench/partitions.py --rounds $(ROUNDS) --many $(MANY) $(BUILD)/qemu-system-x86_64 $(BUILD)/tests/guest/guest-partitions
 
+bench-depth: ROUNDS ?= 201
+bench-depth: all
+	@tests/bench/depth.py --rounds $(ROUNDS) $(BUILD)/qemu-system-x86_64 $(BUILD)/tests/guest/guest-chain
+
 # Other work on the host makes timers late: with real-time priority if it may be had.
 bench-schedule: SECS ?= 10
 bench-schedule: all
@@ -135,4 +140,4 @@ bench-time: all
 clean:
 	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-mutate
 
-.PHONY: all help guest run check conformance conformance-mutate check-cpu-long check-boot-long check-boots check-hostile-long soak check-sanitize check-thread fuzz fuzz-cpu bench bench-hv bench-partitions bench-schedule bench-time clean
+.PHONY: all help guest run check conformance conformance-mutate check-cpu-long check-boot-long check-boots check-hostile-long soak check-sanitize check-thread fuzz fuzz-cpu bench bench-hv bench-partitions bench-depth bench-schedule bench-time clean

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A parent partition of our own (tests/guest/parent) boots Debian's kernel in its child, and in a child of its child.
+Another (guest-chain) makes one in which it runs itself, and so on.
 
 With --long also deeper, and it makes, boots and destroys a child a hundred times.
 """
@@ -8,6 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 
 import vm
 from vm import equal, expect
@@ -40,12 +42,15 @@ def bundle(a, folder, depth, cmdline):
     return out
 
 
+def accelerator(role="host"):
+    return f"hvtlfs,role={role}" + (f",engine={os.environ['HVTLFS_ENGINE']}" if os.environ.get("HVTLFS_ENGINE") else "")
+
+
 def start(a, folder, depth, cmdline, words="", role="host"):
     if not os.path.exists(parent_program(a)):
         raise vm.Skip("the parent program is not built for this host")
-    accel = f"hvtlfs,role={role}" + (f",engine={os.environ['HVTLFS_ENGINE']}" if os.environ.get("HVTLFS_ENGINE") else "")
     return vm.Emulator(a.program, "-m", f"{LINUX + PARENT * depth}M", "-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x4", "-kernel", parent_program(a),
-                       "-initrd", bundle(a, folder, depth, cmdline), "-append", f"{words_of(depth)} {words}", accel=accel)
+                       "-initrd", bundle(a, folder, depth, cmdline), "-append", f"{words_of(depth)} {words}", accel=accelerator(role))
 
 
 def shell(a, depth):
@@ -103,6 +108,46 @@ def depth_5(a):
     shell(a, 5)
 
 
+LEVELS, LEVEL = 64, 6   # MiB of each
+
+
+def chain(a):
+    """64 partitions, each made by the one above, stop and go on together, and a reset ends them"""
+    program = os.path.join(os.path.dirname(a.program), "tests", "guest", "guest-chain")
+    if not os.path.exists(program):
+        raise vm.Skip("the program is not built for this host")
+    run_time = lambda e: e.qmp.run("query-hv-partitions")[-1]["run-time-ns"]
+    with vm.Emulator(a.program, "-m", f"{LEVEL * (LEVELS + 2)}M", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x4", "-kernel", program, "-initrd", program,
+                     "-append", f"chain={LEVELS} rounds=1 wait=100000", accel=accelerator()) as e:
+        sizes, seen = [], 0
+        for _ in range(3):
+            e.console.wait("# all alive", 120, seen)
+            sizes.append(e.rss())
+            tree = e.qmp.run("query-hv-partitions")
+            equal([x["depth"] for x in tree], list(range(LEVELS + 1)), "depths of the partitions")
+            equal({x["state"] for x in tree}, {"running"}, "states")
+            e.qmp.run("stop")
+            e.qmp.wait("STOP")
+            equal({x["state"] for x in e.qmp.run("query-hv-partitions")}, {"suspended"}, "states of what stands")
+            before = run_time(e)
+            time.sleep(0.3)
+            expect(run_time(e) - before < 5_000_000, "the innermost uses processor time while all stand")
+            e.qmp.run("cont")
+            e.qmp.wait("RESUME")
+            before = run_time(e)
+            until = time.monotonic() + 60
+            while run_time(e) <= before and time.monotonic() < until:
+                time.sleep(0.05)
+            expect(run_time(e) > before, "the innermost does not go on")
+            seen = len(e.console.lines)
+            e.qmp.run("system_reset")
+            e.qmp.wait("RESET")
+        vm.diagnose(f"resident with {LEVELS} levels, made again and again: {', '.join(f'{s >> 20}' for s in sizes)} MiB")
+        expect(sizes[2] < sizes[1] + (8 << 20), f"resident size grew from {sizes[1] >> 20} to {sizes[2] >> 20} MiB")
+        e.qmp.run("quit")
+        equal(e.wait(), 0, "exit code")
+
+
 def rounds_of(a, n):
     with tempfile.TemporaryDirectory(prefix="hvtlfs-") as folder, start(a, folder, 1, "hvt=poweroff quiet", f"rounds={n}") as e:
         sizes = []
@@ -125,4 +170,4 @@ def hundred_rounds(a):
     rounds_of(a, 100)
 
 
-vm.main(__doc__, [depth_1, depth_2, scheduled, rounds], [depth_5, hundred_rounds])
+vm.main(__doc__, [depth_1, depth_2, scheduled, rounds, chain], [depth_5, hundred_rounds])
