@@ -199,11 +199,10 @@ static uint64_t behind(const struct child *c, uint64_t from, uint64_t period)
 	return child_time(c) - from - ticks(c, 0) * period;
 }
 
-RULE_HOST(T15_1_5_f, "ticks that were missed are made up for")
+/* Of six periods that went by while the child stood, half have been made up for before it has fallen behind for good. */
+static bool makes_up(uint64_t period)
 {
 	static const uint8_t out_80[] = { OUT(0x80) };
-	/* So long that a busy host loses none. */
-	const uint64_t period = 50 * MS;
 	struct child c = counting_child(1);
 	uint64_t from = child_time(&c), missed, late = UINT64_MAX;
 
@@ -216,9 +215,21 @@ RULE_HOST(T15_1_5_f, "ticks that were missed are made up for")
 	while ((missed = behind(&c, from, period)) < 6 * period)
 		child_wait();
 	wait_for_ever(&c);
-	for (unsigned i = 0; i < ROUNDS && (late = behind(&c, from, period)) >= missed / 2; i++)
+	for (unsigned i = 0; i < ROUNDS && (late = behind(&c, from, period)) >= missed / 2 && late < missed + 50 * period; i++)
 		child_wait();
-	check_that(late < missed / 2, "%u us behind at first, %u later", (uint32_t)missed / 10, (uint32_t)late / 10);
+	return late < missed / 2;
+}
+
+RULE_HOST(T15_1_5_f, "ticks that were missed are made up for")
+{
+	enum { TRIES = 4 };
+	/* So long that a busy host loses none; on one that is busier still ticks come later than half a period each. */
+	uint64_t period = 50 * MS;
+	bool made_up = false;
+
+	for (unsigned i = 0; i < TRIES && !made_up; i++, period *= 2)
+		made_up = makes_up(period);
+	check_that(made_up, "in %u trials they are not", TRIES);
 }
 
 RULE_HOST(T15_1_5_g, "mode and destination are those of a command register")
