@@ -26,6 +26,10 @@ void vp_show_counts(struct vp *vp, vp_show_fn put, void *o)
 		g_snprintf(path, sizeof path, "counts/%s", vp_count_name((enum vp_count)n));
 		put(o, path, vp_counted(vp, (enum vp_count)n));
 	}
+	if (vp->partition->dispatched) {
+		put(o, "dispatch/blocked", atomic_load(&vp->dispatch.blocked));
+		put(o, "dispatch/signals", atomic_load(&vp->dispatch.signals));
+	}
 }
 
 static void show_core(struct vp *vp, vp_show_fn put, void *o)

@@ -3,6 +3,8 @@
 """What partitions cost their parent: time by the guest's clock, memory by the host's.
 
 usage: partitions.py [--rounds N] [--many N] EMULATOR IMAGE [ACCELERATOR]
+
+Behind them what a root that schedules has, by an accelerator of its own.
 """
 import argparse
 import subprocess
@@ -10,6 +12,7 @@ import sys
 
 GOOD = 1      # isa-debug-exit: (0 << 1) | 1
 PARENT = 64   # MiB of the parent itself
+SCHEDULER = "hvtlfs,role=root,scheduler=root"
 POOLS = 4     # so many partitions' pools take a MiB of the parent, at most
 
 
@@ -26,17 +29,10 @@ def positive(text):
     return n
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("emulator")
-    parser.add_argument("image")
-    parser.add_argument("accelerator", nargs="?", default="hvtlfs,role=host")
-    parser.add_argument("--rounds", type=positive, default=1000)
-    parser.add_argument("--many", type=positive, default=1000, help="partitions at once")
-    a = parser.parse_args()
-    area = PARENT + a.many // POOLS
-    command = [a.emulator, "-accel", a.accelerator, "-m", f"{area + a.many + 16}M", "-display", "none", "-no-reboot", "-serial", "stdio", "-monitor", "none",
-               "-device", "isa-debug-exit,iobase=0xf4,iosize=0x4", "-kernel", a.image, "-append", f"rounds={a.rounds} many={a.many} area={area}"]
+def run(a, accelerator, size, words):
+    """The program in a machine of @size MiB, and what it tells"""
+    command = [a.emulator, "-accel", accelerator, "-m", f"{size}M", "-display", "none", "-no-reboot", "-serial", "stdio", "-monitor", "none",
+               "-device", "isa-debug-exit,iobase=0xf4,iosize=0x4", "-kernel", a.image, "-append", words]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as emulator:
         before = None
         for line in emulator.stdout:
@@ -50,6 +46,20 @@ def main():
         status = emulator.wait()
     if status != GOOD:
         sys.exit(f"partitions.py: the program ended with {status}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("emulator")
+    parser.add_argument("image")
+    parser.add_argument("accelerator", nargs="?", default="hvtlfs,role=host")
+    parser.add_argument("--rounds", type=positive, default=1000)
+    parser.add_argument("--many", type=positive, default=1000, help="partitions at once")
+    a = parser.parse_args()
+    area = PARENT + a.many // POOLS
+    words = f"rounds={a.rounds} many={a.many} area={area}"
+    run(a, a.accelerator, area + a.many + 16, words)
+    run(a, SCHEDULER, PARENT + 16, f"rounds={a.rounds} dispatch=1")
 
 
 if __name__ == "__main__":

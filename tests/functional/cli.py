@@ -143,6 +143,8 @@ def names(a):
         (f"-cpu qemu64,hv-foo=on -kernel {HALT}", "hv-foo"),
         ("-machine q35", "'q35'", "-machine help"), ("-machine pc,foo=bar", "'foo'"), ("-machine pc,accel=kvm", "kvm", "hvtlfs"),
         ("-accel kvm", "kvm", "hvtlfs"), ("-accel hvtlfs,engine=foo", "'foo'", "jit", "interp"), ("-accel hvtlfs,foo=1", "'foo'", "engine"),
+        ("-accel hvtlfs,role=foo", "role=foo", "root"), ("-accel hvtlfs,role=root,scheduler=foo", "scheduler=foo", "classic"),
+        ("-accel hvtlfs,role=host,scheduler=root", "scheduler=root", "role=root"),
         ("-d foo", "'foo'", "-d help"), ("-d int,foo", "'foo'"), ("-uuid x", "'x'"), ("-display sdl", "'sdl'", "none"),
         ("-vga std", "'std'", "none"), ("-rtc base=localtime", "localtime", "utc"), ("-boot c", "'c'", "-kernel"),
         ("-action reboot=never", "never", "reset"), ("-name a,foo=b", "'foo'", "guest"), ("-msg foo=on", "'foo'", "timestamp"),

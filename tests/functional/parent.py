@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A parent partition of our own (tests/guest/parent) boots Debian's kernel in its child, and in a child of its child.
+"""A parent partition of our own (tests/guest/parent) boots Debian's kernel in its child, in a child of its child, and as a root that schedules it.
 Another (guest-chain) makes one in which it runs itself, and so on.
 
 With --long also deeper, and it makes, boots and destroys a child a hundred times.
@@ -97,6 +97,8 @@ def scheduled(a):
         before = int(e.console.run("cut -d. -f1 /proc/uptime")[0])
         e.console.run("sleep 2")
         expect(int(e.console.run("cut -d. -f1 /proc/uptime")[0]) >= before + 2, "the child's clock stands while it sleeps")
+        child = e.qmp.run("query-hv-vp", id=e.qmp.run("query-hv-partitions")[-1]["id"])[0]
+        expect(child["dispatch"]["signals"] > 0, f"signals that query-hv-vp tells of: {child}")
         e.console.write("poweroff\n")
         equal([x for x in vm.guest_warnings(e.console) if HARMLESS not in x], [], "warnings of the child's kernel")
         equal(e.wait(120), GOOD, "exit code")

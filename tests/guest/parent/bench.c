@@ -3,9 +3,11 @@
  * What partitions cost their parent: `make bench-partitions`.  Each row is the median and the 95 % value of rounds=N
  * rounds, in cycles of the TSC and microseconds; it is also a test that each thing happens.
  *
- * Words of the command line: rounds=N; many=N, so many partitions at once, with area=MIB free for their memory.
+ * Words of the command line: rounds=N; many=N, so many partitions at once, with area=MIB free for their memory;
+ * dispatch=1, nothing but what a root that schedules has (-accel hvtlfs,role=root,scheduler=root).
  */
 #include "child.h"
+#include "hv/dispatch.h"
 #include "hv/gpa.h"
 #include "hv/hypercall.h"
 #include "hv/msr.h"
@@ -70,7 +72,7 @@ static void report(unsigned n, const char *what)
 /* ---- a small child ---- */
 
 struct small {
-	uint64_t id;
+	uint64_t id, flags;
 	uint8_t *memory;
 };
 
@@ -88,7 +90,7 @@ static uint16_t feeding_id(uint16_t code, uint64_t id)
 
 static void small_create(struct small *c, uint8_t *memory, const char *code, size_t size)
 {
-	struct hv_in_create_partition create = { .flags = HV_CREATE_EXO | HV_CREATE_LAPIC };
+	struct hv_in_create_partition create = { .flags = HV_CREATE_EXO | HV_CREATE_LAPIC | c->flags };
 	struct { struct hv_in_map_gpa_pages fixed; uint64_t from[CHILD_PAGES]; } map = { { 0 } };
 	struct hv_in_create_vp vp = { 0 };
 	const struct hv_register_assoc entry[] = {
@@ -150,7 +152,7 @@ static void go_on(const struct small *c, const struct hv_message *m)
 
 static void round_trip(bool asleep, const char *what)
 {
-	struct small c;
+	struct small c = { 0 };
 	struct hv_message m;
 	bool good = true;
 
@@ -172,7 +174,7 @@ static void round_trip(bool asleep, const char *what)
 static void first_instruction(void)
 {
 	unsigned n = rounds / 10 + 1;
-	struct small c;
+	struct small c = { 0 };
 
 	for (unsigned i = 0; i < n; i++) {
 		uint64_t t = rdtsc();
@@ -270,7 +272,7 @@ static void latency(const struct small *c, uint16_t (*send)(void), bool awake, c
 
 static void messages(void)
 {
-	struct small c;
+	struct small c = { 0 };
 
 	receiver_create(&c);
 	connect(&c, PORT, CONNECTION, (struct hv_port_info){ .type = HV_PORT_MESSAGE, .sint = SINT });
@@ -279,6 +281,43 @@ static void messages(void)
 	latency(&c, post, true, "message to a child's handler, which runs");
 	latency(&c, signal, false, "event to a child's handler, which sleeps");
 	latency(&c, signal, true, "event to a child's handler, which runs");
+	partition_end(c.id);
+}
+
+/* ---- a root that schedules ---- */
+
+/* Until the child is at its next exit. */
+static bool dispatch(const struct small *c)
+{
+	*(struct hv_in_dispatch_vp *)call_in = (struct hv_in_dispatch_vp){ .partition_id = c->id, .flags = HV_DISPATCH_CLEAR_INTERCEPT_SUSPEND };
+	must(call(HV_CALL_DISPATCH_VP, 0), "HvDispatchVp");
+	return ((struct hv_out_dispatch_vp *)call_out)->event == HV_DISPATCH_EVENT_INTERCEPT;
+}
+
+static void dispatches(const char *what)
+{
+	struct small c = { .flags = HV_CREATE_INTERCEPT_MESSAGE_PAGE };
+	struct hv_in_map_vp_state_page map = { .page.type = HV_VP_STATE_PAGE_INTERCEPT_MESSAGE };
+	const struct hv_message *page;
+	bool good = true;
+
+	small_create(&c, area, exits, (size_t)(exits_end - exits));
+	map.page.partition_id = c.id;
+	must(call_feeding(HV_CALL_MAP_VP_STATE_PAGE, 0, c.id, &map, sizeof map), "HvMapVpStatePage");
+	page = (const struct hv_message *)(((struct hv_out_map_vp_state_page *)call_out)->page * PAGE);
+	next_message(true);
+	good &= dispatch(&c);
+	for (unsigned i = 0; i < rounds; i++) {
+		const struct hv_intercept_header *h = (const void *)page->payload;
+		const struct hv_register_assoc rip = { .name = HV_REGISTER_RIP, .value = { h->rip + (h->length_cr8 & 0xf) } };
+		uint64_t t = rdtsc();
+
+		set_registers(c.id, &rip, 1);
+		good &= dispatch(&c);
+		sample[i] = rdtsc() - t;
+	}
+	check(good, "%s", what);
+	report(rounds, what);
 	partition_end(c.id);
 }
 
@@ -362,6 +401,10 @@ void guest_main(void)
 	area = (uint8_t *)(guest_option("area", 64) * MIB);
 	cycles_us = rdmsr(HV_X64_MSR_TSC_FREQUENCY) / 1000000;
 	parent_init();
+	if (guest_option("dispatch", 0)) {
+		dispatches("an exit of a child that the root dispatches, and back");
+		return;
+	}
 	round_trip(false, "an exit of a child, to the parent, which looks for it, and back");
 	round_trip(true, "an exit of a child, to the parent, which sleeps until it comes, and back");
 	first_instruction();
