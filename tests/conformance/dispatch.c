@@ -177,6 +177,7 @@ RULE_SCHEDULER_GUEST(T10_1_4_b, "an interrupt of the caller ends a dispatch")
 	check_dispatch(&c, HV_DISPATCH_ENABLE_CALLER_INTERRUPTS, HV_DISPATCH_READY, HV_DISPATCH_EVENT_NONE);
 	check_that(requested(OTHER_VECTOR), "no interrupt is requested");
 	check_that(msr_of(HV_X64_MSR_TIME_REF_COUNT) - now >= 10000, "it ended before");
+	check_that(msr_of(HV_X64_MSR_TIME_REF_COUNT) - now < LONG_SLICE, "its slice ended it");
 	/* It waits still; without the flag it does not matter. */
 	now = msr_of(HV_X64_MSR_TIME_REF_COUNT);
 	check_dispatch_of(&c, 0, 0, SHORT_SLICE, HV_DISPATCH_READY, HV_DISPATCH_EVENT_NONE);
