@@ -30,36 +30,55 @@ static uint64_t home_of(struct partition *p)
 	return (p->map.pages - 1 - atomic_fetch_add(&p->homes, 1)) << HV_PAGE_SHIFT;
 }
 
-struct msr_page *msr_page_new(struct partition *p, uint32_t rights)
+static struct msr_page *page_of(struct partition *p, spn_t frame, uint32_t rights)
+{
+	struct msr_page *m = g_new0(struct msr_page, 1);
+
+	m->partition = p;
+	m->page = (struct overlay){ .frame = frame, .rights = rights, .at = GPN_NOWHERE };
+	return m;
+}
+
+struct msr_page *msr_page_paid(struct partition *p, uint32_t rights)
 {
 	struct msr_page *m;
 	spn_t frame;
 	bool got;
 
 	lock_acquire(&p->lock);
-	got = p->by_parent ? pool_take(&p->pool, &frame) : own_frame(p, &frame);
+	got = pool_take(&p->pool, &frame);
 	lock_release(&p->lock);
 	if (!got)
 		return NULL;
-	if (p->by_parent)
-		memory_fill(p, frame, zeros, sizeof zeros);
-	m = g_new0(struct msr_page, 1);
-	m->partition = p;
-	m->owns = true;
-	m->home = home_of(p);
-	atomic_init(&m->value, m->home);
-	m->page = (struct overlay){ .frame = frame, .rights = rights, .at = GPN_NOWHERE };
+	memory_fill(p, frame, zeros, sizeof zeros);
+	m = page_of(p, frame, rights);
+	m->source = PAGE_POOL;
 	return m;
 }
 
-struct msr_page *msr_page_alias(const struct msr_page *of)
+struct msr_page *msr_page_new(struct partition *p, uint32_t rights)
 {
-	struct msr_page *m = g_new0(struct msr_page, 1);
+	struct msr_page *m;
+	spn_t frame;
+	bool got;
 
-	m->partition = of->partition;
-	m->page = of->page;
-	m->page.at = GPN_NOWHERE;
+	if (p->by_parent)
+		return msr_page_paid(p, rights);
+	lock_acquire(&p->lock);
+	got = own_frame(p, &frame);
+	lock_release(&p->lock);
+	if (!got)
+		return NULL;
+	m = page_of(p, frame, rights);
+	m->source = PAGE_EXTENT;
+	m->home = home_of(p);
+	atomic_init(&m->value, m->home);
 	return m;
+}
+
+struct msr_page *msr_page_alias(const struct msr_page *of, struct partition *p)
+{
+	return page_of(p, of->page.frame, of->page.rights);
 }
 
 void msr_page_free(struct msr_page *m)
@@ -67,7 +86,7 @@ void msr_page_free(struct msr_page *m)
 	if (!m)
 		return;
 	gpa_map_overlay(&m->partition->map, &m->page, GPN_NOWHERE);
-	if (m->owns && m->partition->by_parent) {
+	if (m->source == PAGE_POOL) {
 		lock_acquire(&m->partition->lock);
 		pool_give(&m->partition->pool, m->page.frame);
 		lock_release(&m->partition->lock);
@@ -99,20 +118,21 @@ void msr_page_set(struct msr_page *m, uint64_t value)
 	gpa_map_overlay(&m->partition->map, &m->page, enable ? (gpn_t){ value >> HV_MSR_PAGE_SHIFT } : GPN_NOWHERE);
 }
 
+void msr_page_show(struct msr_page *m, uint64_t value)
+{
+	lock_acquire(&m->partition->lock);
+	msr_page_set(m, value);
+	lock_release(&m->partition->lock);
+}
+
 void msr_page_place(struct vp *vp, struct msr_page *m, uint64_t value)
 {
-	struct partition *p = m->partition;
-
-	lock_acquire(&p->lock);
-	msr_page_set(m, value);
-	lock_release(&p->lock);
-	partition_flush(p, vp);
+	msr_page_show(m, value);
+	partition_flush(m->partition, vp);
 }
 
 void msr_page_reset(struct msr_page *m)
 {
-	lock_acquire(&m->partition->lock);
-	msr_page_set(m, m->home);
-	lock_release(&m->partition->lock);
+	msr_page_show(m, m->home);
 	memory_fill(m->partition, m->page.frame, zeros, sizeof zeros);
 }

@@ -11,7 +11,7 @@ struct msr_page {
 	/* partition.lock, and map.lock for where it is. */
 	struct overlay page;
 	uint64_t home;               /* what `value` is at reset: only the root finds a place there */
-	bool owns;                   /* the frame; an alias does not */
+	enum { PAGE_ALIAS, PAGE_EXTENT, PAGE_POOL } source;   /* whose the frame is: another msr_page's, the partition's own, its pool's */
 	_Atomic uint64_t value;      /* as the guest reads it; written under partition.lock */
 };
 

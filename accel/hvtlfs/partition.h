@@ -352,8 +352,6 @@ void vps_rendezvous(struct partition *p, struct vp *self, const struct vp_set *w
 void code_rendezvous(struct partition *p, struct vp *self, const struct x86_code_page *code, uint32_t bits);
 /* Decoded code of that frame has changed: tells all VPs of the same but @self (may be NULL).  Any lock below LOCK_LIST. */
 void partition_code_changed(struct partition *p, struct vp *self, const struct x86_code_page *code);
-/* The GPA map changed: flushes all TLBs of @p.  Like partition_rendezvous(); @self may be another partition's. */
-void partition_flush(struct partition *p, struct vp *self);
 void vp_exclusive_begin(struct vp *vp);
 void vp_exclusive_end(struct vp *vp);
 

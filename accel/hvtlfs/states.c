@@ -171,6 +171,8 @@ void partition_reset(struct partition *p)
 	partition_foreach_made_by(p, partition_delete);
 	atomic_store(&p->has_children, false);
 	stats_forget(p);
+	/* Before the pool is empty: what components have of it they give back. */
+	partition_tell_components(p, offsetof(struct vp_component, partition_reset));
 	partition_return_pool(p);
 	if (!MUTANT(rights_outlive_reset))
 		gpa_space_reset(p);
@@ -180,7 +182,6 @@ void partition_reset(struct partition *p)
 	PARTITION_FOREACH_VP(vp, p)
 		vp_call(vp, reset_vp, NULL);
 	msr_reset_partition(p);
-	partition_tell_components(p, offsetof(struct vp_component, partition_reset));
 	lock_acquire(&p->lock);
 	partition_time_stop(p);
 	atomic_store(&p->tsc_frozen, 0);

@@ -612,10 +612,10 @@ bool stats_init_vp(struct vp *vp)
 	vp->stats = msr_page_new(p, X86_PAGE_READ);
 	if (!vp->stats)
 		return false;
-	vp->stats_msr[PARTITION_RETAIL] = msr_page_alias(p->stats);
-	vp->stats_msr[PARTITION_INTERNAL] = msr_page_alias(p->stats_internal);
-	vp->stats_msr[VP_RETAIL] = msr_page_alias(vp->stats);
-	vp->stats_msr[VP_INTERNAL] = msr_page_alias(p->stats_internal);
+	vp->stats_msr[PARTITION_RETAIL] = msr_page_alias(p->stats, p);
+	vp->stats_msr[PARTITION_INTERNAL] = msr_page_alias(p->stats_internal, p);
+	vp->stats_msr[VP_RETAIL] = msr_page_alias(vp->stats, p);
+	vp->stats_msr[VP_INTERNAL] = msr_page_alias(p->stats_internal, p);
 	return true;
 }
 

@@ -39,7 +39,7 @@ struct monitor *monitor_new(struct partition *p)
 		return NULL;
 	m = g_new0(struct monitor, 1);
 	m->receiver = page;
-	m->sender = MUTANT(monitor_two_pages) ? msr_page_new(p, X86_PAGE_READ | X86_PAGE_WRITE) : msr_page_alias(page);   /* T14.5.4.c */
+	m->sender = MUTANT(monitor_two_pages) ? msr_page_new(p, X86_PAGE_READ | X86_PAGE_WRITE) : msr_page_alias(page, p);   /* T14.5.4.c */
 	return m;
 }
 

@@ -153,10 +153,12 @@ void vp_not_alone(struct vp *vp);
 struct msr_page;
 /* @rights: X86_PAGE_*, what the guest may do with it.  NULL: no frame left.  Zeroed. */
 struct msr_page *msr_page_new(struct partition *p, uint32_t rights);
-/* The partition has been deleted or was never started; @m may be NULL. */
+/* The same for what a call asks for: the frame is one of @p's pool, whoever made @p.  NULL: none is left there. */
+struct msr_page *msr_page_paid(struct partition *p, uint32_t rights);
+/* The partition has been deleted or was never started, or nobody has seen it since a flush; @m may be NULL. */
 void msr_page_free(struct msr_page *m);
-/* The same frame once more, to be seen elsewhere; free it before @of. */
-struct msr_page *msr_page_alias(const struct msr_page *of);
+/* The same frame once more, to be seen elsewhere, by @p, of whom the caller has a reference; free it before @of. */
+struct msr_page *msr_page_alias(const struct msr_page *of, struct partition *p);
 uint64_t msr_page_value(const struct msr_page *m);      /* as the guest reads it */
 bool msr_page_enabled(const struct msr_page *m);
 /* Its 4096 bytes in the host.  Others may read and write them at the same time: x86_host_*() of target/i386/mem.h. */
@@ -166,6 +168,13 @@ void *msr_page_host(const struct msr_page *m);
  * enabled where nobody sees it (T15.4.1.c).  @vp: whose thread this is, NULL if no VP's.  No lock held.
  */
 void msr_page_place(struct vp *vp, struct msr_page *m, uint64_t value);
+/* The same without the flush, which the caller owes.  Any lock below LOCK_PARTITION. */
+void msr_page_show(struct msr_page *m, uint64_t value);
+/*
+ * The GPA map of @p has changed: flushes all its TLBs.  On return nobody uses what they had.  @self: the VP whose
+ * thread this is, of whatever partition; NULL if no VP's, or one that is outside (partition.h).  No lock held but LOCK_CALL.
+ */
+void partition_flush(struct partition *p, struct vp *self);
 /* Disabled, value 0, content zeroed.  No VP of the partition runs; the caller flushes. */
 void msr_page_reset(struct msr_page *m);
 /*
