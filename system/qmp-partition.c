@@ -69,6 +69,7 @@ static JsonObject *describe(struct vmm *v, struct partition *p)
 	json_object_set_int_member(o, "mapped-pages", look.mapped);
 	json_object_set_int_member(o, "ports", look.ports);
 	json_object_set_int_member(o, "connections", look.connections);
+	json_object_set_int_member(o, "monitor-pages", look.monitors);
 	json_object_set_int_member(o, "intercepts", look.intercepts);
 	return o;
 }

@@ -140,7 +140,7 @@ static enum x86_result probe(void *o, uint64_t gpa, enum x86_access a)
 	for (unsigned i = 0; i < p->hv->component_count; i++) {
 		const struct vp_component *k = p->hv->components[i];
 
-		if (k->mmio_has && k->mmio_has(vp, vp->component[i], (gpa_t){ gpa }))
+		if (k->mmio_has && k->mmio_has(vp, vp->component[i], (gpa_t){ gpa }, a))
 			return X86_OK;
 	}
 	return p->stack->probe(p->stack_opaque, vp, (gpa_t){ gpa }, a);

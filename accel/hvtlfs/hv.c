@@ -95,6 +95,11 @@ void hv_free(struct hv *hv)
 	g_free(hv);
 }
 
+void partition_monitored(struct partition *p, int by)
+{
+	atomic_fetch_add(&p->hv->monitored, (uint64_t)(int64_t)by);
+}
+
 void hv_set_call_slice(struct hv *hv, uint32_t ns)
 {
 	hv->call_slice_ns = ns;

@@ -48,6 +48,7 @@ struct hv {
 	GHashTable *by_id;              /* the same partitions, without a reference */
 
 	_Atomic uint64_t lps;           /* logical processors that the root has told of: root.c */
+	_Atomic uint64_t monitored;     /* notifications whose sender is looked at */
 	struct hv_perf_counter_configuration perf_counter;   /* lock; a system property: root.c */
 	struct schedule schedule;       /* its own lock */
 	struct stats *stats;            /* set once; its own lock */

@@ -100,6 +100,7 @@ static void fill_hypervisor(const struct stats_page *s)
 	put(s, HV_STATS_HV_PARTITIONS, sum.partitions - MUTANT(stats_partitions));
 	put(s, HV_STATS_HV_PAGES, sum.pages);
 	put(s, HV_STATS_HV_VPS, sum.vps);
+	put(s, HV_STATS_HV_MONITORED, MUTANT(stats_monitored) ? 0 : atomic_load(&s->object.of->hv->monitored));
 }
 
 /* The root's VPs are the processors (T6.1.2.b). */

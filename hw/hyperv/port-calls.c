@@ -65,6 +65,13 @@ static const char *type_name(uint32_t type)
 	return type < G_N_ELEMENTS(names) && names[type] ? names[type] : "unknown";
 }
 
+/* A monitor page is another partition's memory as well. */
+static void share_page(const struct hv_ctx *c, uint32_t type)
+{
+	if (type == HV_PORT_MONITOR)
+		vp_not_alone(c->vp);
+}
+
 static hv_status create(struct hv_ctx *c)
 {
 	const struct hv_in_create_port *in = c->in;
@@ -76,7 +83,8 @@ static hv_status create(struct hv_ctx *c)
 	s = other_end(c, in->connection_partition, &connector);
 	if (s != HV_STATUS_SUCCESS)
 		return s;
-	s = port_create_for(c->target, in->port_id, &in->info, partition_id(connector));
+	share_page(c, in->info.type);
+	s = port_create_for(c->target, in->port_id, &in->info, partition_id(connector), c->vp);
 	if (log_on(LOG_PORT))
 		log_print(LOG_PORT, "%s/%u: %s port %#x of partition %" PRIu64 " for %" PRIu64 ": status %#x\n", partition_name(c->caller),
 			  vp_index(c->vp), type_name(in->info.type), in->port_id, partition_id(c->target), partition_id(connector), s);
@@ -105,7 +113,7 @@ static hv_status delete_port(struct hv_ctx *c)
 
 	if (!may(c, HV_CREATE_PORT))
 		return HV_STATUS_ACCESS_DENIED;            /* T14.9.2.g */
-	return log_made(c, "deletes port", in->id, port_remove_made(c->target, in->id));
+	return log_made(c, "deletes port", in->id, port_remove_made(c->target, in->id, c->vp));
 }
 
 static hv_status connect_port_with(struct hv_ctx *c, struct doorbell doorbell)
@@ -119,7 +127,8 @@ static hv_status connect_port_with(struct hv_ctx *c, struct doorbell doorbell)
 	s = other_end(c, in->port_partition, &owner);
 	if (s != HV_STATUS_SUCCESS)
 		return s;
-	s = port_connect_to(c->target, in->connection_id, owner, in->port_id, &in->info, doorbell);
+	share_page(c, in->info.type);
+	s = port_connect_to(c->target, in->connection_id, owner, in->port_id, &in->info, doorbell, c->vp);
 	if (log_on(LOG_PORT))
 		log_print(LOG_PORT, "%s/%u: %s connection %#x of partition %" PRIu64 " to port %#x of %" PRIu64 ": status %#x\n",
 			  partition_name(c->caller), vp_index(c->vp), type_name(in->info.type), in->connection_id, partition_id(c->target), in->port_id,
@@ -149,7 +158,7 @@ static hv_status disconnect_port(struct hv_ctx *c)
 
 	if (!may(c, HV_CONNECT_PORT))
 		return HV_STATUS_ACCESS_DENIED;            /* T14.9.6.d */
-	return log_made(c, "ends connection", in->id, port_disconnect_made(c->target, in->id));
+	return log_made(c, "ends connection", in->id, port_disconnect_made(c->target, in->id, c->vp));
 }
 
 static hv_status get_port_property(struct hv_ctx *c)

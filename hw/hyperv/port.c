@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Ports and connections.  Who looks at monitor pages, and when.
+ * Ports and connections.
  *
  * Locks.  A port's lock covers its end: whoever posts holds it, so that messages arrive in
  * the order in which the posts succeeded (T14.2.3.f), and none is queued behind
@@ -20,19 +20,19 @@
 #include "hw/hyperv/synic.h"
 #include "monitor.h"
 #include "port-calls.h"
-#include "sync/futex.h"
 #include "sync/lock.h"
 #include "trace/log.h"
 
 struct port {
 	struct port_config config;           /* set once */
-	struct monitor *monitor;             /* of a monitor port; set once, goes with it */
+	struct monitor *monitor;             /* of a monitor port; set once */
 	_Atomic uint32_t refs;
 	_Atomic bool connected;
-	uint64_t connector;                  /* made by HvCreatePort: who alone may connect; 0: by other means; set once */
-	/* Doorbell: which writes ring, set by who connects; one found no place in the ring. */
+	uint64_t connector;                  /* made by HvCreatePort, paid by a pool: who alone may connect; 0: by other means; set once */
+	/* Doorbell: which writes ring, set by who connects; the next at that address; one found no place in the ring. */
 	uint64_t gpa;
 	struct doorbell doorbell;
+	struct port *next_bell;              /* the sender's space->lock */
 	_Atomic bool missed;
 	_Atomic bool charged_connection;     /* made by HvConnectPort: its partition's pool pays */
 	_Atomic uint32_t preferred;          /* of an any-VP port: who is asked first; HV_ANY_VP: turn about */
@@ -43,34 +43,32 @@ struct port {
 	struct synic_buffer buffer[HV_PORT_BUFFERS];   /* T14.2.1.a */
 };
 
-/* Monitor ports of one partition: each page costs time whenever it is looked at (T14.9.1.w). */
-enum { MONITORS_MAX = 64 };
-
 /* Of a partition. */
 struct port_space {
+	struct monitors monitors;            /* its own lock */
 	struct lock lock;                    /* LOCK_PORT */
 	/* NULL: the partition is gone.  Numbers, each with a reference. */
 	GHashTable *port;                    /* those that end here */
 	GHashTable *connection;              /* ports that it sends to */
-	_Atomic uint32_t doorbells;          /* among the connections; read without the lock */
-	GPtrArray *monitors;                 /* struct monitor: those whose sender it is */
-	GPtrArray *spare;                    /* pages of monitor ports that are gone */
-	unsigned pages;                      /* of monitor ports that are there */
-	_Atomic bool looking;                /* VP 0 runs */
-	_Atomic int64_t look_at;             /* INT64_MAX: there is nothing; read without the lock */
+	/* By address, those among the connections that are doorbells; NULL likewise. */
+	GHashTable *bells;
+	_Atomic uint32_t doorbells;          /* how many they are; read without the lock */
 };
-
-static const struct vp_component *const self = &port_component;
 
 static struct port_space *space_of(struct partition *p)
 {
-	return partition_component_state(p, self);
+	return partition_component_state(p, &port_component);
 }
 
 /* ---- life ---- */
 
 /* What pools pay (T14.9.1.a, T14.9.3.a): the object, and a place among the partition's numbers. */
-enum { NUMBER_BYTES = 64, PORT_BYTES = sizeof(struct port) + NUMBER_BYTES, CONNECTION_BYTES = NUMBER_BYTES };
+enum { NUMBER_BYTES = 64, CONNECTION_BYTES = NUMBER_BYTES };
+
+static uint64_t port_bytes(enum hv_port_type type)
+{
+	return sizeof(struct port) + NUMBER_BYTES + (type == HV_PORT_MONITOR ? monitor_bytes() : 0);
+}
 
 static struct port *port_ref(struct port *port)
 {
@@ -86,8 +84,37 @@ static void port_unref(struct port *port)
 		partition_unref(port->config.partition);
 	else if (port->config.ops->gone)
 		port->config.ops->gone(port->config.opaque);
+	if (port->monitor)
+		monitor_free(port->monitor);
 	lock_destroy(&port->lock);
 	g_free(port);
+}
+
+/* ---- doorbells by address ---- */
+
+/* Locks: space->lock held. */
+static void bell_add(struct port_space *space, struct port *port)
+{
+	gpointer at = &port->gpa;
+
+	port->next_bell = g_hash_table_lookup(space->bells, at);
+	g_hash_table_replace(space->bells, at, port);
+	atomic_fetch_add(&space->doorbells, 1);
+}
+
+/* Locks: space->lock held. */
+static void bell_remove(struct port_space *space, struct port *port)
+{
+	struct port *first = g_hash_table_lookup(space->bells, &port->gpa), **at = &first;
+
+	while (*at != port)
+		at = &(*at)->next_bell;
+	*at = port->next_bell;
+	/* Its own address may have been the key. */
+	g_hash_table_remove(space->bells, &port->gpa);
+	if (first)
+		g_hash_table_replace(space->bells, &first->gpa, first);
+	atomic_fetch_sub(&space->doorbells, 1);
 }
 
 /* ---- numbers ---- */
@@ -117,6 +144,8 @@ static hv_status number_add(struct port_space *space, GHashTable *const *table, 
 		s = taken;
 	else
 		g_hash_table_insert(*table, GUINT_TO_POINTER(n), port_ref(port));
+	if (s == HV_STATUS_SUCCESS && table == &space->connection && port->config.type == HV_PORT_DOORBELL)
+		bell_add(space, port);
 	lock_release(&space->lock);
 	return s;
 }
@@ -133,6 +162,8 @@ static struct port *number_remove(struct port_space *space, GHashTable *const *t
 		port = NULL;
 	if (port)
 		g_hash_table_remove(*table, key);
+	if (port && table == &space->connection && port->config.type == HV_PORT_DOORBELL)
+		bell_remove(space, port);
 	lock_release(&space->lock);
 	return port;
 }
@@ -220,32 +251,41 @@ static uint32_t connection_key(enum hv_port_type type, uint32_t connection)
 	return (uint32_t)type << 24 | connection;
 }
 
-/* @charged: the pool of @p has paid. */
-static hv_status connect_port(struct partition *p, uint32_t connection, struct port *port, bool charged, uint64_t gpa,
-			      struct doorbell doorbell)
+/* How HvConnectPort and its like ask for a connection. */
+struct connecting {
+	const struct hv_connection_info *info;   /* NULL: to no monitor port */
+	struct doorbell doorbell;
+	bool charged;                        /* the pool has paid */
+	struct vp *self;                     /* monitor_connect()'s */
+};
+
+static hv_status connect_port(struct partition *p, uint32_t connection, struct port *port, const struct connecting *how)
 {
 	struct port_space *space = space_of(p);
+	uint32_t key = connection_key(port->config.type, connection);
 	hv_status s;
 
 	if (connection & ~HV_PORT_ID_MASK && !MUTANT(connection_any_id))
 		return HV_STATUS_INVALID_CONNECTION_ID;    /* T14.8.8.b, T14.9.3.j */
 	if (atomic_exchange(&port->connected, true) && !MUTANT(port_many_connections))
 		return HV_STATUS_INVALID_PORT_ID;          /* T14.9.3.l */
-	atomic_store(&port->charged_connection, charged);
-	port->gpa = gpa;
-	port->doorbell = doorbell;
-	s = number_add(space, &space->connection, connection_key(port->config.type, connection), port,
-		       HV_STATUS_INVALID_CONNECTION_ID);   /* T14.9.3.i */
+	atomic_store(&port->charged_connection, how->charged);
+	port->gpa = how->info ? how->info->monitor : 0;
+	port->doorbell = how->doorbell;
+	s = number_add(space, &space->connection, key, port, HV_STATUS_INVALID_CONNECTION_ID);   /* T14.9.3.i */
+	if (s == HV_STATUS_SUCCESS && port->monitor) {
+		s = monitor_connect(port->monitor, &space->monitors, how->self, how->info->monitor);
+		if (s != HV_STATUS_SUCCESS)
+			port_unref(number_remove(space, &space->connection, key, port));
+	}
 	if (s != HV_STATUS_SUCCESS)
 		atomic_store(&port->connected, false);
-	else if (port->config.type == HV_PORT_DOORBELL)
-		atomic_fetch_add(&space->doorbells, 1);
 	return s;
 }
 
 hv_status port_connect(struct partition *p, uint32_t connection, struct port *port)
 {
-	return connect_port(p, connection, port, false, 0, (struct doorbell){ 0, 0 });
+	return connect_port(p, connection, port, &(struct connecting){ .info = NULL });
 }
 
 /* One to a port of @type if there is, else to whatever port: its type is the caller's to refuse. */
@@ -279,65 +319,23 @@ static struct port_config port_config_of(struct partition *p, uint32_t id, const
 		.base_flag = info->base_flag, .flag_count = info->flag_count };
 }
 
-static void monitor_count(struct port_space *space, int by)
+/* The page first: who finds the port finds it with its page. */
+static hv_status port_list(struct port *port, const struct hv_port_info *info, enum monitor_frame frame, struct vp *self)
 {
-	lock_acquire(&space->lock);
-	space->pages += by;
-	lock_release(&space->lock);
-}
+	struct port_space *space = space_of(port->config.partition);
+	hv_status s = HV_STATUS_SUCCESS;
 
-/* A page for a monitor port of @p, one that is left over if there is; NULL: too many. */
-static struct monitor *monitor_take_page(struct partition *p)
-{
-	struct port_space *space = space_of(p);
-	struct monitor *m = NULL;
-	bool may;
-
-	lock_acquire(&space->lock);
-	may = space->spare && space->pages < MONITORS_MAX;
-	if (may && space->spare->len)
-		m = g_ptr_array_steal_index_fast(space->spare, space->spare->len - 1);
-	space->pages += may;
-	lock_release(&space->lock);
-	if (may && !m)
-		m = monitor_new(p);
-	if (may && !m)
-		monitor_count(space, -1);
-	return m;
-}
-
-static void monitor_give_back(struct port_space *space, struct monitor *m)
-{
-	bool kept;
-
-	monitor_place_receiver(m, NULL, MONITOR_NOWHERE);
-	monitor_place_sender(m, NULL, MONITOR_NOWHERE);
-	monitor_clear(m);
-	lock_acquire(&space->lock);
-	kept = space->spare;
-	if (kept)
-		g_ptr_array_add(space->spare, m);
-	lock_release(&space->lock);
-	if (!kept)
-		monitor_free(m);
-	monitor_count(space, -1);
-}
-
-static hv_status monitor_create(struct partition *p, uint32_t id, const struct port_config *config, uint64_t gpa)
-{
-	struct port_space *space = space_of(p);
-	struct port *port = port_alloc(config);
-	hv_status s = HV_STATUS_NO_RESOURCES;              /* T14.9.1.w */
-
-	port->monitor = monitor_take_page(p);
-	if (port->monitor) {
-		s = number_add(space, &space->port, id, port, HV_STATUS_INVALID_PORT_ID);
-		if (s == HV_STATUS_SUCCESS)
-			monitor_place_receiver(port->monitor, NULL, gpa);
-		else
-			monitor_give_back(space, port->monitor);
-	}
-	port_unref(port);
+	if (info->type == HV_PORT_MONITOR)
+		s = monitor_new(&space->monitors, frame, &port->monitor);
+	if (s != HV_STATUS_SUCCESS)
+		return s;
+	s = number_add(space, &space->port, port->config.id, port, HV_STATUS_INVALID_PORT_ID);   /* T14.9.1.i, T14.8.6.a */
+	if (!port->monitor)
+		return s;
+	if (s == HV_STATUS_SUCCESS)
+		monitor_show(port->monitor, self, info->monitor);
+	else
+		monitor_close(port->monitor, self);
 	return s;
 }
 
@@ -351,15 +349,13 @@ hv_status port_create(struct partition *p, uint32_t id, const struct hv_port_inf
 		s = check_info(info);
 	if (s != HV_STATUS_SUCCESS)
 		return s;
-	if (info->type == HV_PORT_MONITOR)
-		return monitor_create(p, id, &config, info->monitor);
-	s = port_new(&config, &port);
-	if (s == HV_STATUS_SUCCESS)
-		port_unref(port);                          /* its number has another reference */
+	port = port_alloc(&config);
+	s = port_list(port, info, MONITOR_OWN, NULL);
+	port_unref(port);                                  /* its number has another reference */
 	return s;
 }
 
-hv_status port_create_for(struct partition *p, uint32_t id, const struct hv_port_info *info, uint64_t connector)
+hv_status port_create_for(struct partition *p, uint32_t id, const struct hv_port_info *info, uint64_t connector, struct vp *self)
 {
 	struct port_config config = port_config_of(p, id, info);
 	hv_status s = check_config(&config, true);
@@ -371,26 +367,26 @@ hv_status port_create_for(struct partition *p, uint32_t id, const struct hv_port
 		return s;
 	if (info->type == HV_PORT_DOORBELL && !id)
 		return HV_STATUS_INVALID_PORT_ID;          /* 0 is a free place of the ring */
-	if (info->type == HV_PORT_MONITOR)
-		return HV_STATUS_NO_RESOURCES;             /* T14.9.1.w: one page for two partitions */
-	if (!partition_charge(p, PORT_BYTES))
+	if (!partition_charge(p, port_bytes(info->type)))
 		return HV_STATUS_INSUFFICIENT_MEMORY;      /* T14.9.1.v */
 	port = port_alloc(&config);
 	port->connector = connector;
-	s = number_add(space_of(p), &space_of(p)->port, id, port, HV_STATUS_INVALID_PORT_ID);
+	s = port_list(port, info, MONITOR_PAID, self);
 	if (s != HV_STATUS_SUCCESS)
-		partition_discharge(p, PORT_BYTES);
+		partition_discharge(p, port_bytes(info->type));
 	port_unref(port);
 	return s;
 }
 
-/* Nobody looks at its page any more. */
-static void monitor_disconnect(struct port_space *space, struct port *port)
+/* @port is not listed any more, and the reference that went with its number is gone when this returns. */
+static void port_unlist(struct port *port, struct vp *self)
 {
-	lock_acquire(&space->lock);
-	if (space->monitors)
-		g_ptr_array_remove_fast(space->monitors, port->monitor);
-	lock_release(&space->lock);
+	port_end(port);                                    /* T14.9.2.b */
+	if (port->monitor)
+		monitor_close(port->monitor, self);
+	if (port->connector && !MUTANT(port_keeps_charge))
+		partition_discharge(port->config.partition, port_bytes(port->config.type));   /* T14.9.2.j */
+	port_unref(port);
 }
 
 hv_status port_remove(struct partition *p, uint32_t id)
@@ -398,48 +394,23 @@ hv_status port_remove(struct partition *p, uint32_t id)
 	struct port_space *space = space_of(p);
 	struct port *port = number_remove(space, &space->port, id, NULL);
 
-	if (!port)
-		return HV_STATUS_INVALID_PORT_ID;          /* T14.9.2.d, T14.9.2.f */
-	port_end(port);
-	if (port->monitor) {
-		monitor_disconnect(space, port);
-		monitor_give_back(space, port->monitor);
-	}
-	port_unref(port);
-	return HV_STATUS_SUCCESS;
+	if (port)
+		port_unlist(port, NULL);
+	return port ? HV_STATUS_SUCCESS : HV_STATUS_INVALID_PORT_ID;   /* T14.9.2.d, T14.9.2.f */
 }
 
-hv_status port_remove_made(struct partition *p, uint32_t id)
+hv_status port_remove_made(struct partition *p, uint32_t id, struct vp *self)
 {
 	struct port_space *space = space_of(p);
 	struct port *port = number_find(space, &space->port, id), *listed = NULL;
 
 	if (port && port->connector)
 		listed = number_remove(space, &space->port, id, port);
-	if (listed) {
-		port_end(port);                            /* T14.9.2.b */
-		if (!MUTANT(port_keeps_charge))
-			partition_discharge(p, PORT_BYTES);    /* T14.9.2.j */
-		port_unref(listed);
-	}
+	if (listed)
+		port_unlist(listed, self);
 	if (port)
 		port_unref(port);
 	return listed ? HV_STATUS_SUCCESS : HV_STATUS_INVALID_PORT_ID;   /* T14.9.2.d, T14.9.2.f */
-}
-
-static void monitor_connect(struct partition *p, struct port *port, uint64_t gpa)
-{
-	struct port_space *space = space_of(p);
-
-	monitor_place_sender(port->monitor, NULL, gpa);
-	lock_acquire(&space->lock);
-	if (space->monitors) {
-		monitor_tell(port->monitor, atomic_load(&space->looking));
-		g_ptr_array_add(space->monitors, port->monitor);
-		atomic_store(&space->look_at, 0);
-	}
-	lock_release(&space->lock);
-	vp_deadline_changed(partition_vp(p, 0));
 }
 
 static hv_status check_connection(const struct port *port, const struct hv_connection_info *info)
@@ -467,16 +438,15 @@ hv_status port_connect_id(struct partition *p, uint32_t connection, uint32_t id,
 		return HV_STATUS_INVALID_PORT_ID;          /* T14.9.3.k, T14.9.3.m */
 	s = other && !MUTANT(port_number_taken) ? HV_STATUS_INVALID_CONNECTION_ID : check_connection(port, info);   /* T14.8.8.a */
 	if (s == HV_STATUS_SUCCESS)
-		s = port_connect(p, connection, port);
-	if (s == HV_STATUS_SUCCESS && port->monitor)
-		monitor_connect(p, port, info->monitor);
+		s = connect_port(p, connection, port, &(struct connecting){ .info = info });
 	port_unref(port);
 	return s;
 }
 
 hv_status port_connect_to(struct partition *p, uint32_t connection, struct partition *owner, uint32_t id,
-			  const struct hv_connection_info *info, struct doorbell doorbell)
+			  const struct hv_connection_info *info, struct doorbell doorbell, struct vp *self)
 {
+	const struct connecting how = { .info = info, .doorbell = doorbell, .charged = true, .self = self };
 	struct port *port = number_find(space_of(owner), &space_of(owner)->port, id);
 	struct port *other = connection_find(p, connection, info->type);
 	hv_status s = HV_STATUS_SUCCESS;
@@ -492,7 +462,7 @@ hv_status port_connect_to(struct partition *p, uint32_t connection, struct parti
 		if (s == HV_STATUS_SUCCESS && !partition_charge(p, CONNECTION_BYTES))
 			s = HV_STATUS_INSUFFICIENT_MEMORY; /* T14.9.3.r */
 		else if (s == HV_STATUS_SUCCESS) {
-			s = connect_port(p, connection, port, true, info->monitor, doorbell);
+			s = connect_port(p, connection, port, &how);
 			if (s != HV_STATUS_SUCCESS)
 				partition_discharge(p, CONNECTION_BYTES);
 		}
@@ -509,13 +479,37 @@ static void connection_uncharge(struct partition *p, struct port *port)
 		partition_discharge(p, CONNECTION_BYTES);
 }
 
-hv_status port_disconnect_made(struct partition *p, uint32_t connection)
+/* It is in the table no more; its reference goes. */
+static void connection_end(struct partition *p, struct port *port, struct vp *self)
+{
+	if (port->monitor)
+		monitor_disconnect(port->monitor, self);
+	connection_uncharge(p, port);
+	atomic_store(&port->connected, false);
+	port_unref(port);                                  /* T14.2.3.d: what is queued stays */
+}
+
+/* The connection that is found first, if it leads to @only (NULL: wherever). */
+static hv_status disconnect(struct partition *p, uint32_t connection, const struct port *only, struct vp *self)
+{
+	struct port_space *space = space_of(p);
+	struct port *port = NULL;
+
+	for (unsigned t = HV_PORT_MESSAGE; !port && t <= HV_PORT_DOORBELL && !(connection & ~HV_PORT_ID_MASK); t++)
+		port = number_remove(space, &space->connection, connection_key(t, connection), only);
+	if (!port)
+		return HV_STATUS_INVALID_CONNECTION_ID;    /* T14.9.6.f */
+	connection_end(p, port, self);
+	return HV_STATUS_SUCCESS;
+}
+
+hv_status port_disconnect_made(struct partition *p, uint32_t connection, struct vp *self)
 {
 	struct port *port = connection_find(p, connection, HV_PORT_MESSAGE);
 	hv_status s = HV_STATUS_INVALID_CONNECTION_ID;     /* T14.9.6.f */
 
 	if (port && atomic_load(&port->charged_connection))
-		s = port_disconnect(p, connection, port);
+		s = disconnect(p, connection, port, self);
 	if (port)
 		port_unref(port);
 	return s;
@@ -523,29 +517,7 @@ hv_status port_disconnect_made(struct partition *p, uint32_t connection)
 
 hv_status port_disconnect(struct partition *p, uint32_t connection, const struct port *only)
 {
-	struct port_space *space = space_of(p);
-	struct port *port = NULL;
-	bool placed = false;
-
-	for (unsigned t = HV_PORT_MESSAGE; !port && t <= HV_PORT_DOORBELL && !(connection & ~HV_PORT_ID_MASK); t++)
-		port = number_remove(space, &space->connection, connection_key(t, connection), only);
-	if (!port)
-		return HV_STATUS_INVALID_CONNECTION_ID;    /* T14.9.6.f */
-	if (port->monitor) {
-		lock_acquire(&port->lock);
-		placed = !port->deleted;                   /* else the page is somebody else's already */
-		lock_release(&port->lock);
-	}
-	if (placed) {
-		monitor_disconnect(space, port);
-		monitor_place_sender(port->monitor, NULL, MONITOR_NOWHERE);
-	}
-	if (port->config.type == HV_PORT_DOORBELL)
-		atomic_fetch_sub(&space->doorbells, 1);
-	connection_uncharge(p, port);
-	atomic_store(&port->connected, false);
-	port_unref(port);                                  /* T14.2.3.d: what is queued stays */
-	return HV_STATUS_SUCCESS;
+	return disconnect(p, connection, only, NULL);
 }
 
 hv_status port_get_property(struct partition *p, uint32_t id, uint32_t code, uint64_t *value)
@@ -693,94 +665,53 @@ uint64_t port_post_count(struct port *port)
 
 /* ---- monitor pages ---- */
 
-/* On behalf of @p; whatever comes of it (T14.5.3.b). */
-static void signal_for(struct partition *p, const struct monitor_signal *what)
+/* Whatever comes of it (T14.5.3.b). */
+static void signal_for(struct partition *p, uint32_t connection, uint16_t flag)
 {
+	struct vp *first = partition_next_vp(p, NULL);
 	struct port *port = NULL;
 
 	if (partition_features(p)->privileges & HV_SIGNAL_EVENTS)      /* T14.5.c */
-		port = connection_find(p, what->connection, HV_PORT_EVENT);
+		port = connection_find(p, connection, HV_PORT_EVENT);
 	if (!port)
 		return;
-	if (port_signal(port, what->flag) == HV_STATUS_SUCCESS)
-		vp_count_shared(partition_vp(p, 0), COUNT_MONITORED);
+	if (port_signal(port, flag) == HV_STATUS_SUCCESS && first)
+		vp_count_shared(first, COUNT_MONITORED);
 	port_unref(port);
-}
-
-/* What is pending in page @n of those that are due at @now; false: there is no such page. */
-static bool look_at_one(struct partition *p, unsigned n, int64_t now)
-{
-	struct port_space *space = space_of(p);
-	struct monitor_signal signal[MONITOR_SIGNALS];
-	unsigned count = 0;
-	bool there;
-
-	lock_acquire(&space->lock);
-	there = space->monitors && n < space->monitors->len;
-	if (there) {
-		struct monitor *m = g_ptr_array_index(space->monitors, n);
-
-		count = monitor_take(m, now, signal);
-		atomic_store(&space->look_at, MIN(atomic_load(&space->look_at), monitor_due(m)));
-	}
-	lock_release(&space->lock);
-	for (unsigned i = 0; i < count; i++)
-		signal_for(p, &signal[i]);
-	return there;
-}
-
-/* @now: INT64_MAX for all that is pending. */
-static void look(struct partition *p, int64_t now)
-{
-	if (MUTANT(monitor_blind))
-		return;
-	atomic_store(&space_of(p)->look_at, INT64_MAX);
-	for (unsigned n = 0; look_at_one(p, n, now);)
-		n++;
-}
-
-static void tell_all(struct port_space *space, bool looking)
-{
-	lock_acquire(&space->lock);
-	atomic_store(&space->looking, looking);
-	for (guint i = 0; space->monitors && i < space->monitors->len; i++)
-		monitor_tell(g_ptr_array_index(space->monitors, i), looking || MUTANT(monitor_silent));
-	lock_release(&space->lock);
 }
 
 static int64_t port_next_deadline(struct vp *vp, void *state)
 {
-	return vp_index(vp) ? INT64_MAX : atomic_load(&space_of(vp_partition(vp))->look_at);
+	return vp_index(vp) ? INT64_MAX : monitors_due(&space_of(vp_partition(vp))->monitors);
 }
 
 static void port_expire(struct vp *vp, void *state, int64_t now)
 {
-	struct partition *p = vp_partition(vp);
+	struct monitors *m = &space_of(vp_partition(vp))->monitors;
 
-	if (!vp_index(vp) && now >= atomic_load(&space_of(p)->look_at))
-		look(p, now);                              /* T14.5.b */
+	if (!vp_index(vp) && now >= monitors_due(m))
+		monitors_look(m, now, signal_for);         /* T14.5.b */
 }
 
 /* The bit first: who does not see it has set his trigger before this last look. */
 static void port_suspend(struct vp *vp, void *state)
 {
+	struct monitors *m = &space_of(vp_partition(vp))->monitors;
+
 	if (vp_index(vp))
 		return;
-	tell_all(space_of(vp_partition(vp)), false);       /* T14.8.10.e */
-	look(vp_partition(vp), INT64_MAX);
+	monitors_tell(m, false);                           /* T14.8.10.e */
+	monitors_look(m, INT64_MAX, signal_for);
 }
 
 static void port_resume(struct vp *vp, void *state)
 {
-	struct port_space *space = space_of(vp_partition(vp));
+	struct monitors *m = &space_of(vp_partition(vp))->monitors;
 
 	if (vp_index(vp))
 		return;
-	tell_all(space, true);
-	lock_acquire(&space->lock);
-	if (space->monitors && space->monitors->len)
-		atomic_store(&space->look_at, 0);
-	lock_release(&space->lock);
+	monitors_tell(m, true);
+	monitors_wake(m);
 	vp_deadline_changed(vp);
 }
 
@@ -851,31 +782,47 @@ void port_ring_again(struct partition *p, unsigned sint)
 	g_ptr_array_free(ports, TRUE);
 }
 
-static bool rings(const struct port *port, uint64_t gpa, unsigned size, uint64_t value)
+static bool rings(const struct port *port, unsigned size, uint64_t value)
 {
 	unsigned want = port->doorbell.flags & HV_DOORBELL_SIZE;
 
-	return port->config.type == HV_PORT_DOORBELL && port->gpa == gpa && (!want || size == 1u << (want - 1)) &&
-	       (port->doorbell.flags & HV_DOORBELL_ANY_VALUE || port->doorbell.value == value);
+	return (!want || size == 1u << (want - 1)) && (port->doorbell.flags & HV_DOORBELL_ANY_VALUE || port->doorbell.value == value);
+}
+
+/* Locks: space->lock held.  The first of those at @gpa; NULL: there is none. */
+static struct port *bells_at(const struct port_space *space, uint64_t gpa)
+{
+	return space->bells ? g_hash_table_lookup(space->bells, &gpa) : NULL;
+}
+
+/* A write of another value or size is its parent's after all; reads are. */
+static bool port_mmio_has(struct vp *vp, void *state, gpa_t gpa, enum x86_access a)
+{
+	struct port_space *space = space_of(vp_partition(vp));
+	bool has;
+
+	if (a != X86_WRITE || !atomic_load(&space->doorbells) || MUTANT(doorbell_no_probe))
+		return false;
+	lock_acquire(&space->lock);
+	has = bells_at(space, gpa.v);
+	lock_release(&space->lock);
+	return has;
 }
 
 /* A matching write is swallowed, even if nobody hears it. */
 static bool port_mmio_write(struct vp *vp, void *state, gpa_t gpa, unsigned size, uint64_t value)
 {
 	struct port_space *space = space_of(vp_partition(vp));
-	struct port *found = NULL;
-	GHashTableIter i;
-	gpointer port;
+	struct port *found;
 
 	if (!atomic_load(&space->doorbells))
 		return false;
 	lock_acquire(&space->lock);
-	if (space->connection) {
-		g_hash_table_iter_init(&i, space->connection);
-		while (!found && g_hash_table_iter_next(&i, NULL, &port))
-			if (rings(port, gpa.v, size, value))
-				found = port_ref(port);
-	}
+	found = bells_at(space, gpa.v);
+	while (found && !rings(found, size, value))
+		found = found->next_bell;
+	if (found)
+		port_ref(found);
 	lock_release(&space->lock);
 	if (!found)
 		return false;
@@ -901,10 +848,11 @@ hv_status port_post_by(struct partition *p, uint32_t connection, uint32_t type, 
 hv_status port_signal_by(struct partition *p, uint32_t connection, unsigned flag)
 {
 	struct port *port = connection_find(p, connection, HV_PORT_EVENT);
+	struct monitors *m = &space_of(p)->monitors;
 	hv_status s = HV_STATUS_INVALID_CONNECTION_ID;     /* T14.9.8.d */
 
-	if (!atomic_load(&space_of(p)->looking) && atomic_load(&space_of(p)->look_at) != INT64_MAX)
-		look(p, INT64_MAX);                        /* T14.8.10.e */
+	if (!atomic_load(&m->looking) && monitors_due(m) != INT64_MAX)
+		monitors_look(m, INT64_MAX, signal_for);   /* T14.8.10.e */
 	if (port) {
 		s = port_signal(port, flag);
 		port_unref(port);
@@ -919,6 +867,7 @@ static void port_vp_fini(struct vp *vp, void *state)
 {
 	GPtrArray *ports = ports_of(vp_partition(vp));
 
+	port_suspend(vp, state);
 	for (guint n = 0; n < ports->len; n++) {
 		struct port *port = g_ptr_array_index(ports, n);
 
@@ -935,9 +884,8 @@ static void port_partition_init(struct partition *p, void *state)
 	lock_init(&space->lock, LOCK_PORT, "ports of a partition");
 	space->port = g_hash_table_new(NULL, NULL);
 	space->connection = g_hash_table_new(NULL, NULL);
-	space->monitors = g_ptr_array_new();
-	space->spare = g_ptr_array_new();
-	atomic_init(&space->look_at, INT64_MAX);
+	space->bells = g_hash_table_new(g_int64_hash, g_int64_equal);
+	monitors_init(&space->monitors, p);
 }
 
 static void port_partition_look(struct partition *p, void *state, struct partition_look *look)
@@ -949,6 +897,7 @@ static void port_partition_look(struct partition *p, void *state, struct partiti
 	look->ports = space->port ? g_hash_table_size(space->port) : 0;
 	look->connections = space->connection ? g_hash_table_size(space->connection) : 0;
 	lock_release(&space->lock);
+	look->monitors = monitors_sent(&space->monitors);
 }
 
 static gboolean made_port(gpointer key, gpointer port, gpointer gone)
@@ -962,31 +911,29 @@ static gboolean made_port(gpointer key, gpointer port, gpointer gone)
 
 static gboolean made_connection(gpointer key, gpointer port, gpointer gone)
 {
-	bool made = atomic_exchange(&((struct port *)port)->charged_connection, false);
+	bool made = atomic_load(&((struct port *)port)->charged_connection);
 
-	if (made) {
-		atomic_store(&((struct port *)port)->connected, false);
+	if (made)
 		g_ptr_array_add(gone, port);
-	}
 	return made;
 }
 
-/* What the partition made by calls of its own goes; its pool is empty already. */
-static void forget_made(struct port_space *space)
+/* What the partition made by calls of its own goes. */
+static void forget_made(struct partition *p, struct port_space *space)
 {
 	GPtrArray *ports = g_ptr_array_new(), *connections = g_ptr_array_new();
 
 	lock_acquire(&space->lock);
 	g_hash_table_foreach_remove(space->port, made_port, ports);
 	g_hash_table_foreach_remove(space->connection, made_connection, connections);
+	/* Doorbells are made by calls alone. */
+	g_hash_table_remove_all(space->bells);
 	atomic_store(&space->doorbells, 0);
 	lock_release(&space->lock);
-	for (guint i = 0; i < ports->len; i++) {
-		port_end(g_ptr_array_index(ports, i));
-		port_unref(g_ptr_array_index(ports, i));
-	}
 	for (guint i = 0; i < connections->len; i++)
-		port_unref(g_ptr_array_index(connections, i));
+		connection_end(p, g_ptr_array_index(connections, i), NULL);
+	for (guint i = 0; i < ports->len; i++)
+		port_unlist(g_ptr_array_index(ports, i), NULL);
 	g_ptr_array_free(ports, TRUE);
 	g_ptr_array_free(connections, TRUE);
 }
@@ -995,74 +942,51 @@ static void forget_made(struct port_space *space)
 static void port_partition_reset(struct partition *p, void *state)
 {
 	struct port_space *space = state;
-	GHashTableIter i;
-	gpointer port;
+	GPtrArray *ports;
 
-	forget_made(space);
-	lock_acquire(&space->lock);
-	g_hash_table_iter_init(&i, space->port);
-	while (g_hash_table_iter_next(&i, NULL, &port))
-		if (((struct port *)port)->monitor)
-			monitor_clear(((struct port *)port)->monitor);
-	lock_release(&space->lock);
-	tell_all(space, atomic_load(&space->looking));
-}
+	forget_made(p, space);
+	ports = ports_of(p);
+	for (guint n = 0; n < ports->len; n++) {
+		struct port *port = g_ptr_array_index(ports, n);
 
-static void end_all(GHashTable *table, void (*end)(struct port *port))
-{
-	GHashTableIter i;
-	gpointer port;
-
-	g_hash_table_iter_init(&i, table);
-	while (g_hash_table_iter_next(&i, NULL, &port)) {
-		end(port);
-		port_unref(port);
+		if (port->monitor)
+			monitor_clear(port->monitor);
 	}
-	g_hash_table_destroy(table);
+	g_ptr_array_free(ports, TRUE);
+	monitors_tell(&space->monitors, atomic_load(&space->monitors.looking));
 }
 
-static void end_listed(struct port *port)
-{
-	port_end(port);
-	if (port->monitor)
-		monitor_free(port->monitor);
-}
-
-/* The connection's number is free; who made the port may let somebody connect again. */
-static void end_connection(struct port *port)
-{
-	atomic_store(&port->charged_connection, false);
-	atomic_store(&port->connected, false);
-}
-
-/*
- * The lock stays: devices of the partition may still come to disconnect.  Pools are emptied behind this, so
- * nobody gives back what things cost.
- */
+/* The lock stays: devices of the partition may still come to disconnect. */
 static void port_partition_fini(struct partition *p, void *state)
 {
 	struct port_space *space = state;
 	GHashTable *port, *connection;
-	GPtrArray *spare, *monitors;
+	GHashTableIter i;
+	gpointer one;
 
 	lock_acquire(&space->lock);
 	port = g_steal_pointer(&space->port);
 	connection = g_steal_pointer(&space->connection);
-	spare = g_steal_pointer(&space->spare);
-	monitors = g_steal_pointer(&space->monitors);
+	g_clear_pointer(&space->bells, g_hash_table_destroy);
+	atomic_store(&space->doorbells, 0);
 	lock_release(&space->lock);
-	end_all(connection, end_connection);
-	end_all(port, end_listed);
-	for (guint i = 0; i < spare->len; i++)
-		monitor_free(g_ptr_array_index(spare, i));
-	g_ptr_array_free(spare, TRUE);
-	g_ptr_array_free(monitors, TRUE);
+	/* Numbers are free: who made a port may let somebody connect again. */
+	g_hash_table_iter_init(&i, connection);
+	while (g_hash_table_iter_next(&i, NULL, &one))
+		connection_end(p, one, NULL);
+	g_hash_table_iter_init(&i, port);
+	while (g_hash_table_iter_next(&i, NULL, &one))
+		port_unlist(one, NULL);
+	g_hash_table_destroy(connection);
+	g_hash_table_destroy(port);
+	monitors_end(&space->monitors);
 }
 
 const struct vp_component port_component = {
 	.name = "port", .partition_size = sizeof(struct port_space),
-	.partition_look = port_partition_look, .partition_init = port_partition_init, .partition_reset = port_partition_reset, .partition_fini = port_partition_fini,
-	.fini = port_vp_fini, .mmio_write = port_mmio_write,
+	.partition_look = port_partition_look, .partition_init = port_partition_init, .partition_reset = port_partition_reset,
+	.partition_fini = port_partition_fini,
+	.fini = port_vp_fini, .mmio_write = port_mmio_write, .mmio_has = port_mmio_has,
 	.next_deadline = port_next_deadline, .expire = port_expire, .suspend = port_suspend, .resume = port_resume,
 	.calls = port_calls,
 };

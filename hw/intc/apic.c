@@ -888,7 +888,7 @@ static bool in_page(struct apic *a, gpa_t gpa)
 	return hw_enabled(a) && !is_x2(a) && gpa.v - base < HV_PAGE_SIZE;
 }
 
-static bool apic_mmio_has(struct vp *vp, void *state, gpa_t gpa)
+static bool apic_mmio_has(struct vp *vp, void *state, gpa_t gpa, enum x86_access a)
 {
 	return in_page(state, gpa);
 }

@@ -16,6 +16,7 @@ enum lock_level {
 	LOCK_MACHINE = 10,    /* partition tree, list of machines */
 	LOCK_STATS = 12,      /* statistics pages that somebody sees */
 	LOCK_MAPS = 15,     /* what partitions of one family map of each other's memory: gpa-calls.c */
+	LOCK_MONITOR = 18,    /* who sees a monitor page: before the partitions that do */
 	LOCK_PARTITION = 20,  /* parent before child; same level only along that line */
 	LOCK_GPA_MAP = 30,
 	LOCK_VP = 40,

@@ -83,7 +83,7 @@ struct vp_component {
 	/* Device memory window of the component (xAPIC page); false: not here. */
 	bool (*mmio_read)(struct vp *vp, void *state, gpa_t gpa, unsigned size, uint64_t *value);
 	bool (*mmio_write)(struct vp *vp, void *state, gpa_t gpa, unsigned size, uint64_t value);
-	bool (*mmio_has)(struct vp *vp, void *state, gpa_t gpa);   /* would the two answer? */
+	bool (*mmio_has)(struct vp *vp, void *state, gpa_t gpa, enum x86_access a);   /* may one of the two answer? */
 	/*
 	 * A message from the hypervisor to @parent on behalf of @vp, whose last one it replaces if that has
 	 * not arrived.  False: it has not been sent, as an earlier HV_MESSAGE_SCHEDULER_SIGNAL will say the same.
@@ -201,6 +201,9 @@ void vp_level_ended(struct vp *vp, uint8_t vector);
  * SIPI, and is dropped otherwise.
  */
 void vp_sipi(struct vp *vp, uint8_t vector);
+
+/* One monitored notification of @p's more or fewer (appendix J).  Any thread, any lock. */
+void partition_monitored(struct partition *p, int by);
 
 /* What people call a message of this type (HV_MESSAGE_LIST). */
 const char *hv_message_name(uint32_t type);

@@ -214,6 +214,7 @@ struct partition_look {
 	uint64_t pool_available, pool_in_use;   /* pages (7.3.3) */
 	uint64_t mapped;             /* pages of its GPA space that something is mapped to */
 	uint32_t ports, connections; /* that end at it; by which it sends */
+	uint32_t monitors;           /* monitor pages that it sends by */
 	uint32_t intercepts;         /* that its parent has installed; answers that it has registered count */
 };
 void partition_look(struct partition *p, struct partition_look *look);

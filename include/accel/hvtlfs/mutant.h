@@ -113,6 +113,11 @@
 	X(monitor_silent, "the monitor page does not tell that nobody looks") \
 	X(monitor_two_pages, "receiver and sender see two monitor pages") \
 	X(monitor_trigger_0, "trigger 0 of a group is dropped") \
+	X(monitor_outlives, "the sender sees a monitor page whose port is gone") \
+	X(monitor_of_receiver, "triggers of a monitor page signal on behalf of its receiver") \
+	X(monitor_no_limit, "a partition has any number of monitor pages") \
+	X(stats_monitored, "monitored notifications are not counted") \
+	X(doorbell_no_probe, "an instruction that looks before it stores rings no doorbell") \
 	X(post_any_type, "a guest can post the hypervisor's message types") \
 	X(post_no_sender, "messages do not tell their port") \
 	X(post_count_all, "posts that fail are counted, too") \

@@ -51,10 +51,8 @@ hv_status port_connect(struct partition *p, uint32_t connection, struct port *po
 hv_status port_disconnect(struct partition *p, uint32_t connection, const struct port *only);
 
 /*
- * The same by number, as HvCreatePort and its like ask for it, for ports that end in @p: the partition owns them, monitor
- * ports are among them.  Sender and receiver are one partition as yet, as pages of two cannot be shared.  No lock held;
- * one thread at a time makes and removes monitor ports and their connections.
- * Statuses of 14.9.1 to 14.9.6.
+ * The same by number, as HvCreatePort and its like ask for it, for ports that end in @p, which is the sender, too: the
+ * partition owns them, monitor ports are among them.  No lock held.  Statuses of 14.9.1 to 14.9.6.
  */
 hv_status port_create(struct partition *p, uint32_t id, const struct hv_port_info *info);
 hv_status port_remove(struct partition *p, uint32_t id);
@@ -64,17 +62,18 @@ hv_status port_set_property(struct partition *p, uint32_t id, uint32_t code, uin
 
 /*
  * As the calls make and end them: in @p, whose pool pays.  Only the partition with the id @connector may connect.  Of
- * what somebody else has made they end nothing, as if it were not there.  No monitor ports.  @p is active and stays so.
+ * what somebody else has made they end nothing, as if it were not there.  @p is active and stays so; no other call acts on
+ * it.  @self: the VP that calls, on its thread, no lock held but LOCK_CALL.
  */
-hv_status port_create_for(struct partition *p, uint32_t id, const struct hv_port_info *info, uint64_t connector);
-hv_status port_remove_made(struct partition *p, uint32_t id);
+hv_status port_create_for(struct partition *p, uint32_t id, const struct hv_port_info *info, uint64_t connector, struct vp *self);
+hv_status port_remove_made(struct partition *p, uint32_t id, struct vp *self);
 /* @owner, where the port is, was active a moment ago. */
 struct doorbell { uint64_t value, flags; };
 hv_status port_connect_to(struct partition *p, uint32_t connection, struct partition *owner, uint32_t id,
-			  const struct hv_connection_info *info, struct doorbell doorbell);
+			  const struct hv_connection_info *info, struct doorbell doorbell, struct vp *self);
+hv_status port_disconnect_made(struct partition *p, uint32_t connection, struct vp *self);
 /* The guest has emptied the ring of @sint that was full: what waited goes in. */
 void port_ring_again(struct partition *p, unsigned sint);
-hv_status port_disconnect_made(struct partition *p, uint32_t connection);
 
 /* HvPostMessage and HvSignalEvent of @p. */
 hv_status port_post_by(struct partition *p, uint32_t connection, uint32_t type, const void *payload, size_t size);
