@@ -1,35 +1,101 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Ports and connections that a parent makes in its children and itself (14.9.1 to 14.9.6), and what goes through them. */
-#include "child.h"
 #include "hv/interrupt.h"
+#include "ports-of-two.h"
 
-enum { PORT = 0x101, CONNECTION = 0x202, CALL_IN = 0x5000, CALL_OUT = 0x6000, CALL_PAGE = 0x7000, FLAGS = 8 };
 #define NOBODY 0x7fffffff00000000ull
-#define SELF HV_PARTITION_ID_SELF
 
 static const struct hv_port_info message_port = { .type = HV_PORT_MESSAGE, .sint = SINT, .vp = HV_ANY_VP };
-static const struct hv_port_info event_port = { .type = HV_PORT_EVENT, .sint = SINT, .vp = HV_ANY_VP, .flag_count = FLAGS };
+static const struct hv_connection_info message_connection = { .type = HV_PORT_MESSAGE };
+const struct hv_port_info event_port = { .type = HV_PORT_EVENT, .sint = SINT, .vp = HV_ANY_VP, .flag_count = FLAGS };
 
-/* ---- the calls ---- */
+/* ---- what rules of two partitions have in common ---- */
 
-static struct reply create_port(uint64_t port, uint32_t id, uint64_t connection, struct hv_port_info info)
+struct reply create_port_in(uint64_t port, uint32_t id, uint64_t connection, struct hv_port_info info)
 {
 	struct hv_in_create_port in = { .port_partition = port, .port_id = id, .connection_partition = connection, .info = info };
 
 	return CALL(.code = HV_CALL_CREATE_PORT, .data = &in, .size = sizeof in);
 }
 
-static struct reply connect_port(uint64_t connection, uint32_t id, uint64_t port, uint32_t port_id, uint32_t type)
+struct reply connect_port_in(uint64_t connection, uint32_t id, uint64_t port, uint32_t port_id, struct hv_connection_info info)
 {
 	struct hv_in_connect_port in = { .connection_partition = connection, .connection_id = id, .port_partition = port,
-					 .port_id = port_id, .info.type = type };
+					 .port_id = port_id, .info = info };
 
 	return CALL(.code = HV_CALL_CONNECT_PORT, .data = &in, .size = sizeof in);
 }
 
-static struct reply end(uint16_t code, uint64_t partition, uint32_t id)
+struct reply end_number(uint16_t code, uint64_t partition, uint32_t id)
 {
 	return CALL(.code = code, .fast = true, .in = partition, .out = id);
+}
+
+void good(struct reply r) { check_status(r, HV_STATUS_SUCCESS); }
+
+void join(uint64_t port, uint64_t connection, struct hv_port_info info)
+{
+	good(create_port_in(port, PORT, connection, info));
+	good(connect_port_in(connection, CONNECTION, port, PORT, (struct hv_connection_info){ .type = info.type }));
+}
+
+void own_pool(void) { deposit(SELF, 8); }
+
+uint64_t in_use(uint64_t id)
+{
+	struct hv_out_get_memory_balance b;
+
+	good(balance(id, &b));
+	return b.pages_in_use;
+}
+
+void allow(uint64_t id, uint64_t privileges)
+{
+	good(set_property(id, HV_PROPERTY_PRIVILEGE_FLAGS, 0x5ff | privileges));
+}
+
+struct child caller_with(uint64_t privileges)
+{
+	struct child c = make_child(EXO);
+
+	allow(c.id, privileges);
+	child_may_call(&c);
+	return c;
+}
+
+void child_listens(const struct child *c)
+{
+	child_set(c, HV_REGISTER_SIMP, CHILD_MESSAGES | 1);
+	child_set(c, HV_REGISTER_SIEFP, CHILD_FLAGS | 1);
+	child_set(c, HV_REGISTER_SINT0 + SINT, VECTOR);
+	child_set(c, HV_REGISTER_SCONTROL, 1);
+}
+
+uint32_t child_sees(const struct child *c, uint64_t gpa, uint64_t *value)
+{
+	struct hv_in_read_gpa in = { .partition_id = c->id, .byte_count = sizeof *value, .base_gpa = gpa, .flags = HV_CACHE_WRITE_BACK };
+	struct hv_out_read_gpa out;
+
+	good(CALL(.code = HV_CALL_READ_GPA, .data = &in, .size = sizeof in, .out = test_page(OUT_PAGE)));
+	get_bytes(test_page(OUT_PAGE), &out, sizeof out);
+	*value = *(const uint64_t *)(const void *)out.data;
+	return (uint32_t)out.result;
+}
+
+bool child_flag(const struct child *c, unsigned flag)
+{
+	uint64_t word;
+
+	check_value(child_sees(c, CHILD_FLAGS + SINT * (HV_EVENT_FLAGS / 8) + flag / 64 * 8, &word), HV_ACCESS_SUCCESS, "access to the flags");
+	return word >> flag % 64 & 1;
+}
+
+/* ---- this file's own ---- */
+
+/* Of a child whose code is in memory: the status of a call of its own. */
+static uint16_t child_call(const struct child *c, uint16_t code, const void *in, unsigned size)
+{
+	return child_calls(c, code, 0, in, size);
 }
 
 static struct reply port_value(uint64_t partition, uint32_t id, uint32_t code)
@@ -46,48 +112,6 @@ static struct reply set_port_value(uint64_t partition, uint32_t id, uint32_t cod
 	return CALL(.code = HV_CALL_SET_PORT_PROPERTY, .data = &in, .size = sizeof in, .out = test_page(OUT_PAGE));
 }
 
-static void good(struct reply r) { check_status(r, HV_STATUS_SUCCESS); }
-
-/* A port of @port to which @connection is connected. */
-static void join(uint64_t port, uint64_t connection, struct hv_port_info info)
-{
-	good(create_port(port, PORT, connection, info));
-	good(connect_port(connection, CONNECTION, port, PORT, info.type));
-}
-
-/* The caller's own pool pays for its ports. */
-static void own_pool(void) { deposit(SELF, 8); }
-
-static void allow(uint64_t id, uint64_t privileges)
-{
-	good(set_property(id, HV_PROPERTY_PRIVILEGE_FLAGS, 0x5ff | privileges));
-}
-
-/* A child that makes calls, with these privileges. */
-static struct child caller_with(uint64_t privileges)
-{
-	struct child c = make_child(EXO);
-
-	allow(c.id, privileges);
-	child_protected(&c);
-	child_set(&c, HV_REGISTER_GUEST_OS_ID, TEST_OS_ID);
-	child_set(&c, HV_REGISTER_HYPERCALL, CALL_PAGE | 1);
-	return c;
-}
-
-/* The status of a call of the child's. */
-static uint16_t child_call(const struct child *c, uint16_t code, const void *in, unsigned size)
-{
-	struct hv_message m;
-
-	child_put(c, CALL_IN, in, size);
-	/* mov eax, code; xor edx, edx; xor ebx, ebx; mov ecx, CALL_IN; xor edi, edi; mov esi, CALL_OUT; vmcall; out 0x80, al */
-	m = RUN_AS_IS(c, 0xb8, BYTES_32(code), 0x31, 0xd2, 0x31, 0xdb, 0xb9, BYTES_32(CALL_IN), 0x31, 0xff, 0xbe, BYTES_32(CALL_OUT),
-		      0x0f, 0x01, 0xc1, OUT(0x80));
-	check_type(&m, HV_MESSAGE_IO_INTERCEPT);
-	return (uint16_t)child_register(c, HV_REGISTER_RAX);
-}
-
 static uint16_t child_posts(const struct child *c, uint64_t first)
 {
 	struct hv_in_post_message in = { .connection_id = CONNECTION, .message_type = 1, .payload_size = 8, .payload = { first } };
@@ -102,15 +126,6 @@ static uint16_t child_signals(const struct child *c, uint16_t flag)
 	return child_call(c, HV_CALL_SIGNAL_EVENT, &in, sizeof in);
 }
 
-/* The SynIC of VP 0 of @c takes messages and events. */
-static void child_listens(const struct child *c)
-{
-	child_set(c, HV_REGISTER_SIMP, 0x8001);
-	child_set(c, HV_REGISTER_SIEFP, 0x9001);
-	child_set(c, HV_REGISTER_SINT0 + SINT, VECTOR);
-	child_set(c, HV_REGISTER_SCONTROL, 1);
-}
-
 /* ---- all calls that act on a partition, alike ---- */
 
 enum which { CREATE, DELETE, CONNECT, DISCONNECT, GET, SET };
@@ -119,10 +134,10 @@ enum which { CREATE, DELETE, CONNECT, DISCONNECT, GET, SET };
 static struct reply act(enum which which, uint64_t id, uint64_t other)
 {
 	switch (which) {
-	case CREATE: return create_port(id, PORT, other, message_port);
-	case DELETE: return end(HV_CALL_DELETE_PORT, id, PORT);
-	case CONNECT: return connect_port(id, CONNECTION, other, PORT, HV_PORT_MESSAGE);
-	case DISCONNECT: return end(HV_CALL_DISCONNECT_PORT, id, CONNECTION);
+	case CREATE: return create_port_in(id, PORT, other, message_port);
+	case DELETE: return end_number(HV_CALL_DELETE_PORT, id, PORT);
+	case CONNECT: return connect_port_in(id, CONNECTION, other, PORT, message_connection);
+	case DISCONNECT: return end_number(HV_CALL_DISCONNECT_PORT, id, CONNECTION);
 	case GET: return port_value(id, PORT, HV_PORT_POST_COUNT);
 	default: return set_port_value(id, PORT, HV_PORT_PREFERRED_VP, HV_ANY_VP);
 	}
@@ -203,8 +218,8 @@ RULE_HOST(T14_9_1_g, "no port for a partition that is not there")
 {
 	uint64_t id = make_active_partition();
 
-	check_status(create_port(id, PORT, NOBODY, message_port), HV_STATUS_INVALID_PARTITION_ID);
-	good(create_port(id, PORT, SELF, message_port));
+	check_status(create_port_in(id, PORT, NOBODY, message_port), HV_STATUS_INVALID_PARTITION_ID);
+	good(create_port_in(id, PORT, SELF, message_port));
 }
 
 RULE_HOST(T14_9_1_h, "no port for its own partition")
@@ -212,8 +227,8 @@ RULE_HOST(T14_9_1_h, "no port for its own partition")
 	uint64_t id = make_active_partition();
 
 	own_pool();
-	check_status(create_port(id, PORT, id, message_port), HV_STATUS_INVALID_PARTITION_ID);
-	check_status(create_port(SELF, PORT, own_id(), message_port), HV_STATUS_INVALID_PARTITION_ID);
+	check_status(create_port_in(id, PORT, id, message_port), HV_STATUS_INVALID_PARTITION_ID);
+	check_status(create_port_in(SELF, PORT, own_id(), message_port), HV_STATUS_INVALID_PARTITION_ID);
 }
 
 RULE_HOST(T14_9_1_u, "no port for a partition that is not active")
@@ -221,21 +236,21 @@ RULE_HOST(T14_9_1_u, "no port for a partition that is not active")
 	uint64_t id = make_partition();
 
 	own_pool();
-	check_status(create_port(SELF, PORT, id, message_port), HV_STATUS_INVALID_PARTITION_STATE);
+	check_status(create_port_in(SELF, PORT, id, message_port), HV_STATUS_INVALID_PARTITION_STATE);
 }
 
 RULE_HOST(T14_9_3_g, "no connection to a partition that is not there")
 {
 	uint64_t id = make_active_partition();
 
-	check_status(connect_port(id, CONNECTION, NOBODY, PORT, HV_PORT_MESSAGE), HV_STATUS_INVALID_PARTITION_ID);
+	check_status(connect_port_in(id, CONNECTION, NOBODY, PORT, message_connection), HV_STATUS_INVALID_PARTITION_ID);
 }
 
 RULE_HOST(T14_9_3_p, "no connection to a partition that is not active")
 {
 	uint64_t id = make_active_partition(), other = make_partition();
 
-	check_status(connect_port(id, CONNECTION, other, PORT, HV_PORT_MESSAGE), HV_STATUS_INVALID_PARTITION_STATE);
+	check_status(connect_port_in(id, CONNECTION, other, PORT, message_connection), HV_STATUS_INVALID_PARTITION_STATE);
 }
 
 static void only_for_one(void)
@@ -243,11 +258,11 @@ static void only_for_one(void)
 	uint64_t a = make_active_partition(), b = make_active_partition();
 
 	own_pool();
-	good(create_port(SELF, PORT, a, message_port));
-	check_status(connect_port(b, CONNECTION, SELF, PORT, HV_PORT_MESSAGE), HV_STATUS_INVALID_PORT_ID);
-	good(connect_port(a, CONNECTION, SELF, PORT, HV_PORT_MESSAGE));
-	good(end(HV_CALL_DISCONNECT_PORT, a, CONNECTION));
-	good(end(HV_CALL_DELETE_PORT, SELF, PORT));
+	good(create_port_in(SELF, PORT, a, message_port));
+	check_status(connect_port_in(b, CONNECTION, SELF, PORT, message_connection), HV_STATUS_INVALID_PORT_ID);
+	good(connect_port_in(a, CONNECTION, SELF, PORT, message_connection));
+	good(end_number(HV_CALL_DISCONNECT_PORT, a, CONNECTION));
+	good(end_number(HV_CALL_DELETE_PORT, SELF, PORT));
 }
 
 RULE_HOST(T14_9_3_h, "another partition than the one named by the port does not connect") { only_for_one(); }
@@ -259,10 +274,10 @@ RULE_HOST(T14_9_1_b, "a parent makes a port in its child")
 {
 	uint64_t id = make_active_partition();
 
-	good(create_port(id, PORT, SELF, message_port));
+	good(create_port_in(id, PORT, SELF, message_port));
 	good(port_value(id, PORT, HV_PORT_POST_COUNT));
-	check_status(create_port(id, PORT, SELF, message_port), HV_STATUS_INVALID_PORT_ID);
-	good(end(HV_CALL_DELETE_PORT, id, PORT));
+	check_status(create_port_in(id, PORT, SELF, message_port), HV_STATUS_INVALID_PORT_ID);
+	good(end_number(HV_CALL_DELETE_PORT, id, PORT));
 	check_status(port_value(id, PORT, HV_PORT_POST_COUNT), HV_STATUS_INVALID_PORT_ID);
 }
 
@@ -281,10 +296,10 @@ RULE_HOST(T14_9_3_c, "who may connect connects itself")
 	struct child c = caller_with(HV_CONNECT_PORT);
 
 	own_pool();
-	good(create_port(SELF, PORT, c.id, message_port));
+	good(create_port_in(SELF, PORT, c.id, message_port));
 	check_status_is(child_acts(&c, CONNECT, SELF, own_id()), HV_STATUS_SUCCESS, "HvConnectPort");
 	check_status_is(child_acts(&c, DISCONNECT, SELF, 0), HV_STATUS_SUCCESS, "HvDisconnectPort");
-	good(end(HV_CALL_DELETE_PORT, SELF, PORT));
+	good(end_number(HV_CALL_DELETE_PORT, SELF, PORT));
 }
 
 RULE_HOST(T14_9_3_b, "a parent connects its child, which then sends it messages and events")
@@ -297,16 +312,16 @@ RULE_HOST(T14_9_3_b, "a parent connects its child, which then sends it messages 
 	check_status_is(child_posts(&c, 0x1234), HV_STATUS_SUCCESS, "HvPostMessage");
 	check_slot(0x1234);
 	check_value(slot(SINT).sender, PORT, "sender");
-	good(end(HV_CALL_DELETE_PORT, SELF, PORT));
+	good(end_number(HV_CALL_DELETE_PORT, SELF, PORT));
 	check_status_is(child_posts(&c, 1), HV_STATUS_INVALID_PORT_ID, "to a port that is gone");
-	good(end(HV_CALL_DISCONNECT_PORT, c.id, CONNECTION));
+	good(end_number(HV_CALL_DISCONNECT_PORT, c.id, CONNECTION));
 	join(SELF, c.id, event_port);
 	check_status_is(child_signals(&c, 3), HV_STATUS_SUCCESS, "HvSignalEvent");
 	check_that(flag_set(SINT, 3), "flag 3 is not set");
 	check_status_is(child_signals(&c, FLAGS), HV_STATUS_INVALID_PARAMETER, "a flag that is not the port's");
-	good(end(HV_CALL_DISCONNECT_PORT, c.id, CONNECTION));
+	good(end_number(HV_CALL_DISCONNECT_PORT, c.id, CONNECTION));
 	check_status_is(child_signals(&c, 3), HV_STATUS_INVALID_CONNECTION_ID, "disconnected");
-	good(end(HV_CALL_DELETE_PORT, SELF, PORT));
+	good(end_number(HV_CALL_DELETE_PORT, SELF, PORT));
 }
 
 RULE_HOST(T14_8_7_a, "messages of a sibling, sent by the connection that the parent makes, are counted")
@@ -325,10 +340,16 @@ RULE_HOST(T14_8_7_a, "messages of a sibling, sent by the connection that the par
 
 enum { BELL = 0x20000, RING = 12 /* test page */ };
 
-static struct reply connect_bell(uint64_t connection, uint64_t value, uint64_t flags)
+/* Number @n of those that ring the caller at SINT. */
+static struct reply make_bell(uint64_t connection, uint32_t n)
 {
-	struct hv_in_connect_port in = { .connection_partition = connection, .connection_id = PORT, .port_partition = SELF, .port_id = PORT,
-					 .info = { .type = HV_PORT_DOORBELL, .monitor = BELL }, .doorbell = { value, flags } };
+	return create_port_in(SELF, PORT + n, connection, (struct hv_port_info){ .type = HV_PORT_DOORBELL, .sint = SINT, .vp = 0 });
+}
+
+static struct reply connect_bell(uint64_t connection, uint32_t n, uint64_t at, uint64_t value, uint64_t flags)
+{
+	struct hv_in_connect_port in = { .connection_partition = connection, .connection_id = PORT + n, .port_partition = SELF,
+					 .port_id = PORT + n, .info = { .type = HV_PORT_DOORBELL, .monitor = at }, .doorbell = { value, flags } };
 
 	return CALL(.code = HV_CALL_CONNECT_PORT, .data = &in, .size = sizeof in);
 }
@@ -341,22 +362,50 @@ static struct hv_message write_bell(const struct child *c, uint32_t value)
 
 static uint64_t ring_at(unsigned at) { return test_page(RING) + SINT * sizeof(struct hv_event_ring) + at; }
 
+static void ring_on(void)
+{
+	set_msr(HV_X64_MSR_SIRBP, test_page(RING) | HV_MSR_PAGE_ENABLE);
+	zero_page(test_page(RING));
+}
+
+/* How often number @n is in the ring, which is emptied. */
+static unsigned rung(uint32_t n)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < HV_RING_PLACES; i++) {
+		uint64_t at = ring_at(offsetof(struct hv_event_ring, port) + i * 4);
+		uint32_t port, zero = 0;
+
+		get_bytes(at, &port, sizeof port);
+		count += port == PORT + n;
+		if (port == PORT + n)
+			put_bytes(at, &zero, sizeof zero);
+	}
+	return count;
+}
+
+/* REP STOSD of @n times @value from the first bell on; the message. */
+static struct hv_message string_to_bells(const struct child *c, uint32_t value, uint32_t n)
+{
+	/* mov eax, value; mov ecx, n; mov edi, bell; rep stosd; out 0x80, al */
+	return RUN_AS_IS(c, 0xb8, BYTES_32(value), 0xb9, BYTES_32(n), 0xbf, BYTES_32(BELL), 0xf3, 0xab, OUT(0x80));
+}
+
 RULE_HOST(T14_4_a, "a child's write rings through the doorbell that is connected, and is told otherwise")
 {
 	struct child c = make_child(EXO);
 	struct hv_message m;
-	uint32_t zero = 0;
 	uint8_t on = 1, full;
 
 	own_pool();
 	child_protected(&c);
-	zero_page(test_page(RING));
-	set_msr(HV_X64_MSR_SIRBP, test_page(RING) | HV_MSR_PAGE_ENABLE);
+	ring_on();
 	set_msr(HV_X64_MSR_SINT0 + SINT, HV_SINT_AS_INTERCEPT | VECTOR);
-	good(create_port(SELF, PORT, c.id, (struct hv_port_info){ .type = HV_PORT_DOORBELL, .sint = SINT, .vp = 0 }));
+	good(make_bell(c.id, 0));
 	m = write_bell(&c, 0x11);
 	check_type(&m, HV_MESSAGE_UNMAPPED_GPA);
-	good(connect_bell(c.id, 0x11, 3));
+	good(connect_bell(c.id, 0, BELL, 0x11, 3));
 	m = write_bell(&c, 0x12);
 	check_type(&m, HV_MESSAGE_UNMAPPED_GPA);
 	m = write_bell(&c, 0x11);
@@ -364,22 +413,68 @@ RULE_HOST(T14_4_a, "a child's write rings through the doorbell that is connected
 	check_value((uint32_t)m.payload[0], SINT, "SINT");
 	m = next_message();
 	check_type(&m, HV_MESSAGE_IO_INTERCEPT);
-	check_value(get64(ring_at(0)) >> 32, PORT, "port in the ring");
+	check_value(rung(0), 1, "rings of the port");
 	/* Masked: no message.  Behind the last place the ring is full, until it is told to be empty. */
 	put_bytes(ring_at(0), &on, 1);
-	for (unsigned i = 0; i < HV_RING_PLACES; i++) {
+	for (unsigned i = 0; i < HV_RING_PLACES + 1; i++) {
 		m = write_bell(&c, 0x11);
 		check_type(&m, HV_MESSAGE_IO_INTERCEPT);
 	}
 	get_bytes(ring_at(1), &full, 1);
 	check_value(full, 1, "the ring is full");
-	put_bytes(ring_at(4), &zero, sizeof zero);
+	check_value(rung(0), HV_RING_PLACES, "rings in a full ring");
 	good(call_id(HV_CALL_NOTIFY_PORT_RING_EMPTY, SINT));
-	check_value(get64(ring_at(0)) >> 32, PORT, "what found no place");
-	good(end(HV_CALL_DISCONNECT_PORT, c.id, PORT));
+	check_value(rung(0), 1, "what found no place");
+	good(end_number(HV_CALL_DISCONNECT_PORT, c.id, PORT));
 	m = write_bell(&c, 0x11);
 	check_type(&m, HV_MESSAGE_UNMAPPED_GPA);
-	good(end(HV_CALL_DELETE_PORT, SELF, PORT));
+	good(end_number(HV_CALL_DELETE_PORT, SELF, PORT));
+	set_msr(HV_X64_MSR_SIRBP, 0);
+}
+
+RULE_HOST(T14_4_f, "each doorbell rings its own port, several at one address and in a string of stores too")
+{
+	static const struct { uint64_t at, value, flags; } bells[] = {
+		{ BELL, 0x11, 3 }, { BELL, 0x12, 3 }, { BELL, 0x11, 2 }, { BELL + 4, 0, HV_DOORBELL_ANY_VALUE },
+	};
+	enum { BELLS = sizeof bells / sizeof bells[0] };
+	struct child c = make_child(EXO);
+	struct hv_message m;
+	uint8_t on = 1;
+
+	own_pool();
+	child_protected(&c);
+	ring_on();
+	put_bytes(ring_at(0), &on, 1);
+	for (unsigned i = 0; i < BELLS; i++) {
+		good(make_bell(c.id, i));
+		good(connect_bell(c.id, i, bells[i].at, bells[i].value, bells[i].flags));
+	}
+	m = write_bell(&c, 0x12);
+	check_type(&m, HV_MESSAGE_IO_INTERCEPT);
+	check_value(rung(1), 1, "the second's rings");
+	m = string_to_bells(&c, 0x11, 2);
+	check_type(&m, HV_MESSAGE_IO_INTERCEPT);
+	check_value(rung(0), 1, "the first's rings");
+	check_value(rung(3), 1, "the last's rings");
+	/* INS looks at its memory first; no reason to stop: mov edi, the last bell; mov edx, 0x80; insd. */
+	m = RUN_AS_IS(&c, 0xbf, BYTES_32(BELL + 4), 0xba, BYTES_32(0x80), 0x6d);
+	check_type(&m, HV_MESSAGE_IO_INTERCEPT);
+	/* What no bell wants is told, and has not happened. */
+	m = string_to_bells(&c, 0x13, 2);
+	check_type(&m, HV_MESSAGE_UNMAPPED_GPA);
+	check_value(child_register(&c, HV_REGISTER_RCX), 2, "stores that are left");
+	m = string_to_bells(&c, 0x11, 3);
+	check_type(&m, HV_MESSAGE_UNMAPPED_GPA);
+	check_value(child_register(&c, HV_REGISTER_RCX), 1, "stores that are left");
+	check_value(rung(0) + rung(3), 2, "rings of those before");
+	for (unsigned i = 0; i < BELLS; i++) {
+		good(end_number(HV_CALL_DISCONNECT_PORT, c.id, PORT + i));
+		m = write_bell(&c, 0x12);
+		check_type(&m, i ? HV_MESSAGE_UNMAPPED_GPA : HV_MESSAGE_IO_INTERCEPT);
+		check_value(rung(1), !i, "the second's rings without number %u", i);
+		good(end_number(HV_CALL_DELETE_PORT, SELF, PORT + i));
+	}
 	set_msr(HV_X64_MSR_SIRBP, 0);
 }
 
@@ -388,7 +483,7 @@ RULE_HOST(T14_9_5_b, "HvSetPortProperty gives the property's value")
 	struct child c = make_child(EXO);
 	struct reply r;
 
-	good(create_port(c.id, PORT, SELF, message_port));
+	good(create_port_in(c.id, PORT, SELF, message_port));
 	put64(test_page(OUT_PAGE), 0x5a5a);
 	r = set_port_value(c.id, PORT, HV_PORT_PREFERRED_VP, 0);
 	good(r);
@@ -401,9 +496,9 @@ RULE_HOST(T14_9_6_c, "HvDisconnectPort in registers")
 
 	own_pool();
 	join(SELF, id, message_port);
-	good(end(HV_CALL_DISCONNECT_PORT, id, CONNECTION));
-	check_status(end(HV_CALL_DISCONNECT_PORT, id, CONNECTION), HV_STATUS_INVALID_CONNECTION_ID);
-	good(end(HV_CALL_DELETE_PORT, SELF, PORT));
+	good(end_number(HV_CALL_DISCONNECT_PORT, id, CONNECTION));
+	check_status(end_number(HV_CALL_DISCONNECT_PORT, id, CONNECTION), HV_STATUS_INVALID_CONNECTION_ID);
+	good(end_number(HV_CALL_DELETE_PORT, SELF, PORT));
 }
 
 /* ---- VPs and partitions that end ---- */
@@ -420,7 +515,7 @@ static void to_lost_vp(struct hv_port_info info)
 	join(c.id, SELF, info);
 	good(CALL(.code = HV_CALL_DELETE_VP, .data = &vp, .size = sizeof vp));
 	check_status(info.type == HV_PORT_EVENT ? signal_flag(CONNECTION, 0) : post(CONNECTION, 1), HV_STATUS_INVALID_VP_INDEX);
-	good(end(HV_CALL_DISCONNECT_PORT, SELF, CONNECTION));
+	good(end_number(HV_CALL_DISCONNECT_PORT, SELF, CONNECTION));
 }
 
 RULE_HOST(T14_9_7_m, "no message for a VP that has been deleted") { to_lost_vp(message_port); }
@@ -436,7 +531,7 @@ static void to_ended(struct hv_port_info info)
 	good(info.type == HV_PORT_EVENT ? signal_flag(CONNECTION, 0) : post(CONNECTION, 1));
 	good(call_id(HV_CALL_FINALIZE_PARTITION, c.id));
 	check_status(info.type == HV_PORT_EVENT ? signal_flag(CONNECTION, 0) : post(CONNECTION, 1), HV_STATUS_INVALID_PORT_ID);
-	good(end(HV_CALL_DISCONNECT_PORT, SELF, CONNECTION));
+	good(end_number(HV_CALL_DISCONNECT_PORT, SELF, CONNECTION));
 }
 
 RULE_HOST(T14_9_7_q, "no message for a partition that has been finalized") { to_ended(message_port); }
@@ -446,30 +541,21 @@ RULE_HOST(T14_9_8_f, "no event for a partition that has been finalized") { to_en
 
 enum { MANY = 4096 };
 
-/* The pages that @id's pool has in use. */
-static uint64_t in_use(uint64_t id)
-{
-	struct hv_out_get_memory_balance b;
-
-	good(balance(id, &b));
-	return b.pages_in_use;
-}
-
 /* Ports of a child until its pool is empty; then none. */
 static void fill_with_ports(void)
 {
 	uint64_t id = make_active_partition(), before = in_use(id), after;
 	unsigned n = 0;
 
-	while (n < MANY && hv_result_status(create_port(id, n + 1, SELF, message_port).value) == HV_STATUS_SUCCESS)
+	while (n < MANY && hv_result_status(create_port_in(id, n + 1, SELF, message_port).value) == HV_STATUS_SUCCESS)
 		n++;
-	check_status(create_port(id, MANY + 1, SELF, message_port), HV_STATUS_INSUFFICIENT_MEMORY);
+	check_status(create_port_in(id, MANY + 1, SELF, message_port), HV_STATUS_INSUFFICIENT_MEMORY);
 	check_status(port_value(id, MANY + 1, HV_PORT_POST_COUNT), HV_STATUS_INVALID_PORT_ID);
 	after = in_use(id);
 	check_that((after - before + 1) * 4096 >= n * 16 * sizeof(struct hv_message), "%u ports cost less than their buffers", n);
 	check_that(n > 10, "%u ports in %u pages", n, ACTIVE_PAGES);
 	for (unsigned i = 0; i < n; i++)
-		good(end(HV_CALL_DELETE_PORT, id, i + 1));
+		good(end_number(HV_CALL_DELETE_PORT, id, i + 1));
 	check_value(in_use(id), before, "pages in use without ports");
 }
 
@@ -495,15 +581,15 @@ static void fill_with_connections(void)
 		withdraw(from, (unsigned)b.pages_available - 1);
 	before = in_use(from);
 	for (; n < 256; n++) {
-		good(create_port(to, n + 1, from, message_port));
-		if (hv_result_status(connect_port(from, n + 1, to, n + 1, HV_PORT_MESSAGE).value) != HV_STATUS_SUCCESS)
+		good(create_port_in(to, n + 1, from, message_port));
+		if (hv_result_status(connect_port_in(from, n + 1, to, n + 1, message_connection).value) != HV_STATUS_SUCCESS)
 			break;
 	}
 	check_that(n > 0 && n < 256, "%u connections in a page", n);
-	check_status(connect_port(from, n + 1, to, n + 1, HV_PORT_MESSAGE), HV_STATUS_INSUFFICIENT_MEMORY);
-	check_status(end(HV_CALL_DISCONNECT_PORT, from, n + 1), HV_STATUS_INVALID_CONNECTION_ID);
+	check_status(connect_port_in(from, n + 1, to, n + 1, message_connection), HV_STATUS_INSUFFICIENT_MEMORY);
+	check_status(end_number(HV_CALL_DISCONNECT_PORT, from, n + 1), HV_STATUS_INVALID_CONNECTION_ID);
 	for (unsigned i = 0; i < n; i++)
-		good(end(HV_CALL_DISCONNECT_PORT, from, i + 1));
+		good(end_number(HV_CALL_DISCONNECT_PORT, from, i + 1));
 	check_value(in_use(from), before, "pages in use without connections");
 }
 
