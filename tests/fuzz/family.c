@@ -15,6 +15,7 @@
 #include "hv/hypercall.h"
 #include "hv/msr.h"
 #include "hv/partition.h"
+#include "hv/port.h"
 #include "hv/status.h"
 #include "hv/vp.h"
 #include "partition.h"
@@ -29,7 +30,7 @@ enum {
 	ENTRIES = 16, ENTRY_BYTES = 512,
 	SPARE = 0x100, FRESH = 0x400,  /* of the first: pages for anything; for the children of the start */
 	POOL_STEP = 32, FAMILY_MAX = 64,
-	VPS = 3, BURSTS = 5, BURST_CALLS = 100, LOOKS = 60, SINGLE_CALLS = 12,
+	TRIGGER_PAGES = 4, VPS = 3, BURSTS = 5, BURST_CALLS = 100, LOOKS = 60, SINGLE_CALLS = 12,
 };
 /* Memory of the first that no parameter of a call names, and of another machine's partition. */
 enum { VAULT = 0x3005, VAULT_PAGES = 32 };
@@ -152,8 +153,9 @@ static uint64_t any_value(struct fuzz *f, const struct world *w, const struct pa
 /* ---- calls ---- */
 
 /*
- * Input by letters.  Of 8 bytes: p partition, n page, a address, x anything, F create flags, S small, Z zero; of 4: v VP
- * index, f map flags, u small, r register, c property, i id of a port, b below 256, s below 17, z zero.
+ * Input by letters.  Of 8 bytes: p partition, n page, a address, g address of a page, x anything, F create flags, S small, Z zero; of 4: v VP
+ * index, f map flags, u small, r register, c property, i id of a port, m type of monitor ports, b below 256, s below 17,
+ * z zero.
  */
 struct shape {
 	uint16_t code;
@@ -197,8 +199,10 @@ static const struct shape shapes[] = {
 	{ HV_CALL_ASSERT_VIRTUAL_INTERRUPT, 4, "puuSbz" },
 	{ HV_CALL_CLEAR_VIRTUAL_INTERRUPT, 1, "p" },
 	{ HV_CALL_CREATE_PORT, 4, "pizpuzuvzzZ" },
+	{ HV_CALL_CREATE_PORT, 5, "pizpmzgZZ" },
 	{ HV_CALL_DELETE_PORT, 3, "piz" },
 	{ HV_CALL_CONNECT_PORT, 4, "pizpizuzaZZZ" },
+	{ HV_CALL_CONNECT_PORT, 8, "pizpizmzgZZZ" },
 	{ HV_CALL_DISCONNECT_PORT, 3, "piz" },
 	{ HV_CALL_GET_PORT_PROPERTY, 1, "pizuz" },
 	{ HV_CALL_SET_PORT_PROPERTY, 1, "pizuzx" },
@@ -226,6 +230,7 @@ static void add_letter(struct fuzz *f, const struct world *w, const struct parti
 	case 'p': add(c, any_id(f, w, by), 8); break;
 	case 'n': add(c, any_page(f, by), 8); break;
 	case 'a': add(c, any_address(f, by), 8); break;
+	case 'g': add(c, any_page(f, by) << HV_PAGE_SHIFT, 8); break;
 	case 'x': add(c, any_value(f, w, by), 8); break;
 	case 'F': add(c, fuzz_chance(f, 3) ? UINT64_C(1) << fuzz_below(f, 24) : 0, 8); break;
 	case 'S': add(c, fuzz_below(f, 16), 8); break;
@@ -235,6 +240,7 @@ static void add_letter(struct fuzz *f, const struct world *w, const struct parti
 	case 'r': add(c, any_register(f), 4); break;
 	case 'c': add(c, any_property(f), 4); break;
 	case 'i': add(c, 1 + fuzz_below(f, 5), 4); break;
+	case 'm': add(c, HV_PORT_MONITOR, 4); break;
 	case 'b': add(c, fuzz_below(f, 256), 4); break;
 	case 's': add(c, fuzz_below(f, 17), 4); break;
 	case 'Z': add(c, 0, 8); break;
@@ -466,16 +472,37 @@ static struct partition *make_child(struct world *w, struct partition *by, uint6
 	return p;
 }
 
+/* @by makes what @from needs to send to @to: an event port and a monitor page, with their connections, of numbers @id and @id + 2. */
+static void join(struct fuzz *f, struct partition *by, uint64_t *fresh, struct partition *to, struct partition *from, uint32_t id)
+{
+	struct hv_in_create_port port = { .port_partition = to->id, .port_id = id, .connection_partition = from->id,
+					  .info = { .type = HV_PORT_EVENT, .sint = 2, .vp = HV_ANY_VP, .flag_count = 16 } };
+	struct hv_in_connect_port connection = { .connection_partition = from->id, .connection_id = id, .port_partition = to->id,
+						 .port_id = id, .info.type = HV_PORT_EVENT };
+
+	must(by, fresh, to, HV_CALL_CREATE_PORT, &port, sizeof port);
+	must(by, fresh, from, HV_CALL_CONNECT_PORT, &connection, sizeof connection);
+	port.port_id = connection.connection_id = connection.port_id = id + 2;
+	port.info = (struct hv_port_info){ .type = HV_PORT_MONITOR, .monitor = any_page(f, to) << HV_PAGE_SHIFT };
+	connection.info = (struct hv_connection_info){ .type = HV_PORT_MONITOR, .monitor = any_page(f, from) << HV_PAGE_SHIFT };
+	must(by, fresh, to, HV_CALL_CREATE_PORT, &port, sizeof port);
+	must(by, fresh, from, HV_CALL_CONNECT_PORT, &connection, sizeof connection);
+}
+
 static void make_family(struct world *w, struct fuzz *f)
 {
 	uint64_t fresh[4] = { FRESH };
-	struct partition *p = w->first;
+	struct partition *p = w->first, *a, *b;
 
-	make_child(w, p, fresh, LOW, 1 + (uint32_t)fuzz_below(f, 2));
-	p = make_child(w, p, fresh, 1800, 1);
-	p = make_child(w, p, fresh, 800, 1);
+	a = make_child(w, p, fresh, LOW, 1 + (uint32_t)fuzz_below(f, 2));
+	b = make_child(w, p, fresh, 1800, 1);
+	join(f, p, fresh, p, a, 1);
+	join(f, p, fresh, a, b, 1);
+	join(f, p, fresh, b, p, 1);
+	p = make_child(w, b, fresh, 800, 1);
+	join(f, b, fresh, b, p, 2);
 	if (!fuzz_chance(f, 3))
-		make_child(w, p, fresh, LOW, 1);
+		join(f, p, fresh, make_child(w, p, fresh, LOW, 1), p, 1);
 }
 
 static struct partition *machine_partition(struct world *w, const char *name, uint32_t vps)
@@ -539,6 +566,7 @@ struct tally {
 	uint8_t has[FRAMES];         /* of p: 0x80 and rights */
 	uint32_t maps[FRAMES], shares[FRAMES];
 	const struct partition *pooled[FRAMES];     /* in the pool of which partition; NULL: none */
+	bool lent[FRAMES];           /* by that pool */
 	const struct partition *shown_to[FRAMES];   /* state pages: their parent */
 };
 
@@ -582,7 +610,7 @@ static void check_overlays(const struct tally *all)
 	for (guint i = 0; i < m->overlays->len; i++) {
 		const struct overlay *o = g_ptr_array_index(m->overlays, i);
 
-		FUZZ_CHECK(o->frame.v >= FRAMES || all->pooled[o->frame.v], "an overlay of partition %" PRIu64 " is no page of a pool",
+		FUZZ_CHECK(o->frame.v >= FRAMES || all->lent[o->frame.v], "an overlay of partition %" PRIu64 " is no page that a pool has lent",
 			   all->p->id);
 	}
 }
@@ -602,6 +630,8 @@ static void note_pool(struct tally *all, struct partition *p)
 {
 	note_pages(all, p, p->pool.free);
 	note_pages(all, p, p->pool.used);
+	for (guint i = 0; i < p->pool.used->len; i++)
+		all->lent[g_array_index(p->pool.used, struct pool_page, i).frame.v] = true;
 	FUZZ_CHECK(pool_available(&p->pool) + pool_in_use(&p->pool) == p->pool.free->len + p->pool.used->len,
 		   "pool of partition %" PRIu64, p->id);
 	if (atomic_load(&p->life) != LIFE_ACTIVE)
@@ -746,13 +776,32 @@ static void single_calls(struct fuzz *f, struct world *w)
 	look_around(w);
 }
 
+/* All triggers of the monitor page that may be there. */
+static void write_triggers(struct fuzz *f, struct partition *p)
+{
+	struct hv_monitor_page page = { .state = 0xf };
+
+	for (unsigned g = 0; g < HV_MONITOR_GROUPS; g++) {
+		page.group[g].pending = (uint32_t)fuzz_next(f);
+		for (unsigned t = 0; t < HV_MONITOR_TRIGGERS; t++)
+			page.parameter[g][t] = (struct hv_monitor_parameter){ 1 + (uint32_t)fuzz_below(f, 5), (uint16_t)fuzz_below(f, 16), 0 };
+	}
+	partition_write(p, page_gpa(any_page(f, p)), &page, sizeof page);
+}
+
 static void write_scripts(struct fuzz *f, struct world *w)
 {
 	GPtrArray *all = hv_partitions(w->hv);
 
-	for (guint i = 0; i < all->len; i++)
-		if (g_ptr_array_index(all, i) != w->quiet)
-			write_script(f, w, g_ptr_array_index(all, i));
+	for (guint i = 0; i < all->len; i++) {
+		struct partition *p = g_ptr_array_index(all, i);
+
+		if (p == w->quiet)
+			continue;
+		write_script(f, w, p);
+		for (unsigned k = 0; k < TRIGGER_PAGES; k++)
+			write_triggers(f, p);
+	}
 	g_ptr_array_free(all, TRUE);
 }
 
