@@ -6,9 +6,12 @@
  */
 #include <inttypes.h>
 
-#include "hw/hyperv/port.h"
+#include <string.h>
 
+#include "accel/hvtlfs/mutant.h"
 #include "hv/partition.h"
+#include "hw/hyperv/port.h"
+#include "hw/hyperv/synic.h"
 #include "port-calls.h"
 #include "trace/log.h"
 
@@ -218,6 +221,55 @@ static hv_status signal_event(struct hv_ctx *c)
 	return s;
 }
 
+/* ---- to a VP without a port, of later revisions ---- */
+
+/* Of no level of trust but the lowest.  The target's VPs stay while the call acts on it. */
+static hv_status direct_vp(const struct hv_ctx *c, uint32_t index, uint8_t vtl, uint8_t sint, struct vp **vp)
+{
+	*vp = partition_vp(c->target, index);
+	if (!*vp)
+		return HV_STATUS_INVALID_VP_INDEX;
+	return vtl || sint >= HV_SINT_COUNT ? HV_STATUS_INVALID_PARAMETER : HV_STATUS_SUCCESS;
+}
+
+static void log_direct(const struct hv_ctx *c, const char *what, uint32_t detail, uint32_t index, uint8_t sint, hv_status s)
+{
+	if (log_on(LOG_PORT))
+		log_print(LOG_PORT, "%s/%u: %s %#x to SINT%u of VP %u of partition %" PRIu64 ": status %#x\n", partition_name(c->caller),
+			  vp_index(c->vp), what, detail, sint, index, partition_id(c->target), s);
+}
+
+static hv_status signal_event_direct(struct hv_ctx *c)
+{
+	const struct hv_in_signal_event_direct *in = c->in;
+	struct hv_out_signal_event_direct *out = c->out;
+	bool newly = false;
+	struct vp *vp;
+	hv_status s = direct_vp(c, in->vp_index, in->vtl, in->sint, &vp);
+
+	if (s == HV_STATUS_SUCCESS)
+		s = in->flag < HV_EVENT_FLAGS ? synic_signal(vp, in->sint, in->flag, &newly) : HV_STATUS_INVALID_PARAMETER;
+	out->newly_signaled = newly;
+	log_direct(c, "event", in->flag, in->vp_index, in->sint, s);
+	return s;
+}
+
+static hv_status post_message_direct(struct hv_ctx *c)
+{
+	const struct hv_in_post_message_direct *in = c->in;
+	struct hv_message m;
+	struct vp *vp;
+	hv_status s = direct_vp(c, in->vp_index, in->vtl, in->sint, &vp);
+
+	memcpy(&m, in->message, sizeof m);
+	if (s == HV_STATUS_SUCCESS && (m.type == HV_MESSAGE_NONE || m.payload_size > HV_MESSAGE_PAYLOAD))
+		s = HV_STATUS_INVALID_PARAMETER;
+	if (s == HV_STATUS_SUCCESS)
+		s = synic_post_direct(vp, in->sint, &m);
+	log_direct(c, "message", m.type, in->vp_index, in->sint, s);
+	return s;
+}
+
 #define ON_CHILD_OR_SELF .on = CALL_ON_CHILD | CALL_ON_SELF
 /* The privileges: T14.9.7.d, T14.9.8.c, T14.9.4.d, T14.9.5.d. */
 const struct hv_call port_calls[] = {
@@ -242,5 +294,9 @@ const struct hv_call port_calls[] = {
 	  .privilege = HV_SIGNAL_EVENTS, .run = signal_event },
 	{ HV_CALL_NOTIFY_PORT_RING_EMPTY, "HvNotifyPortRingEmpty", "later revisions",
 	  .in = sizeof(struct hv_in_notify_port_ring_empty), .privilege = HV_CREATE_PORT, .run = notify_port_ring_empty },
+	{ HV_CALL_SIGNAL_EVENT_DIRECT, "HvSignalEventDirect", "later revisions", .in = sizeof(struct hv_in_signal_event_direct),
+	  .out = sizeof(struct hv_out_signal_event_direct), .on = CALL_ON_CHILD, .run = signal_event_direct },
+	{ HV_CALL_POST_MESSAGE_DIRECT, "HvPostMessageDirect", "later revisions", .in = sizeof(struct hv_in_post_message_direct),
+	  .on = CALL_ON_CHILD, .run = post_message_direct },
 	{ .name = NULL },
 };

@@ -606,7 +606,7 @@ static hv_status send_message(struct port *port, struct vp *vp, const void *what
 
 static hv_status send_event(struct port *port, struct vp *vp, const void *what)
 {
-	return synic_signal(vp, port->config.sint, port->config.base_flag + *(const unsigned *)what);
+	return synic_signal(vp, port->config.sint, port->config.base_flag + *(const unsigned *)what, NULL);
 }
 
 static hv_status check_message(uint32_t type, size_t size)

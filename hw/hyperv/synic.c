@@ -184,6 +184,16 @@ static void slot_fill(struct hv_message *slot, const struct hv_message *m)
 	x86_host_st32(&slot->type, m->type);
 }
 
+/* Takes @m to its empty slot. */
+static void hand_over(struct synic *s, unsigned sint, struct hv_message *slot, const struct hv_message *m)
+{
+	slot_fill(slot, m);
+	vp_count_shared(s->vp, COUNT_MESSAGES_DELIVERED);
+	log_message(s, sint, m, "delivered");
+	if (!MUTANT(message_silent))
+		sint_raise(s, sint);                                          /* T14.2.4.m */
+}
+
 static void deliver(struct synic *s, unsigned sint, struct hv_message *slot)
 {
 	struct synic_buffer *b = queue_pop(s, sint);
@@ -193,13 +203,9 @@ static void deliver(struct synic *s, unsigned sint, struct hv_message *slot)
 		((struct hv_timer_message *)m->payload)->delivery =
 			partition_reference_time(vp_partition(s->vp));        /* T16.4.1.c */
 	m->flags = s->queue[sint].first && !MUTANT(message_pending_late) ? HV_MESSAGE_FLAG_PENDING : 0;   /* T14.8.3.a */
-	slot_fill(slot, m);
+	hand_over(s, sint, slot, m);
 	retry_calm(s);
-	vp_count_shared(s->vp, COUNT_MESSAGES_DELIVERED);
-	log_message(s, sint, m, "delivered");
 	atomic_store(&b->taken, MUTANT(message_keeps_buffer));                /* T14.6.6.c */
-	if (!MUTANT(message_silent))
-		sint_raise(s, sint);                                          /* T14.2.4.m */
 }
 
 /* Delivers the first of the queue if it can be. */
@@ -289,6 +295,28 @@ hv_status synic_post(struct vp *vp, unsigned sint, struct synic_buffer *own, uns
 		scan(s);                                   /* T14.2.4.t */
 	lock_release(&s->lock);
 	return HV_STATUS_SUCCESS;
+}
+
+hv_status synic_post_direct(struct vp *vp, unsigned sint, const struct hv_message *m)
+{
+	struct synic *s = synic_of(vp);
+	hv_status status = HV_STATUS_INVALID_SYNIC_STATE;
+	struct hv_message now = *m;
+
+	assert(sint < HV_SINT_COUNT && m->payload_size <= HV_MESSAGE_PAYLOAD && m->type != HV_MESSAGE_NONE);
+	now.flags = 0;
+	lock_acquire(&s->lock);
+	if (receptive(s, s->messages)) {
+		/* Who waits comes first. */
+		scan(s);
+		status = HV_STATUS_OBJECT_IN_USE;
+		if ((!s->queue[sint].first && slot_empty(slot_of(s, sint))) || MUTANT(direct_overwrites)) {
+			hand_over(s, sint, slot_of(s, sint), &now);
+			status = HV_STATUS_SUCCESS;
+		}
+	}
+	lock_release(&s->lock);
+	return status;
 }
 
 void synic_forget(struct partition *p, struct synic_buffer *own, unsigned count)
@@ -510,20 +538,23 @@ static bool synic_tell_parent(struct vp *vp, void *state, struct partition *pare
 
 /* ---- event flags ---- */
 
-static void flag_set(struct synic *s, unsigned sint, unsigned flag)
+/* Was it clear? */
+static bool flag_set(struct synic *s, unsigned sint, unsigned flag)
 {
 	struct hv_event_flags_page *page = msr_page_host(s->flags);
 	uint32_t bit = 1u << (flag + MUTANT(event_next_flag)) % 32;                    /* T14.8.5.a */
 	uint32_t was = __atomic_fetch_or(&page->flags[sint][flag / 32], bit, __ATOMIC_SEQ_CST);   /* T14.3.1.a */
 
 	if (was & bit && !MUTANT(event_again))
-		return;                                    /* T14.3.1.f */
+		return false;                              /* T14.3.1.f */
 	vp_count_shared(s->vp, COUNT_EVENTS);
 	sint_raise(s, sint);                               /* T14.3.1.e */
+	return true;
 }
 
-hv_status synic_signal(struct vp *vp, unsigned sint, unsigned flag)
+hv_status synic_signal(struct vp *vp, unsigned sint, unsigned flag, bool *newly)
 {
+	bool was_clear = false;
 	struct synic *s = synic_of(vp);
 	hv_status status = HV_STATUS_INVALID_SYNIC_STATE;
 
@@ -531,10 +562,12 @@ hv_status synic_signal(struct vp *vp, unsigned sint, unsigned flag)
 	lock_acquire(&s->lock);
 	/* T14.3.1.b, T14.3.1.c, T14.3.1.g, T14.6.1.d */
 	if (receptive(s, s->flags) && (!(atomic_load(&s->sint[sint]) & HV_SINT_MASKED) || MUTANT(event_masked))) {
-		flag_set(s, sint, flag);
+		was_clear = flag_set(s, sint, flag);
 		status = HV_STATUS_SUCCESS;
 	}
 	lock_release(&s->lock);
+	if (newly)
+		*newly = was_clear || MUTANT(direct_always_new);
 	if (log_on(LOG_SYNIC))
 		log_print(LOG_SYNIC, "%s/%u: SINT%u: event flag %u%s\n", partition_name(vp_partition(vp)), vp_index(vp),
 			  sint, flag, status == HV_STATUS_SUCCESS ? "" : " refused");

@@ -132,6 +132,32 @@ struct hv_in_notify_port_ring_empty {
 };
 static_assert(sizeof(struct hv_in_notify_port_ring_empty) == 8, "later revisions");
 
+/* 0x00c0: input, output */
+struct hv_in_signal_event_direct {
+	uint64_t partition_id;
+	uint32_t vp_index;
+	uint8_t vtl, sint;
+	uint16_t flag;
+};
+static_assert(sizeof(struct hv_in_signal_event_direct) == 16, "later revisions");
+struct hv_out_signal_event_direct {
+	uint8_t newly_signaled;
+	uint8_t reserved[7];
+};
+static_assert(sizeof(struct hv_out_signal_event_direct) == 8, "later revisions");
+
+/* 0x00c1: input, as its users have it; the page of the call names other places. */
+struct hv_in_post_message_direct {
+	uint64_t partition_id;
+	uint32_t vp_index;
+	uint8_t vtl, padding_1[3];
+	uint8_t sint, padding_2[3];
+	uint8_t message[256];      /* struct hv_message */
+	uint32_t padding_3;
+};
+static_assert(sizeof(struct hv_in_post_message_direct) == 280 && offsetof(struct hv_in_post_message_direct, message) == 20,
+	      "later revisions");
+
 /* 0x005a (14.9.4): input */
 struct hv_in_port_property {
 	uint64_t partition_id;

@@ -64,7 +64,7 @@ RULE_HOST(T0_c, "no call reaches a partition that is not the caller's child, not
 	struct child c = make_prisoner(all);
 
 	FOR_EACH_CALL(row) {
-		uint64_t in[32] = { 0 };
+		uint64_t in[36] = { 0 };
 
 		if (!names_a_partition(row))
 			continue;

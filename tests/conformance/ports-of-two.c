@@ -501,6 +501,92 @@ RULE_HOST(T14_9_6_c, "HvDisconnectPort in registers")
 	good(end_number(HV_CALL_DELETE_PORT, SELF, PORT));
 }
 
+/* ---- to a VP without a port, of later revisions ---- */
+
+static struct reply signal_direct(uint64_t id, uint32_t vp, uint8_t vtl, uint8_t sint, uint16_t flag)
+{
+	struct hv_in_signal_event_direct in = { .partition_id = id, .vp_index = vp, .vtl = vtl, .sint = sint, .flag = flag };
+
+	put64(test_page(OUT_PAGE), UINT64_MAX);
+	return CALL(.code = HV_CALL_SIGNAL_EVENT_DIRECT, .data = &in, .size = sizeof in, .out = test_page(OUT_PAGE));
+}
+
+static void signals_direct(const struct child *c, uint16_t flag, bool newly)
+{
+	good(signal_direct(c->id, 0, 0, SINT, flag));
+	check_value(get64(test_page(OUT_PAGE)), newly, "newly signalled, of flag %u", flag);
+	check_that(child_flag(c, flag), "flag %u is not set", flag);
+}
+
+/* @first: of the payload. */
+static struct reply post_direct(uint64_t id, uint32_t vp, uint8_t vtl, uint8_t sint, uint32_t type, uint8_t size, uint64_t first)
+{
+	struct hv_message m = { .type = type, .payload_size = size, .sender = 0x5e4d, .payload = { first } };
+	struct hv_in_post_message_direct in = { .partition_id = id, .vp_index = vp, .vtl = vtl, .sint = sint };
+
+	for (unsigned i = 0; i < sizeof m; i++)
+		in.message[i] = ((const uint8_t *)&m)[i];
+	return CALL(.code = HV_CALL_POST_MESSAGE_DIRECT, .data = &in, .size = sizeof in);
+}
+
+static void check_child_slot(const struct child *c, unsigned sint, unsigned word, uint64_t want)
+{
+	uint64_t got;
+
+	check_value(child_sees(c, CHILD_MESSAGES + sint * sizeof(struct hv_message) + word * 8, &got), HV_ACCESS_SUCCESS, "access to the slot");
+	check_value(got, want, "word %u of the slot of SINT%u", word, sint);
+}
+
+RULE_HOST(T14_3_1_f, "a parent signals a VP of its child, and hears whether the flag was clear; only then there is an interrupt")
+{
+	struct child c = make_child(EXO);
+
+	check_status(signal_direct(c.id, 0, 0, SINT, 0), HV_STATUS_INVALID_SYNIC_STATE);
+	child_apic_set(&c, 0, CHILD_APIC_SVR, 0x1ff);
+	child_listens(&c);
+	signals_direct(&c, 7, true);
+	check_that(child_waits(&c, 0, VECTOR), "no interrupt");
+	signals_direct(&c, 7, false);
+	signals_direct(&c, HV_EVENT_FLAGS - 1, true);
+	check_status(signal_direct(c.id, 0, 0, SINT, HV_EVENT_FLAGS), HV_STATUS_INVALID_PARAMETER);
+	check_status(signal_direct(c.id, 0, 0, HV_SINT_COUNT, 0), HV_STATUS_INVALID_PARAMETER);
+	check_status(signal_direct(c.id, 0, 1, SINT, 0), HV_STATUS_INVALID_PARAMETER);
+	check_status(signal_direct(c.id, 1, 0, SINT, 0), HV_STATUS_INVALID_VP_INDEX);
+	check_status(signal_direct(SELF, 0, 0, SINT, 0), HV_STATUS_ACCESS_DENIED);
+	child_set(&c, HV_REGISTER_SINT0 + SINT, VECTOR | HV_SINT_MASKED);
+	check_status(signal_direct(c.id, 0, 0, SINT, 1), HV_STATUS_INVALID_SYNIC_STATE);
+	check_that(!child_flag(&c, 1), "the flag of a masked SINT is set");
+}
+
+RULE_HOST(T14_2_4_k, "a parent's message to a VP of its child is in the empty slot when the call is over, or nowhere")
+{
+	struct child c = make_child(EXO);
+
+	check_status(post_direct(c.id, 0, 0, SINT, 1, 8, 0), HV_STATUS_INVALID_SYNIC_STATE);
+	child_apic_set(&c, 0, CHILD_APIC_SVR, 0x1ff);
+	child_listens(&c);
+	good(post_direct(c.id, 0, 0, SINT, 0x80000010, 8, 0x1234));
+	check_child_slot(&c, SINT, 0, 0x880000010);
+	check_child_slot(&c, SINT, 1, 0x5e4d);
+	check_child_slot(&c, SINT, 2, 0x1234);
+	check_that(child_waits(&c, 0, VECTOR), "no interrupt");
+	check_status(post_direct(c.id, 0, 0, SINT, 1, 8, 0x5678), HV_STATUS_OBJECT_IN_USE);
+	check_child_slot(&c, SINT, 2, 0x1234);
+	good(post_direct(c.id, 0, 0, HV_SINT_COUNT - 1, 1, 240, 0x9abc));
+	check_child_slot(&c, HV_SINT_COUNT - 1, 2, 0x9abc);
+	/* The child takes it out of its slot: mov dword [type], 0; out 0x80, al. */
+	child_protected(&c);
+	RUN_AS_IS(&c, 0xc7, 0x05, BYTES_32(CHILD_MESSAGES + SINT * 256), BYTES_32(0), OUT(0x80));
+	good(post_direct(c.id, 0, 0, SINT, 1, 8, 0x5678));
+	check_child_slot(&c, SINT, 2, 0x5678);
+	check_status(post_direct(c.id, 0, 0, SINT, HV_MESSAGE_NONE, 8, 0), HV_STATUS_INVALID_PARAMETER);
+	check_status(post_direct(c.id, 0, 0, SINT, 1, 241, 0), HV_STATUS_INVALID_PARAMETER);
+	check_status(post_direct(c.id, 0, 0, HV_SINT_COUNT, 1, 8, 0), HV_STATUS_INVALID_PARAMETER);
+	check_status(post_direct(c.id, 0, 1, SINT, 1, 8, 0), HV_STATUS_INVALID_PARAMETER);
+	check_status(post_direct(c.id, 1, 0, SINT, 1, 8, 0), HV_STATUS_INVALID_VP_INDEX);
+	check_status(post_direct(SELF, 0, 0, SINT, 1, 8, 0), HV_STATUS_ACCESS_DENIED);
+}
+
 /* ---- VPs and partitions that end ---- */
 
 /* Of a child's VP 1, which then goes. */

@@ -17,6 +17,7 @@
 #include "hv/partition.h"
 #include "hv/port.h"
 #include "hv/status.h"
+#include "hv/synic.h"
 #include "hv/vp.h"
 #include "partition.h"
 #include "target/i386/mem.h"
@@ -154,8 +155,8 @@ static uint64_t any_value(struct fuzz *f, const struct world *w, const struct pa
 
 /*
  * Input by letters.  Of 8 bytes: p partition, n page, a address, g address of a page, x anything, F create flags, S small, Z zero; of 4: v VP
- * index, f map flags, u small, r register, c property, i id of a port, m type of monitor ports, b below 256, s below 17,
- * z zero.
+ * index, f map flags, u small, r register, c property, i id of a port, m type of monitor ports, d SINT and event flag, b below
+ * 256, s below 17, z zero.
  */
 struct shape {
 	uint16_t code;
@@ -208,6 +209,8 @@ static const struct shape shapes[] = {
 	{ HV_CALL_SET_PORT_PROPERTY, 1, "pizuzx" },
 	{ HV_CALL_POST_MESSAGE, 4, "izbsxxxx" },
 	{ HV_CALL_SIGNAL_EVENT, 4, "iz" },
+	{ HV_CALL_SIGNAL_EVENT_DIRECT, 4, "pvd" },
+	{ HV_CALL_POST_MESSAGE_DIRECT, 4, "pvzsbbxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxz" },
 };
 
 struct any_call {
@@ -241,6 +244,7 @@ static void add_letter(struct fuzz *f, const struct world *w, const struct parti
 	case 'c': add(c, any_property(f), 4); break;
 	case 'i': add(c, 1 + fuzz_below(f, 5), 4); break;
 	case 'm': add(c, HV_PORT_MONITOR, 4); break;
+	case 'd': add(c, fuzz_below(f, 17) << 8 | fuzz_below(f, HV_EVENT_FLAGS + 8) << 16, 4); break;
 	case 'b': add(c, fuzz_below(f, 256), 4); break;
 	case 's': add(c, fuzz_below(f, 17), 4); break;
 	case 'Z': add(c, 0, 8); break;

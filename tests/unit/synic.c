@@ -355,7 +355,7 @@ static void test_polling(void)
 	wr(w.vp, HV_X64_MSR_SINT0 + SINT, VECTOR | HV_SINT_POLLING);
 	g_assert_cmpint(post(&w, SINT, 0), ==, HV_STATUS_SUCCESS);
 	g_assert_cmphex(slot(&w, SINT).type, ==, 0x77);
-	g_assert_cmpint(synic_signal(w.vp, SINT, 0), ==, HV_STATUS_SUCCESS);
+	g_assert_cmpint(synic_signal(w.vp, SINT, 0, NULL), ==, HV_STATUS_SUCCESS);
 	g_assert_cmphex(flag_byte(&w, SINT * 256), ==, 1);
 	g_assert_cmpint(take(w.vp), ==, NONE);
 	close_world(&w);
@@ -368,18 +368,18 @@ static void test_disabled(void)
 	open_on(&w);
 	wr(w.vp, HV_X64_MSR_SCONTROL, 0);
 	g_assert_cmpint(post(&w, SINT, 0), ==, HV_STATUS_INVALID_SYNIC_STATE);   /* T14.2.4.g, T14.2.4.i, T14.6.1.c */
-	g_assert_cmpint(synic_signal(w.vp, SINT, 0), ==, HV_STATUS_INVALID_SYNIC_STATE);   /* T14.3.1.b, T14.6.1.d */
+	g_assert_cmpint(synic_signal(w.vp, SINT, 0, NULL), ==, HV_STATUS_INVALID_SYNIC_STATE);   /* T14.3.1.b, T14.6.1.d */
 	wr(w.vp, HV_X64_MSR_SCONTROL, 1);
 	g_assert_cmphex(slot(&w, SINT).type, ==, 0);                    /* nothing was queued */
 	g_assert_cmphex(flag_byte(&w, SINT * 256), ==, 0);
 	wr(w.vp, HV_X64_MSR_SIMP, SIMP);
 	g_assert_cmpint(post(&w, SINT, 0), ==, HV_STATUS_INVALID_SYNIC_STATE);   /* T14.2.4.h */
 	wr(w.vp, HV_X64_MSR_SIEFP, SIEFP);
-	g_assert_cmpint(synic_signal(w.vp, SINT, 0), ==, HV_STATUS_INVALID_SYNIC_STATE);   /* T14.3.1.c */
+	g_assert_cmpint(synic_signal(w.vp, SINT, 0, NULL), ==, HV_STATUS_INVALID_SYNIC_STATE);   /* T14.3.1.c */
 	synic_on(w.vp);
 	g_assert_cmphex(slot(&w, SINT).type, ==, 0);
 	g_assert_cmpint(post(&w, SINT, 1), ==, HV_STATUS_SUCCESS);      /* T14.6.1.e */
-	g_assert_cmpint(synic_signal(w.vp, SINT, 0), ==, HV_STATUS_SUCCESS);
+	g_assert_cmpint(synic_signal(w.vp, SINT, 0, NULL), ==, HV_STATUS_SUCCESS);
 	close_world(&w);
 }
 
@@ -417,7 +417,7 @@ static void test_reset(void)
 	open_on(&w);
 	for (unsigned i = 0; i < 4; i++)
 		post(&w, SINT, i);
-	synic_signal(w.vp, SINT, 9);
+	synic_signal(w.vp, SINT, 9, NULL);
 	partition_reset(w.p);
 	g_assert_cmphex(rd(w.vp, HV_X64_MSR_SCONTROL), ==, 0);          /* T14.6.1.b */
 	g_assert_cmphex(rd(w.vp, HV_X64_MSR_SIEFP), ==, 0);
@@ -530,21 +530,21 @@ static void test_flags(void)
 
 	open_on(&w);
 	for (unsigned i = 0; i < HV_EVENT_FLAGS; i += 31) {             /* T14.8.5.a */
-		g_assert_cmpint(synic_signal(w.vp, SINT, i), ==, HV_STATUS_SUCCESS);
+		g_assert_cmpint(synic_signal(w.vp, SINT, i, NULL), ==, HV_STATUS_SUCCESS);
 		g_assert_cmphex(flag_byte(&w, SINT * 256 + i / 8) >> i % 8 & 1, ==, 1);
 		g_assert_cmpint(take(w.vp), ==, VECTOR);                /* T14.3.1.e, T14.1.a */
 		eoi(w.vp);
 	}
 	g_assert_cmphex(flag_byte(&w, (SINT + 1) * 256), ==, 0);
 	g_assert_cmphex(flag_byte(&w, SINT * 256 - 1), ==, 0);
-	g_assert_cmpint(synic_signal(w.vp, SINT, 31), ==, HV_STATUS_SUCCESS);
+	g_assert_cmpint(synic_signal(w.vp, SINT, 31, NULL), ==, HV_STATUS_SUCCESS);
 	g_assert_cmpint(take(w.vp), ==, NONE);                          /* T14.3.1.f */
 	g_assert_true(partition_write(w.p, gpa(SIEFP + SINT * 256 + 3), "", 1));
-	g_assert_cmpint(synic_signal(w.vp, SINT, 31), ==, HV_STATUS_SUCCESS);
+	g_assert_cmpint(synic_signal(w.vp, SINT, 31, NULL), ==, HV_STATUS_SUCCESS);
 	g_assert_cmpint(take(w.vp), ==, VECTOR);                        /* T14.3.2.a */
 	eoi(w.vp);
 	wr(w.vp, HV_X64_MSR_SINT0 + SINT, VECTOR | HV_SINT_MASKED);
-	g_assert_cmpint(synic_signal(w.vp, SINT, 33), ==, HV_STATUS_INVALID_SYNIC_STATE);   /* T14.3.1.g */
+	g_assert_cmpint(synic_signal(w.vp, SINT, 33, NULL), ==, HV_STATUS_INVALID_SYNIC_STATE);   /* T14.3.1.g */
 	g_assert_cmphex(flag_byte(&w, SINT * 256 + 4) & 2, ==, 0);      /* O29 */
 	close_world(&w);
 }

@@ -117,6 +117,8 @@
 	X(monitor_of_receiver, "triggers of a monitor page signal on behalf of its receiver") \
 	X(monitor_no_limit, "a partition has any number of monitor pages") \
 	X(stats_monitored, "monitored notifications are not counted") \
+	X(direct_overwrites, "HvPostMessageDirect does not look whether the slot is empty") \
+	X(direct_always_new, "HvSignalEventDirect says of each flag that it was clear") \
 	X(doorbell_no_probe, "an instruction that looks before it stores rings no doorbell") \
 	X(post_any_type, "a guest can post the hypervisor's message types") \
 	X(post_no_sender, "messages do not tell their port") \

@@ -51,10 +51,16 @@ hv_status synic_timer_message(struct vp *vp, unsigned timer, unsigned sint, cons
 bool synic_timer_waits(struct vp *vp, unsigned timer);
 
 /*
- * Sets event flag @flag of @sint; an interrupt follows if it was clear.
+ * Puts @m into the slot of @sint at once, or not at all.  OBJECT_IN_USE: something is there, or waits for the slot.
+ * INVALID_SYNIC_STATE as above.
+ */
+hv_status synic_post_direct(struct vp *vp, unsigned sint, const struct hv_message *m);
+
+/*
+ * Sets event flag @flag of @sint; an interrupt follows if it was clear, which *newly tells (may be NULL).
  * INVALID_SYNIC_STATE: SynIC or flags page disabled, or SINT masked; nothing has changed then.
  */
-hv_status synic_signal(struct vp *vp, unsigned sint, unsigned flag);
+hv_status synic_signal(struct vp *vp, unsigned sint, unsigned flag, bool *newly);
 /*
  * Puts @port into the event ring of @sint.  RING_FULL: no place was free, the guest will ask for more when it has made
  * some (HvNotifyPortRingEmpty).  RING_TELL: it is in, and the guest wants a message to SINT0.  RING_OFF: SynIC or page
