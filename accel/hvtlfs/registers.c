@@ -370,6 +370,8 @@ static void get_event(struct vp *vp, unsigned n, struct hv_register_value *v)
 {
 	const struct x86_event *e = &vp->cpu.held;
 
+	if (!n && e->kind == X86_EV_EXTERNAL)
+		v->low = HV_EVENT_PENDING | HV_EVENT_EXT_INT << HV_EVENT_TYPE_SHIFT | (uint64_t)e->vector << HV_EVENT_EXT_INT_VECTOR_SHIFT;
 	if (n || e->kind != X86_EV_FAULT)
 		return;
 	v->low = HV_EVENT_PENDING | (e->has_error ? HV_EVENT_DELIVER_ERROR : 0) | (uint64_t)e->vector << HV_EVENT_VECTOR_SHIFT |
@@ -385,6 +387,10 @@ static bool set_event(struct vp *vp, unsigned n, const struct hv_register_value 
 	if (!(v->low & HV_EVENT_PENDING)) {
 		if (!n && vp->cpu.held.kind == X86_EV_FAULT)
 			vp->cpu.held = (struct x86_event){ .kind = X86_EV_NONE };
+		return true;
+	}
+	if (!n && type == HV_EVENT_EXT_INT && !(v->low >> (HV_EVENT_EXT_INT_VECTOR_SHIFT + 8)) && !v->high) {
+		vp->cpu.held = (struct x86_event){ .kind = X86_EV_EXTERNAL, .vector = (uint8_t)(v->low >> HV_EVENT_EXT_INT_VECTOR_SHIFT) };
 		return true;
 	}
 	if (n || type != HV_EVENT_EXCEPTION || vector > 31)

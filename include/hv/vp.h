@@ -156,10 +156,19 @@ enum { HV_INTERRUPTION_INTERRUPT = 0, HV_INTERRUPTION_NMI = 2, HV_INTERRUPTION_E
 #define HV_EVENT_PENDING (1ull << 0)
 #define HV_EVENT_TYPE_SHIFT 1
 #define HV_EVENT_TYPE_MASK 7ull
-enum { HV_EVENT_EXCEPTION = 0 };
+enum { HV_EVENT_EXCEPTION = 0, HV_EVENT_EXT_INT = 5 };
 #define HV_EVENT_DELIVER_ERROR (1ull << 8)
 #define HV_EVENT_VECTOR_SHIFT 16
 #define HV_EVENT_ERROR_SHIFT 32
+#define HV_EVENT_EXT_INT_VECTOR_SHIFT 8          /* of HV_EVENT_EXT_INT, which has nothing else */
+
+/* HV_REGISTER_DELIVERABILITY_NOTIFICATIONS: what could be taken now, told once for each bit that is set. */
+#define HV_NOTIFY_NMI (1ull << 0)
+#define HV_NOTIFY_INTERRUPT (1ull << 1)
+#define HV_NOTIFY_PRIORITY_SHIFT 2               /* of the interrupt, above CR8; 0: any */
+#define HV_NOTIFY_PRIORITY (0xfull << HV_NOTIFY_PRIORITY_SHIFT)
+#define HV_NOTIFY_SINT_SHIFT 48                  /* a bit a SINT: a message */
+#define HV_NOTIFY_SINTS (0xffffull << HV_NOTIFY_SINT_SHIFT)
 
 /* HV_REGISTER_INTERNAL_ACTIVITY_STATE */
 #define HV_ACTIVITY_STARTUP_SUSPEND (1ull << 0)

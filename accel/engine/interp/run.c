@@ -359,9 +359,11 @@ static bool run_watched(struct x86_cpu *c, enum x86_run *why)
 	return c->debug_step;
 }
 
-/* What a callback has stopped on its way in.  False: triple fault. */
+/* What a callback has stopped on its way in, or came from outside.  False: triple fault. */
 static bool deliver_held(struct x86_cpu *c)
 {
+	if (c->activity == X86_HALTED || c->activity == X86_IDLE)
+		c->activity = X86_ACTIVE;
 	c->event = c->held;
 	c->held.kind = X86_EV_NONE;
 	return x86_deliver_anyway(c);
