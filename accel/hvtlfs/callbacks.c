@@ -6,6 +6,8 @@
  */
 #include "accel/hvtlfs/mutant.h"
 #include "call.h"
+#include "hv/vp.h"
+#include "notify.h"
 #include "partition.h"
 
 #include "sync/futex.h"
@@ -269,9 +271,16 @@ static int op_interrupt(void *o)
 
 			if (vector >= 0)
 				vp_count(vp, COUNT_INTERRUPTS);
+			else if (vector == X86_INTERRUPT_STOP)
+				notify_interruption(vp, HV_INTERRUPTION_INTERRUPT);
 			return vector;
 		}
 	return -1;
+}
+
+static void op_nmi_window(void *o)
+{
+	notify_interruption(o, HV_INTERRUPTION_NMI);
 }
 
 static uint64_t op_tpr_read(void *o)
@@ -371,7 +380,7 @@ const struct x86_ops vp_ops = {
 	.halt = op_halt,
 	.ferr = op_ferr,
 	.hypercall = op_hypercall,
-	.interrupt = op_interrupt,
+	.interrupt = op_interrupt, .nmi_window = op_nmi_window,
 	.tpr_read = op_tpr_read,
 	.tpr_write = op_tpr_write,
 	.tsc = op_tsc,

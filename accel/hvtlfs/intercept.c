@@ -9,6 +9,7 @@
 #include "flush.h"
 #include "hv/intercept.h"
 #include "hv/synic.h"
+#include "notify.h"
 #include "partition.h"
 #include "state-page.h"
 #include "target/i386/flags.h"
@@ -219,6 +220,20 @@ static uint8_t fill_hypercall(struct vp *vp, struct hv_hypercall_message *m)
 	return offsetof(struct hv_hypercall_message, padding);
 }
 
+static uint8_t fill_deliverable(struct vp *vp, struct hv_deliverable_message *m)
+{
+	fill_header(vp, &m->header, 0);
+	m->type = vp->intercept.deliverable;
+	return sizeof *m;
+}
+
+static uint8_t fill_sints(struct vp *vp, struct hv_sint_deliverable_message *m)
+{
+	fill_header(vp, &m->header, 0);
+	m->sints = (uint16_t)vp->intercept.deliverable;
+	return sizeof *m;
+}
+
 static uint8_t fill_plain(struct vp *vp, struct hv_vp_message *m)
 {
 	m->vp = vp->index;
@@ -241,6 +256,10 @@ static uint8_t fill_payload(struct vp *vp, void *payload)
 		return fill_exception(vp, payload);
 	case HV_MESSAGE_HYPERCALL_INTERCEPT:
 		return fill_hypercall(vp, payload);
+	case HV_MESSAGE_INTERRUPTION_DELIVERABLE:
+		return fill_deliverable(vp, payload);
+	case HV_MESSAGE_SINT_DELIVERABLE:
+		return fill_sints(vp, payload);
 	case HV_MESSAGE_INVALID_REGISTER:
 	case HV_MESSAGE_FERR_ASSERTED:
 		return fill_plain(vp, payload);
@@ -294,6 +313,10 @@ static void log_intercept(const struct vp *vp, const struct hv_message *m)
 	case HV_MESSAGE_EXCEPTION_INTERCEPT:
 		g_snprintf(what, sizeof what, " vector %u error %#x parameter %#" PRIx64, i->exception.vector,
 			   i->exception.error, exception_parameter(&vp->cpu, &i->exception));
+		break;
+	case HV_MESSAGE_INTERRUPTION_DELIVERABLE:
+	case HV_MESSAGE_SINT_DELIVERABLE:
+		g_snprintf(what, sizeof what, " %#x", i->deliverable);
 		break;
 	case HV_MESSAGE_HYPERCALL_INTERCEPT:
 		g_snprintf(what, sizeof what, " rcx %#" PRIx64 " rdx %#" PRIx64 " r8 %#" PRIx64, vp->cpu.gpr[X86_RCX],
@@ -408,6 +431,9 @@ void intercept_tell(struct vp *vp)
 {
 	if (eoi_is_due(vp))
 		tell_eois(vp);
-	if (intercept_is_due(vp))
+	/* One at a time: what waits while the VP stands is told when it goes on, before it executes anything. */
+	if (intercept_is_due(vp) || notify_sints(vp))
 		tell(vp);
+	if (atomic_load(&vp->sints_due))
+		vp_pend(vp, X86_PEND_STOP);
 }

@@ -27,6 +27,7 @@ struct intercept {
 		} memory;
 		uint32_t msr;
 		uint32_t cpuid[4];           /* what it would answer: EAX, EBX, ECX, EDX */
+		uint32_t deliverable;        /* HV_INTERRUPTION_*; or SINTs, a bit each */
 		struct x86_event exception;
 	};
 };

@@ -142,7 +142,7 @@ static enum x86_result exception(void *o, struct vp *vp, const struct x86_event 
 /* With a local APIC of the hypervisor's it waits for an interrupt; without one nobody but the parent knows for what. */
 static enum x86_result halt(void *o, struct vp *vp)
 {
-	if (!partition_is_exo(vp->partition) || vp->partition->create_flags & HV_CREATE_LAPIC)
+	if (partition_has_apic(vp->partition))
 		return X86_OK;
 	return stop(vp, HV_MESSAGE_HALT_INTERCEPT, HV_INTERCEPT_EXECUTE);
 }

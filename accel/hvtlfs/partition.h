@@ -190,6 +190,8 @@ struct vp {
 	struct intercept intercept;  /* what its parent has to be told at the boundary */
 	uint64_t power_config[3];    /* of C1 to C3: power.c */
 	uint32_t eoi_due[8];         /* bit per vector: also that it ended, level-triggered */
+	uint64_t notify;             /* what else its parent wants to be told of, HV_NOTIFY_*: notify.c */
+	_Atomic uint32_t sints_due;  /* of it, what is due; any thread */
 	struct hv_register_page *register_page;   /* in the host; NULL: it is not mapped */
 	struct msr_page *assist;     /* set once */
 	struct msr_page *stats, *stats_msr[STATS_MSRS];   /* set once: its page, and where MSRs show which */
@@ -206,6 +208,12 @@ enum { EXIT_NONE = -1, EXIT_AGAIN = -2 /* run on: a hypercall gave way */ };
 static inline bool partition_is_exo(const struct partition *p)
 {
 	return p->create_flags & HV_CREATE_EXO;
+}
+
+/* Is the hypervisor's APIC the one that its VPs have?  Later revisions leave that to who makes it. */
+static inline bool partition_has_apic(const struct partition *p)
+{
+	return !partition_is_exo(p) || p->create_flags & HV_CREATE_LAPIC;
 }
 
 /* Does it manage the machine's processors? */

@@ -12,6 +12,7 @@
 
 #include "accel/hvtlfs/mutant.h"
 #include "hv/msr.h"
+#include "notify.h"
 #include "target/i386/flags.h"
 #include "target/i386/mem.h"
 #include "target/i386/model.h"
@@ -402,6 +403,9 @@ static bool set_event(struct vp *vp, unsigned n, const struct hv_register_value 
 	return true;
 }
 
+static void get_notify(struct vp *vp, unsigned n, struct hv_register_value *v) { v->low = vp->notify; }
+static bool set_notify(struct vp *vp, unsigned n, const struct hv_register_value *v) { return notify_set(vp, v->low); }
+
 static void get_activity(struct vp *vp, unsigned n, struct hv_register_value *v)
 {
 	switch (vp->cpu.activity) {
@@ -451,6 +455,7 @@ static const struct row rows[] = {
 	{ HV_REGISTER_PENDING_INTERRUPTION, 1, 64, FUNCS(pending) },
 	{ HV_REGISTER_INTERRUPT_STATE, 1, 64, FUNCS(interrupt_state) },
 	{ HV_REGISTER_PENDING_EVENT0, 2, 128, FUNCS(event) },
+	{ HV_REGISTER_DELIVERABILITY_NOTIFICATIONS, 1, 64, FUNCS(notify) },
 	{ HV_REGISTER_RAX, 16, 64, FUNCS(gpr) },
 	{ HV_REGISTER_RIP, 1, 64, FUNCS(rip) },
 	{ HV_REGISTER_RFLAGS, 1, 64, FUNCS(flags) },

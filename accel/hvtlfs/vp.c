@@ -649,6 +649,8 @@ static bool vp_set_up(struct vp *vp, GError **error)
 		vp->suspend |= SUSPEND_FROZEN;
 	vp->next_deadline = INT64_MAX;
 	vp->armed = INT64_MAX;
+	vp->notify = 0;
+	atomic_store(&vp->sints_due, 0);
 	atomic_store(&vp->turn.until, INT64_MAX);
 	x86_init(&vp->cpu, &vp_ops, vp, p->model, index, &p->topology);
 	if (p->hv->tsc_native) {

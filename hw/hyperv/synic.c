@@ -48,7 +48,8 @@ struct synic {
 
 	struct lock lock;                     /* LOCK_APIC; all that follows */
 	struct queue queue[HV_SINT_COUNT];
-	_Atomic uint32_t waiting;             /* bit per SINT with a queue; read without the lock */
+	_Atomic uint32_t waiting;             /* bit per SINT with a queue or in `notify`; read without the lock */
+	uint32_t notify;                      /* bit per SINT: the parent wants to hear when a message could go there */
 	_Atomic int64_t retry_at;             /* INT64_MAX: nothing waits; read without the lock */
 	int64_t retry_after;
 	uint8_t ring_next[HV_SINT_COUNT];     /* survives what the guest does to its page */
@@ -147,12 +148,23 @@ static void queue_append(struct synic *s, unsigned sint, struct synic_buffer *b)
 	atomic_fetch_or(&s->waiting, 1u << sint);
 }
 
+static bool more_waits(const struct synic *s, unsigned sint)
+{
+	return s->queue[sint].first || s->notify >> sint & 1;
+}
+
+/* Something may wait no more. */
+static void waiting_look(struct synic *s, unsigned sint)
+{
+	if (!more_waits(s, sint))
+		atomic_fetch_and(&s->waiting, ~(1u << sint));
+}
+
 static struct synic_buffer *queue_pop(struct synic *s, unsigned sint)
 {
 	struct synic_buffer *b = chain_take(&s->queue[sint]);
 
-	if (!s->queue[sint].first)
-		atomic_fetch_and(&s->waiting, ~(1u << sint));
+	waiting_look(s, sint);
 	return b;
 }
 
@@ -202,21 +214,34 @@ static void deliver(struct synic *s, unsigned sint, struct hv_message *slot)
 	if (m->type == (uint32_t)HV_MESSAGE_TIMER_EXPIRED)
 		((struct hv_timer_message *)m->payload)->delivery =
 			partition_reference_time(vp_partition(s->vp));        /* T16.4.1.c */
-	m->flags = s->queue[sint].first && !MUTANT(message_pending_late) ? HV_MESSAGE_FLAG_PENDING : 0;   /* T14.8.3.a */
+	m->flags = more_waits(s, sint) && !MUTANT(message_pending_late) ? HV_MESSAGE_FLAG_PENDING : 0;   /* T14.8.3.a */
 	hand_over(s, sint, slot, m);
 	retry_calm(s);
 	atomic_store(&b->taken, MUTANT(message_keeps_buffer));                /* T14.6.6.c */
 }
 
-/* Delivers the first of the queue if it can be. */
+/* Nothing waits any more but the parent, who may have a message. */
+static void tell_deliverable(struct synic *s, unsigned sint)
+{
+	s->notify &= ~(1u << sint);
+	waiting_look(s, sint);
+	retry_calm(s);
+	vp_sint_deliverable(s->vp, sint);
+}
+
+/* Delivers the first of the queue if it can be, or tells that one could be. */
 static void scan_queue(struct synic *s, unsigned sint)
 {
 	struct hv_message *slot = slot_of(s, sint);
 
 	if (!slot_empty(slot) && !MUTANT(message_pending_never))
 		__atomic_fetch_or(&slot->flags, HV_MESSAGE_FLAG_PENDING, __ATOMIC_SEQ_CST);   /* T14.8.3.b */
-	if (slot_empty(slot) || MUTANT(message_overwrites))
+	if (!slot_empty(slot) && !MUTANT(message_overwrites) && !(MUTANT(notify_queued) && !s->queue[sint].first))
+		return;
+	if (s->queue[sint].first)
 		deliver(s, sint, slot);
+	else
+		tell_deliverable(s, sint);
 }
 
 static void scan(struct synic *s)
@@ -246,7 +271,7 @@ static void queue_filter(struct synic *s, unsigned sint, const struct synic_buff
 	struct synic_buffer *b = s->queue[sint].first;
 
 	s->queue[sint] = (struct queue){ NULL, NULL };
-	atomic_fetch_and(&s->waiting, ~(1u << sint));
+	waiting_look(s, sint);
 	while (b) {
 		struct synic_buffer *next = b->next;
 
@@ -480,7 +505,7 @@ static void told_leave(struct synic *s)
 	lock_acquire(&s->lock);
 	all = s->queue[0];
 	s->queue[0] = (struct queue){ NULL, NULL };
-	atomic_fetch_and(&s->waiting, ~1u);
+	waiting_look(s, 0);
 	while (all.first) {
 		struct synic_buffer *b = chain_take(&all);
 
@@ -751,6 +776,8 @@ static void synic_expire(struct vp *vp, void *state, int64_t now)
 
 static void drop_all(struct synic *s)
 {
+	s->notify = 0;
+	atomic_store(&s->waiting, 0);
 	for (unsigned sint = 0; sint < HV_SINT_COUNT; sint++)
 		while (s->queue[sint].first)
 			atomic_store(&queue_pop(s, sint)->taken, false);      /* O24 */
@@ -873,9 +900,23 @@ static hv_status synic_state(struct vp *vp, void *state, uint32_t type, bool set
 	return HV_STATUS_SUCCESS;
 }
 
+static void synic_notify(struct vp *vp, void *state, uint64_t wanted)
+{
+	struct synic *s = state;
+
+	(void)vp;
+	lock_acquire(&s->lock);
+	s->notify = (uint32_t)(wanted >> HV_NOTIFY_SINT_SHIFT);
+	for (unsigned sint = 0; sint < HV_SINT_COUNT; sint++)
+		waiting_look(s, sint);
+	atomic_fetch_or(&s->waiting, s->notify);
+	scan(s);
+	lock_release(&s->lock);
+}
+
 const struct vp_component synic_component = {
 	.name = "synic", .size = sizeof(struct synic),
 	.partition_size = sizeof(struct tellings), .partition_init = synic_partition_init, .partition_fini = synic_partition_fini,
 	.init = synic_init, .fini = synic_fini, .reset = synic_reset, .msrs = synic_msrs,
-	.tell_parent = synic_tell_parent, .ended = synic_ended, .next_deadline = synic_next_deadline, .expire = synic_expire, .state = synic_state, .show = synic_show,
+	.tell_parent = synic_tell_parent, .notify = synic_notify, .ended = synic_ended, .next_deadline = synic_next_deadline, .expire = synic_expire, .state = synic_state, .show = synic_show,
 };

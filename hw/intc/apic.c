@@ -77,6 +77,7 @@ struct apic {
 	_Atomic uint8_t level_vector;    /* of the last level-triggered message, which its sender may take back; 0: none */
 	_Atomic uint32_t esr_new;        /* errors since the last write of ESR */
 	_Atomic uint32_t extint;         /* EXTINT_* */
+	_Atomic uint8_t notify_above;    /* with EXTINT_NOTIFY: the TPR below which, 0: any */
 	/* The VP's thread only. */
 	uint32_t esr, initial, divide;
 	uint64_t icr;
@@ -89,8 +90,11 @@ struct apic {
 	int64_t frozen;                  /* ns left, while suspended; INT64_MAX: not running */
 	bool suspended;
 };
-/* LINE: level of the 8259's output.  MESSAGE: an ExtINT message (edge) waits to be taken.  ASSERTED: by the parent, until it is taken. */
-enum { EXTINT_LINE = 1, EXTINT_MESSAGE = 2, EXTINT_ASSERTED = 4 };
+/*
+ * LINE: level of the 8259's output.  MESSAGE: an ExtINT message (edge) waits to be taken.  ASSERTED: by the parent, until it is taken.
+ * NOTIFY: the parent wants to hear when it could be.
+ */
+enum { EXTINT_LINE = 1, EXTINT_MESSAGE = 2, EXTINT_ASSERTED = 4, EXTINT_NOTIFY = 8 };
 
 struct message {
 	uint32_t dest;
@@ -184,6 +188,12 @@ static bool extint_pending(struct apic *a)
 	return (e & (EXTINT_MESSAGE | EXTINT_ASSERTED)) || ((e & EXTINT_LINE) && extint_open(a));
 }
 
+/* Would the parent's interrupt controller be heard, who waits for that? */
+static bool notify_due(struct apic *a)
+{
+	return a->extint & EXTINT_NOTIFY && (!a->notify_above || a->tpr < a->notify_above);
+}
+
 /* The guest's word without and with the bit: only this VP's own thread and its guest write there. */
 static void assist_put(uint32_t *word, bool set)
 {
@@ -257,7 +267,7 @@ static bool apic_pending(struct vp *vp, void *state)
 	struct apic *a = state;
 
 	retire(a);
-	return extint_pending(a) || deliverable(a) >= 0;
+	return (a->extint && (extint_pending(a) || notify_due(a))) || deliverable(a) >= 0;
 }
 
 static bool apic_requested(struct vp *vp, void *state)
@@ -276,8 +286,24 @@ static void refresh(struct apic *a)
 
 static int take_extint(struct apic *a)
 {
-	atomic_fetch_and(&a->extint, EXTINT_LINE);
+	atomic_fetch_and(&a->extint, ~(uint32_t)(EXTINT_MESSAGE | EXTINT_ASSERTED));
 	return partition_pic_acknowledge(vp_partition(a->vp));
+}
+
+/* What comes past the APIC's own registers; -1: nothing. */
+static int take_from_outside(struct apic *a)
+{
+	int v = -1;
+
+	if (notify_due(a) && !MUTANT(notify_never)) {
+		atomic_fetch_and(&a->extint, ~(uint32_t)EXTINT_NOTIFY);
+		v = X86_INTERRUPT_STOP;
+	} else if (extint_pending(a)) {
+		v = take_extint(a);
+	}
+	if (v != -1)
+		refresh(a);
+	return v;
 }
 
 static int apic_interrupt(struct vp *vp, void *state)
@@ -286,12 +312,10 @@ static int apic_interrupt(struct vp *vp, void *state)
 	int v;
 
 	retire(a);
-	if (extint_pending(a)) {
-		v = take_extint(a);
-		if (v >= 0) {
-			refresh(a);
+	if (a->extint) {
+		v = take_from_outside(a);
+		if (v != -1)
 			return v;
-		}
 	}
 	/* Its sender may take it back at the same time. */
 	do {
@@ -530,6 +554,19 @@ static void apic_ext_int(struct vp *vp, void *state, bool waits)
 		return;
 	}
 	atomic_fetch_or(&a->extint, EXTINT_ASSERTED);
+	vp_pend(vp, X86_PEND_INTR);
+}
+
+static void apic_notify(struct vp *vp, void *state, uint64_t wanted)
+{
+	struct apic *a = state;
+
+	a->notify_above = (uint8_t)((wanted & HV_NOTIFY_PRIORITY) >> HV_NOTIFY_PRIORITY_SHIFT << 4);
+	if (!(wanted & HV_NOTIFY_INTERRUPT)) {
+		atomic_fetch_and(&a->extint, ~(uint32_t)EXTINT_NOTIFY);
+		return;
+	}
+	atomic_fetch_or(&a->extint, EXTINT_NOTIFY);
 	vp_pend(vp, X86_PEND_INTR);
 }
 
@@ -1257,6 +1294,9 @@ static void apic_reset(struct vp *vp, void *state, enum x86_reset how)
 	reset_registers(a);
 	if (is_x2(a))
 		a->ldr = x2_ldr(a);
+	/* The processor has forgotten that it was asked to look. */
+	if (how == X86_RESET_INIT && a->extint)
+		vp_pend(vp, X86_PEND_INTR);
 	/* Virtual wire, as firmware leaves it: the 8259 reaches the first processor. */
 	if (how == X86_RESET_POWER_ON && vp_index(vp) == 0)
 		a->lvt[LVT_LINT0] = MODE_EXTINT << LVT_MODE_SHIFT;
@@ -1277,7 +1317,7 @@ const struct vp_component apic_component = {
 	.init = apic_init, .reset = apic_reset, .msrs = apic_msrs,
 	.state = apic_state, .interrupt = apic_interrupt, .interrupt_pending = apic_pending, .requested = apic_requested,
 	.tpr_read = apic_tpr_read, .tpr_write = apic_tpr_write,
-	.raise = apic_raise, .raised = apic_raised, .msi = apic_msi, .extint = apic_extint, .nmi = apic_nmi,
+	.notify = apic_notify, .raise = apic_raise, .raised = apic_raised, .msi = apic_msi, .extint = apic_extint, .nmi = apic_nmi,
 	.send = apic_send_request, .sent = apic_sent, .ext_int = apic_ext_int,
 	.mmio_read = apic_mmio_read, .mmio_write = apic_mmio_write, .mmio_has = apic_mmio_has,
 	.next_deadline = apic_next_deadline, .expire = apic_expire,

@@ -227,6 +227,23 @@ struct hv_hypercall_message {
 static_assert(offsetof(struct hv_hypercall_message, isolated) == 192 &&
 	      offsetof(struct hv_hypercall_message, padding) == 196, "later revisions");
 
+/* Of later revisions: an interruption could be taken. */
+struct hv_deliverable_message {
+	struct hv_intercept_header header;
+	uint32_t type;             /* HV_INTERRUPTION_INTERRUPT or HV_INTERRUPTION_NMI */
+	uint32_t reserved;
+};
+static_assert(sizeof(struct hv_deliverable_message) == 48, "later revisions");
+
+/* Of later revisions: messages could be put into slots. */
+struct hv_sint_deliverable_message {
+	struct hv_intercept_header header;
+	uint16_t sints;            /* a bit each */
+	uint16_t reserved;
+	uint32_t reserved_2;
+};
+static_assert(sizeof(struct hv_sint_deliverable_message) == 48, "later revisions");
+
 /* Of later revisions: the message itself is in the VP's intercept message page. */
 struct hv_opaque_message {
 	uint32_t vp;

@@ -169,7 +169,7 @@ static uint32_t random_below(uint64_t *state, uint32_t n)
 RULE_HOST(T10_4_4_d, "whatever is written to registers, the VP stops or runs, and its parent goes on")
 {
 	static const struct { uint32_t first, count; } runs[] = {
-		{ HV_REGISTER_INTERNAL_ACTIVITY_STATE, 1 }, { HV_REGISTER_PENDING_INTERRUPTION, 2 }, { HV_REGISTER_RAX, 18 }, { HV_REGISTER_XMM0, 26 },
+		{ HV_REGISTER_INTERNAL_ACTIVITY_STATE, 1 }, { HV_REGISTER_PENDING_INTERRUPTION, 5 }, { HV_REGISTER_RAX, 18 }, { HV_REGISTER_XMM0, 26 },
 		{ HV_REGISTER_CR0, 6 }, { HV_REGISTER_DR0, 6 }, { HV_REGISTER_ES, 8 }, { HV_REGISTER_IDTR, 2 }, { HV_REGISTER_TSC, 15 },
 		{ HV_REGISTER_MTRR_PHYS_BASE0, 8 }, { HV_REGISTER_SINT0, 21 }, { HV_REGISTER_STIMER0_CONFIG, 8 },
 	};

@@ -219,7 +219,27 @@ static bool take_interrupt(struct x86_cpu *c)
 	/* There may be more: asked again when IF is set again. */
 	in->intr_waiting = vector >= 0;
 	x86_count_add(&c->count.interrupts, vector >= 0);
-	return vector < 0 || take(c, (struct x86_event){ .kind = X86_EV_EXTERNAL, .vector = (uint8_t)vector });
+	if (vector < 0) {
+		if (vector == X86_INTERRUPT_STOP)
+			x86_result_raise(c, X86_STOP);
+		return true;
+	}
+	return take(c, (struct x86_event){ .kind = X86_EV_EXTERNAL, .vector = (uint8_t)vector });
+}
+
+/* An NMI, or that one could be taken.  False: triple fault. */
+static bool take_nmi(struct x86_cpu *c, uint32_t p)
+{
+	if (!(p & X86_PEND_NMI)) {
+		unpend(c, X86_PEND_NMI_WINDOW);
+		c->ops->nmi_window(c->opaque);
+		x86_result_raise(c, X86_STOP);
+	}
+	unpend(c, X86_PEND_NMI);
+	if (!take(c, (struct x86_event){ .kind = X86_EV_NMI, .vector = X86_NMI }))
+		return false;
+	c->nmi_blocked = 1;
+	return true;
 }
 
 /* All that waits for an instruction boundary.  True: leave with *why. */
@@ -241,12 +261,8 @@ static bool boundary(struct x86_cpu *c, enum x86_run *why)
 	if (c->activity == X86_SHUT_DOWN)
 		return true;
 	if (c->activity != X86_WAIT_SIPI) {
-		if ((p & X86_PEND_NMI) && !c->nmi_blocked && !c->interrupt_shadow) {
-			unpend(c, X86_PEND_NMI);
-			if (!take(c, (struct x86_event){ .kind = X86_EV_NMI, .vector = X86_NMI }))
-				return true;
-			c->nmi_blocked = 1;
-		}
+		if ((p & (X86_PEND_NMI | X86_PEND_NMI_WINDOW)) && !c->nmi_blocked && !c->interrupt_shadow && !take_nmi(c, p))
+			return true;
 		if (!take_interrupt(c))
 			return true;
 	}

@@ -80,6 +80,12 @@ struct vp_component {
 	bool (*raised)(struct vp *vp, void *state, uint8_t vector);   /* vp_raised() */
 	/* An interrupt of @vector ended, by an EOI or, automatically, when it was taken.  The VP's thread. */
 	void (*ended)(struct vp *vp, void *state, uint8_t vector);
+	/*
+	 * What the VP's parent wants to be told of from now on (HV_NOTIFY_*), nothing else.  The interrupt controller then gives
+	 * X86_INTERRUPT_STOP for an interrupt, once, when one could be taken; the SynIC calls vp_sint_deliverable(), once for
+	 * each SINT.  The VP's thread, or it stands.
+	 */
+	void (*notify)(struct vp *vp, void *state, uint64_t wanted);
 	/* Device memory window of the component (xAPIC page); false: not here. */
 	bool (*mmio_read)(struct vp *vp, void *state, gpa_t gpa, unsigned size, uint64_t *value);
 	bool (*mmio_write)(struct vp *vp, void *state, gpa_t gpa, unsigned size, uint64_t value);
@@ -130,6 +136,8 @@ bool vp_raised(struct vp *vp, uint8_t vector);
 /* The verbs send() and sent() of the interrupt controller.  Any thread, any lock below LOCK_FRAMES. */
 bool partition_send(struct partition *p, const struct interrupt_request *r);
 bool partition_sent(struct partition *p, const struct interrupt_request *r);
+/* A message to @sint would be delivered at once.  Any thread, any lock below LOCK_FRAMES. */
+void vp_sint_deliverable(struct vp *vp, unsigned sint);
 /*
  * The word of @vp's assist page by which its guest learns whether an interrupt needs an EOI
  * (13.3.4.1); NULL: the guest does not look there.  VP's thread.  It is there, whatever the

@@ -179,6 +179,9 @@
 	X(property_any_privilege, "any bit of a privilege mask can be set") \
 	X(child_has_more, "a partition may give its children privileges that it does not have") \
 	X(property_gives_itself, "a partition may give itself any privilege") \
+	X(notify_never, "a parent is never told that its child could take an interrupt") \
+	X(notify_stays, "what a parent has been told that its child can take stays in the register") \
+	X(notify_queued, "a SINT whose slot is taken is told to be free") \
 	X(register_not_optional, "a register that the child has not does not take 0") \
 	X(vp_state_kept, "the state of a VP that its parent sets is not taken") \
 	X(stats_call_class, "all hypercalls are counted as of no class") \

@@ -297,8 +297,10 @@ struct x86_ops {
 	enum x86_result (*ferr)(void *o);
 	/* VMCALL or VMMCALL.  RIP is moved past it when this answers X86_OK. */
 	enum x86_result (*hypercall)(void *o);
-	/* Takes the highest external interrupt.  Its vector, or -1 if none is left. */
+	/* Takes the highest external interrupt.  Its vector, -1 if none is left, or X86_INTERRUPT_STOP. */
 	int (*interrupt)(void *o);
+	/* X86_PEND_NMI_WINDOW, which has been cleared: an NMI could be taken now.  The engine is left as by X86_STOP. */
+	void (*nmi_window)(void *o);
 	uint64_t (*tpr_read)(void *o);              /* CR8 */
 	void (*tpr_write)(void *o, uint64_t tpr);
 	uint64_t (*tsc)(void *o);                   /* guest TSC now, before IA32_TSC_ADJUST */
@@ -322,6 +324,9 @@ struct x86_ops {
 	void (*init_taken)(void *o);
 };
 
+/* Of ops->interrupt: leave the engine, between two instructions; it asks again when interrupts are on the next time. */
+enum { X86_INTERRUPT_STOP = -2 };
+
 /* Bits of x86_cpu.pending: why the engine must look up at the next block. */
 enum {
 	X86_PEND_INTR = 1 << 0,   /* the interrupt controller has something for us */
@@ -335,6 +340,7 @@ enum {
 	X86_PEND_CODE = 1 << 8,   /* own code changed: re-look-up the next instruction */
 	X86_PEND_STEP = 1 << 9,   /* TF or debug registers: #DB after this instruction */
 	X86_PEND_CODE_ALL = 1 << 10,  /* decoded code of some frame changed by another processor or a device */
+	X86_PEND_NMI_WINDOW = 1 << 11,  /* call ops->nmi_window when an NMI could be taken */
 };
 
 /* Why a processor left its engine. */
