@@ -221,6 +221,14 @@ static enum x86_result op_msr_write(void *o, uint32_t msr, uint64_t value)
 	return msr_write(vp, msr, value);
 }
 
+static enum x86_result op_msr_offer(void *o, uint32_t msr, bool write)
+{
+	struct vp *vp = o;
+	const struct partition *p = vp->partition;
+
+	return p->stack->msr_offer(p->stack_opaque, vp, msr, write);
+}
+
 static enum x86_result op_cpuid(void *o, uint32_t leaf, uint32_t subleaf, uint32_t regs[4])
 {
 	struct vp *vp = o;
@@ -373,7 +381,7 @@ const struct x86_ops vp_ops = {
 	.bad_fetch = bad_fetch,
 	.io_read = io_read,
 	.io_write = io_write,
-	.msr_read = op_msr_read,
+	.msr_offer = op_msr_offer, .msr_read = op_msr_read,
 	.msr_write = op_msr_write,
 	.cpuid = op_cpuid,
 	.exception = op_exception,

@@ -10,6 +10,7 @@
 #include "hv/intercept.h"
 #include "hv/synic.h"
 #include "notify.h"
+#include "parent.h"
 #include "partition.h"
 #include "state-page.h"
 #include "target/i386/flags.h"
@@ -220,6 +221,21 @@ static uint8_t fill_hypercall(struct vp *vp, struct hv_hypercall_message *m)
 	return offsetof(struct hv_hypercall_message, padding);
 }
 
+static uint8_t fill_icr(struct vp *vp, struct hv_apic_icr_message *m)
+{
+	fill_header(vp, &m->header, 0);
+	m->icr = vp->intercept.apic.value;
+	return sizeof *m;
+}
+
+static uint8_t fill_apic_write(struct vp *vp, struct hv_apic_write_message *m)
+{
+	fill_header(vp, &m->header, 0);
+	m->offset = vp->intercept.apic.offset;
+	m->value = vp->intercept.apic.value;
+	return sizeof *m;
+}
+
 static uint8_t fill_deliverable(struct vp *vp, struct hv_deliverable_message *m)
 {
 	fill_header(vp, &m->header, 0);
@@ -256,6 +272,11 @@ static uint8_t fill_payload(struct vp *vp, void *payload)
 		return fill_exception(vp, payload);
 	case HV_MESSAGE_HYPERCALL_INTERCEPT:
 		return fill_hypercall(vp, payload);
+	case HV_MESSAGE_APIC_SMI_INTERCEPT:
+	case HV_MESSAGE_APIC_INIT_SIPI_INTERCEPT:
+		return fill_icr(vp, payload);
+	case HV_MESSAGE_APIC_WRITE_INTERCEPT:
+		return fill_apic_write(vp, payload);
 	case HV_MESSAGE_INTERRUPTION_DELIVERABLE:
 		return fill_deliverable(vp, payload);
 	case HV_MESSAGE_SINT_DELIVERABLE:
@@ -313,6 +334,11 @@ static void log_intercept(const struct vp *vp, const struct hv_message *m)
 	case HV_MESSAGE_EXCEPTION_INTERCEPT:
 		g_snprintf(what, sizeof what, " vector %u error %#x parameter %#" PRIx64, i->exception.vector,
 			   i->exception.error, exception_parameter(&vp->cpu, &i->exception));
+		break;
+	case HV_MESSAGE_APIC_SMI_INTERCEPT:
+	case HV_MESSAGE_APIC_INIT_SIPI_INTERCEPT:
+	case HV_MESSAGE_APIC_WRITE_INTERCEPT:
+		g_snprintf(what, sizeof what, " register %#x value %#" PRIx64, i->apic.offset, i->apic.value);
 		break;
 	case HV_MESSAGE_INTERRUPTION_DELIVERABLE:
 	case HV_MESSAGE_SINT_DELIVERABLE:
@@ -432,8 +458,8 @@ void intercept_tell(struct vp *vp)
 	if (eoi_is_due(vp))
 		tell_eois(vp);
 	/* One at a time: what waits while the VP stands is told when it goes on, before it executes anything. */
-	if (intercept_is_due(vp) || notify_sints(vp))
+	if (intercept_is_due(vp) || parent_apic_due(vp) || notify_sints(vp))
 		tell(vp);
-	if (atomic_load(&vp->sints_due))
+	if (vp->apic_due || atomic_load(&vp->sints_due))
 		vp_pend(vp, X86_PEND_STOP);
 }

@@ -27,6 +27,10 @@ struct intercept {
 		} memory;
 		uint32_t msr;
 		uint32_t cpuid[4];           /* what it would answer: EAX, EBX, ECX, EDX */
+		struct {
+			uint32_t offset;     /* of the register: HV_APIC_* */
+			uint64_t value;
+		} apic;
 		uint32_t deliverable;        /* HV_INTERRUPTION_*; or SINTs, a bit each */
 		struct x86_event exception;
 	};
@@ -47,13 +51,19 @@ struct intercept_result {
 	uint32_t msr_access, msr_action;
 };
 
+/* A leaf or an MSR, and of which accesses its parent is told: HV_INTERCEPT_MASK_*. */
+struct intercept_listed {
+	uint32_t number, access;
+};
+
 /* Of one partition.  VPs look without a lock at what is atomic; the rest is under the partition's lock. */
 struct intercepts {
 	_Atomic uint64_t port[0x10000 / 64];
 	_Atomic uint32_t vectors;
-	_Atomic bool msr, hypercall, connection, retarget;
+	_Atomic bool msr, hypercall, connection, retarget, microcode, apic_smi, apic_init_sipi, apic_eoi, all_leaves;
+	_Atomic uint32_t apic_writes;   /* HV_APIC_WRITE_* */
 	_Atomic uint32_t listed;     /* leaves and results: 0, so nobody need look */
-	GArray *leaf;                /* uint32_t */
+	GArray *leaf, *msr_index;    /* struct intercept_listed */
 	GArray *result;              /* struct intercept_result */
 };
 
@@ -65,6 +75,10 @@ uint32_t intercepts_count(struct partition *p);
 /* Would an access of @size bytes be told to the parent?  T11.9.a. */
 bool intercepts_has_port(const struct intercepts *i, uint16_t port, unsigned size);
 bool intercepts_has_leaf(struct partition *p, uint32_t leaf);
+/* By its number, whoever has it.  Takes the partition's lock. */
+bool intercepts_has_msr(struct partition *p, uint32_t msr, bool write);
+/* Is there one that the last could be about?  x86_cpu.msr_offered of its VPs. */
+bool intercepts_offers_msrs(const struct intercepts *i);
 /* Changes the answer of a leaf as the parent has registered it.  Takes the partition's lock. */
 void intercepts_cpuid_result(struct partition *p, uint32_t vp, uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);
 /* enum hv_msr_action for an access of @vp to @msr, -1 if nothing is registered.  Takes the partition's lock. */

@@ -120,6 +120,14 @@ static enum x86_result msr(void *o, struct vp *vp, uint32_t number, bool write, 
 	return X86_OK;
 }
 
+static enum x86_result msr_offer(void *o, struct vp *vp, uint32_t number, bool write)
+{
+	if (!intercepts_has_msr(vp->partition, number, write))
+		return X86_OK;
+	vp->intercept.msr = number;
+	return stop(vp, HV_MESSAGE_MSR_INTERCEPT, write ? HV_INTERCEPT_WRITE : HV_INTERCEPT_READ);
+}
+
 static enum x86_result cpuid(void *o, struct vp *vp, uint32_t leaf, uint32_t subleaf, uint32_t regs[4])
 {
 	intercepts_cpuid_result(vp->partition, vp->index, leaf, subleaf, regs);
@@ -182,6 +190,57 @@ static void eoi(void *o, struct vp *vp, uint8_t vector)
 	vp_pend(vp, X86_PEND_STOP | X86_PEND_CODE);
 }
 
+/* What of an APIC can be told, by its bit of vp->apic_due: as HV_APIC_WRITE_*, then the ICR. */
+static const uint16_t apic_registers[] = { HV_APIC_LINT0, HV_APIC_LINT1, HV_APIC_SVR, HV_APIC_LDR, HV_APIC_DFR, HV_APIC_ICR };
+enum { APIC_ICR_PLACE = G_N_ELEMENTS(apic_registers) - 1 };
+static_assert(G_N_ELEMENTS(apic_registers) == sizeof((struct vp *)0)->apic_value / sizeof(uint64_t), "a value for each");
+
+enum { ICR_MODE_SMI = 2, ICR_MODE_INIT = 5, ICR_MODE_SIPI = 6 };
+
+static unsigned icr_mode(uint64_t icr)
+{
+	return icr >> 8 & 7;
+}
+
+static bool apic_wanted(const struct intercepts *i, unsigned place, uint64_t value)
+{
+	unsigned mode = icr_mode(value);
+
+	if (place != APIC_ICR_PLACE)
+		return atomic_load(&i->apic_writes) >> place & 1;
+	return mode == ICR_MODE_SMI ? atomic_load(&i->apic_smi) : (mode == ICR_MODE_INIT || mode == ICR_MODE_SIPI) && atomic_load(&i->apic_init_sipi);
+}
+
+/* Told behind the instruction, as EOIs are: it may write to several. */
+static bool apic_written(void *o, struct vp *vp, uint32_t offset, uint64_t value)
+{
+	for (unsigned place = 0; place < G_N_ELEMENTS(apic_registers); place++) {
+		if (apic_registers[place] != offset || !apic_wanted(vp->partition->intercepts, place, value))
+			continue;
+		vp->apic_due |= 1u << place;
+		vp->apic_value[place] = value;
+		vp_pend(vp, X86_PEND_STOP | X86_PEND_CODE);
+		return !MUTANT(apic_sends_anyway);
+	}
+	return false;
+}
+
+bool parent_apic_due(struct vp *vp)
+{
+	unsigned place;
+
+	if (!vp->apic_due)
+		return false;
+	place = (unsigned)__builtin_ctz(vp->apic_due);
+	vp->apic_due &= vp->apic_due - 1;
+	vp->intercept.apic.offset = apic_registers[place];
+	vp->intercept.apic.value = vp->apic_value[place];
+	stop(vp, place != APIC_ICR_PLACE ? HV_MESSAGE_APIC_WRITE_INTERCEPT :
+		 icr_mode(vp->apic_value[place]) == ICR_MODE_SMI ? HV_MESSAGE_APIC_SMI_INTERCEPT : HV_MESSAGE_APIC_INIT_SIPI_INTERCEPT,
+	     HV_INTERCEPT_WRITE);
+	return true;
+}
+
 static void exits(void *o, struct vp *vp, enum exit_reason reason)
 {
 	if (reason == EXIT_INVALID)
@@ -199,6 +258,6 @@ static int pic_acknowledge(void *o)
 
 const struct stack_ops parent_stack = {
 	.io_read = io_read, .io_write = io_write, .mmio_read = mmio_read, .mmio_write = mmio_write, .probe = probe,
-	.bad_fetch = bad_fetch, .msr = msr, .cpuid = cpuid, .exception = exception, .halt = halt, .ferr = ferr, .hypercall = hypercall,
-	.eoi = eoi, .pic_acknowledge = pic_acknowledge, .exit = exits,
+	.bad_fetch = bad_fetch, .msr = msr, .msr_offer = msr_offer, .cpuid = cpuid, .exception = exception, .halt = halt, .ferr = ferr, .hypercall = hypercall,
+	.eoi = eoi, .apic_written = apic_written, .pic_acknowledge = pic_acknowledge, .exit = exits,
 };

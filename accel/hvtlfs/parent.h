@@ -10,6 +10,8 @@
 
 /* Its opaque is the child's struct partition. */
 extern const struct stack_ops parent_stack;
+/* Makes due the intercept of a write to the VP's APIC of which its parent is to be told; false: there is none.  Own thread. */
+bool parent_apic_due(struct vp *vp);
 /* Does an access of @size bytes at @port by a VP of @p go to its parent? */
 bool parent_has_port(const struct partition *p, uint16_t port, unsigned size);
 

@@ -794,6 +794,13 @@ int partition_pic_acknowledge(struct partition *p)
 	return p->stack && p->stack->pic_acknowledge ? p->stack->pic_acknowledge(p->stack_opaque) : -1;
 }
 
+bool vp_apic_written(struct vp *vp, uint32_t offset, uint64_t value)
+{
+	const struct partition *p = vp->partition;
+
+	return p->stack && p->stack->apic_written && p->stack->apic_written(p->stack_opaque, vp, offset, value);
+}
+
 void vp_level_ended(struct vp *vp, uint8_t vector)
 {
 	const struct partition *p = vp->partition;

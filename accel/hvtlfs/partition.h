@@ -190,6 +190,8 @@ struct vp {
 	struct intercept intercept;  /* what its parent has to be told at the boundary */
 	uint64_t power_config[3];    /* of C1 to C3: power.c */
 	uint32_t eoi_due[8];         /* bit per vector: also that it ended, level-triggered */
+	uint32_t apic_due;           /* bit per register of its APIC that has been written: parent.c */
+	uint64_t apic_value[6];
 	uint64_t notify;             /* what else its parent wants to be told of, HV_NOTIFY_*: notify.c */
 	_Atomic uint32_t sints_due;  /* of it, what is due; any thread */
 	struct hv_register_page *register_page;   /* in the host; NULL: it is not mapped */

@@ -649,10 +649,12 @@ static bool vp_set_up(struct vp *vp, GError **error)
 		vp->suspend |= SUSPEND_FROZEN;
 	vp->next_deadline = INT64_MAX;
 	vp->armed = INT64_MAX;
+	vp->apic_due = 0;
 	vp->notify = 0;
 	atomic_store(&vp->sints_due, 0);
 	atomic_store(&vp->turn.until, INT64_MAX);
 	x86_init(&vp->cpu, &vp_ops, vp, p->model, index, &p->topology);
+	atomic_store(&vp->cpu.msr_offered, intercepts_offers_msrs(p->intercepts));
 	if (p->hv->tsc_native) {
 		vp->cpu.tsc_offset = &p->tsc_offset;
 		vp->cpu.tsc_stopped = &p->tsc_stopped;

@@ -23,6 +23,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "hv/intercept.h"
 #include "hv/interrupt.h"
 #include "accel/hvtlfs/mutant.h"
 #include "hv/msr.h"
@@ -602,6 +603,19 @@ static void send_others(struct apic *a, const struct message *m)
 	}
 }
 
+/* Does the ICR's message of this other mode reach the bus? */
+static bool sends(struct apic *a, uint8_t mode)
+{
+	uint32_t low = (uint32_t)a->icr;
+
+	if (vp_apic_written(a->vp, HV_APIC_ICR, a->icr))
+		return false;
+	/* INIT level de-assert only set arbitration ids of the old bus. */
+	if (mode == MODE_INIT && (low & ICR_LEVEL) && !(low & ICR_ASSERT))
+		return false;
+	return mode == MODE_NMI || mode == MODE_INIT || mode == MODE_SIPI;
+}
+
 static void send_ipi(struct apic *a)
 {
 	uint32_t low = (uint32_t)a->icr;
@@ -614,15 +628,13 @@ static void send_ipi(struct apic *a)
 	vp_count(a->vp, COUNT_IPIS);
 	if (shorthand == SHORT_SELF)
 		vp_count(a->vp, COUNT_SELF_IPIS);
-	/* INIT level de-assert only set arbitration ids of the old bus. */
-	if (m.mode == MODE_INIT && (low & ICR_LEVEL) && !(low & ICR_ASSERT))
-		return;
-	if (m.mode <= MODE_LOWEST && m.vector < 16) {
+	if (m.mode > MODE_LOWEST) {
+		if (!sends(a, m.mode))
+			return;
+	} else if (m.vector < 16) {
 		error(a, ESR_SEND_VECTOR);
 		return;
 	}
-	if (m.mode == MODE_EXTINT || m.mode == MODE_RESERVED || m.mode == MODE_SMI)
-		return;
 	if (shorthand == SHORT_NONE) {
 		deliver(vp_partition(a->vp), &m);
 		return;
@@ -902,13 +914,30 @@ static bool reg_write(struct apic *a, unsigned reg, uint64_t v)
 		break;
 	case REG_TPR: set_tpr(a, v & 0xff); break;
 	case REG_EOI: end_of_interrupt(a); break;
-	case REG_LDR: a->ldr = v & 0xff000000; break;
-	case REG_DFR: a->dfr = v | 0x0fffffff; break;
-	case REG_SVR: write_svr(a, v); break;
+	case REG_LDR:
+		a->ldr = v & 0xff000000;
+		vp_apic_written(a->vp, HV_APIC_LDR, v);
+		break;
+	case REG_DFR:
+		a->dfr = v | 0x0fffffff;
+		vp_apic_written(a->vp, HV_APIC_DFR, v);
+		break;
+	case REG_SVR:
+		write_svr(a, v);
+		vp_apic_written(a->vp, HV_APIC_SVR, v);
+		break;
 	case REG_ESR: a->esr = atomic_exchange(&a->esr_new, 0); break;
 	case REG_ICR: write_icr(a, is_x2(a) ? v : (a->icr & ~(uint64_t)UINT32_MAX) | (uint32_t)v); break;
 	case REG_ICR2: a->icr = (uint32_t)a->icr | (v & 0xff000000) << 32; break;
-	case REG_LVT ... REG_LVT_LAST: write_lvt(a, reg - REG_LVT, v); break;
+	case REG_LVT + LVT_LINT0:
+	case REG_LVT + LVT_LINT1:
+		write_lvt(a, reg - REG_LVT, v);
+		vp_apic_written(a->vp, reg << 4, v);
+		break;
+	case REG_LVT ... REG_LVT + LVT_PERF:
+	case REG_LVT + LVT_ERROR:
+		write_lvt(a, reg - REG_LVT, v);
+		break;
 	case REG_INITIAL: write_initial(a, v); break;
 	case REG_DIVIDE: timer_set_divide(a, v); break;
 	default: return false;

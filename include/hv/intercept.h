@@ -9,17 +9,31 @@
 
 #include "hv/segment.h"
 
-/* What can be installed (9.1.1, 9.2.2); from 8 on of later revisions. */
+/* What can be installed (9.1.1, 9.2.2); from 6 on of later revisions. */
 enum hv_intercept_type {
 	HV_INTERCEPT_IO_PORT = 0,          /* parameter: the port */
 	HV_INTERCEPT_MSR = 1,              /* all that are not virtualized; no parameter */
 	HV_INTERCEPT_CPUID = 2,            /* the leaf */
 	HV_INTERCEPT_EXCEPTION = 3,        /* the vector */
+	HV_INTERCEPT_GLOBAL_CPUID = 6,     /* all leaves; no parameter */
+	HV_INTERCEPT_APIC_SMI = 7,         /* SMIs that its APICs send; no parameter */
 	HV_INTERCEPT_HYPERCALL = 8,        /* calls that the hypervisor does not know; no parameter */
+	HV_INTERCEPT_APIC_INIT_SIPI = 9,   /* INITs and start-up IPIs that they send; no parameter */
+	HV_INTERCEPT_MICROCODE_MSR = 0xa,  /* reads of the microcode's revision; no parameter */
+	HV_INTERCEPT_APIC_WRITE = 0xb,     /* writes to registers of APICs: HV_APIC_WRITE_* */
+	HV_INTERCEPT_MSR_INDEX = 0xc,      /* one MSR, whoever has it */
 	HV_INTERCEPT_CONNECTION = 0xd,     /* messages and events to connections that it does not know; no parameter */
+	HV_INTERCEPT_APIC_EOI = 0xe,       /* ends of level-triggered interrupts; no parameter */
 	HV_INTERCEPT_RETARGET = 0xf,       /* interrupts of devices that it does not know; no parameter */
 	HV_INTERCEPT_IO_PORT_RANGE = 0x11, /* 15:0 first, 31:16 last */
 };
+
+/*
+ * HV_INTERCEPT_APIC_WRITE: which registers.  No public source tells these bits; they are in the order in which the platform's
+ * API has the same exits.
+ */
+enum { HV_APIC_WRITE_LINT0 = 1 << 0, HV_APIC_WRITE_LINT1 = 1 << 1, HV_APIC_WRITE_SVR = 1 << 2, HV_APIC_WRITE_LDR = 1 << 3,
+       HV_APIC_WRITE_DFR = 1 << 4, HV_APIC_WRITE_ALL = (1 << 5) - 1 };
 
 /* The access that is to be intercepted (9.2.3). */
 enum { HV_INTERCEPT_MASK_NONE = 0, HV_INTERCEPT_MASK_READ = 1, HV_INTERCEPT_MASK_WRITE = 2, HV_INTERCEPT_MASK_EXECUTE = 4 };
@@ -226,6 +240,23 @@ struct hv_hypercall_message {
 };
 static_assert(offsetof(struct hv_hypercall_message, isolated) == 192 &&
 	      offsetof(struct hv_hypercall_message, padding) == 196, "later revisions");
+
+/* Of later revisions: an SMI, or an INIT or start-up IPI, which has not been sent.  RIP is behind the write. */
+struct hv_apic_icr_message {
+	struct hv_intercept_header header;
+	uint64_t icr;
+};
+static_assert(sizeof(struct hv_apic_icr_message) == 48, "later revisions");
+
+/* Of later revisions: a register of the APIC has been written.  RIP is behind the write. */
+struct hv_apic_write_message {
+	struct hv_intercept_header header;
+	uint32_t offset;           /* of the register: HV_APIC_* */
+	uint32_t reserved;
+	uint64_t value;
+};
+static_assert(sizeof(struct hv_apic_write_message) == 56, "later revisions");
+enum { HV_APIC_LDR = 0xd0, HV_APIC_DFR = 0xe0, HV_APIC_SVR = 0xf0, HV_APIC_ICR = 0x300, HV_APIC_LINT0 = 0x350, HV_APIC_LINT1 = 0x360 };
 
 /* Of later revisions: an interruption could be taken. */
 struct hv_deliverable_message {

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hv/vp.h"
 #include "hw/intc/apic.h"
 
 enum { VPS = 4, BASE = 0xfee00000 };
@@ -28,6 +29,11 @@ struct partition {
 	struct vp vp[VPS];
 	uint64_t tsc;
 	int pic_vector, eoi_vector, eois;
+	/* The last register that the parent was offered, and how many; it takes ICRs. */
+	uint32_t written;
+	uint64_t value;
+	unsigned writes;
+	bool takes;
 };
 
 void *vp_component_state(struct vp *vp, const struct vp_component *k) { return vp->state; }
@@ -45,6 +51,14 @@ uint64_t hv_tsc_hz(struct hv *hv) { return UINT64_C(2000000000); }
 uint64_t partition_tsc(struct partition *p) { return p->tsc; }
 int partition_pic_acknowledge(struct partition *p) { return p->pic_vector; }
 void vp_level_ended(struct vp *vp, uint8_t vector) { vp->p->eoi_vector = vector; vp->p->eois++; }
+
+bool vp_apic_written(struct vp *vp, uint32_t offset, uint64_t value)
+{
+	vp->p->written = offset;
+	vp->p->value = value;
+	vp->p->writes++;
+	return vp->p->takes;
+}
 
 uint32_t *vp_eoi_assist(struct vp *vp) { return vp->assists ? &vp->assist : NULL; }
 void vp_count(struct vp *vp, enum vp_count n) { vp->counted[n]++; }
@@ -697,6 +711,80 @@ static void assist_withdrawn(void)
 	end(p);
 }
 
+static void check_written(struct partition *p, unsigned reg, uint32_t value)
+{
+	unsigned before = p->writes;
+
+	wr(&p->vp[0], reg, value);
+	g_assert_cmpuint(p->writes, ==, before + 1);
+	g_assert_cmphex(p->written, ==, reg);
+	g_assert_cmphex((uint32_t)p->value, ==, value);
+}
+
+/* What a parent may want to hear of: not the hot ones. */
+static void writes_told(void)
+{
+	static const unsigned told[] = { SVR, LDR, DFR, LVT_LINT0, LVT_LINT1 };
+	static const unsigned untold[] = { TPR, EOI, LVT_TIMER, LVT_ERROR, ESR };
+	struct partition *p = world();
+
+	enable_all(p);
+	for (unsigned i = 0; i < G_N_ELEMENTS(told); i++)
+		check_written(p, told[i], 0x1ff);
+	p->writes = 0;
+	for (unsigned i = 0; i < G_N_ELEMENTS(untold); i++)
+		wr(&p->vp[0], untold[i], 0);
+	/* A fixed interrupt to VP 1. */
+	wr(&p->vp[0], ICR2, 1 << 24);
+	wr(&p->vp[0], ICR, 0x4055);
+	g_assert_cmpuint(p->writes, ==, 0);
+	pended(&p->vp[1]);
+	/* INIT, SIPI: sent, unless the parent takes them. */
+	check_written(p, ICR, 0x4500);
+	g_assert_cmphex(pended(&p->vp[1]), ==, X86_PEND_INIT);
+	p->takes = true;
+	check_written(p, ICR, 0x4500);
+	g_assert_cmphex(pended(&p->vp[1]), ==, 0);
+	check_written(p, ICR, 0x4612);
+	g_assert_cmphex(p->value >> 56, ==, 1);
+	g_assert_cmpint(p->vp[1].sipi, ==, NONE);
+	end(p);
+}
+
+static void notified(void)
+{
+	struct partition *p = world();
+	struct vp *vp = &p->vp[0];
+
+	enable_all(p);
+	k->msi(p, 0xfee00000, 0x51);
+	pended(vp);
+	k->notify(vp, vp->state, HV_NOTIFY_INTERRUPT);
+	g_assert_cmphex(pended(vp), ==, X86_PEND_INTR);
+	/* Before what waits in the APIC, which is looked at again; once. */
+	g_assert_cmpint(take(vp), ==, X86_INTERRUPT_STOP);
+	g_assert_cmphex(pended(vp), ==, X86_PEND_INTR);
+	g_assert_cmpint(take(vp), ==, 0x51);
+	wr(vp, EOI, 0);
+	/* Above a priority; a sleeper is not woken for it. */
+	wr(vp, TPR, 0x60);
+	k->notify(vp, vp->state, HV_NOTIFY_INTERRUPT | 6 << HV_NOTIFY_PRIORITY_SHIFT);
+	g_assert_cmpint(take(vp), ==, NONE);
+	pended(vp);
+	wr(vp, TPR, 0x50);
+	g_assert_cmphex(pended(vp), ==, X86_PEND_INTR);
+	g_assert_false(k->requested(vp, vp->state));
+	/* The processor forgets with INIT that it was asked. */
+	k->reset(vp, vp->state, X86_RESET_INIT);
+	g_assert_cmphex(pended(vp), ==, X86_PEND_INTR);
+	g_assert_cmpint(take(vp), ==, X86_INTERRUPT_STOP);
+	/* Taken back. */
+	k->notify(vp, vp->state, HV_NOTIFY_INTERRUPT);
+	k->notify(vp, vp->state, 0);
+	g_assert_cmpint(take(vp), ==, NONE);
+	end(p);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -717,6 +805,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/apic/synthetic-msrs", synthetic_msrs);
 	g_test_add_func("/apic/assist/offered", assist_offered);
 	g_test_add_func("/apic/assist/withdrawn", assist_withdrawn);
+	g_test_add_func("/apic/written", writes_told);
+	g_test_add_func("/apic/notified", notified);
 	g_test_add_func("/apic/timer/one-shot", timer_one_shot);
 	g_test_add_func("/apic/timer/periodic", timer_periodic);
 	g_test_add_func("/apic/timer/tsc-deadline", timer_deadline);

@@ -325,11 +325,18 @@ OP(clflush)
 
 /* ---- model-specific registers ------------------------------------------------------------ */
 
+static void offer_msr(struct x86_cpu *c, uint32_t msr, bool write)
+{
+	if (unlikely(atomic_load_explicit(&c->msr_offered, memory_order_relaxed)))
+		answer(c, c->ops->msr_offer(c->opaque, msr, write));
+}
+
 OP(rdmsr)
 {
 	uint32_t msr = low32(c, X86_RCX);
 	uint64_t v = 0;
 
+	offer_msr(c, msr, false);
 	if (!x86_msr_read(c, msr, &v))
 		answer(c, c->ops->msr_read(c->opaque, msr, &v));
 	c->gpr[X86_RAX] = (uint32_t)v;
@@ -342,6 +349,7 @@ OP(wrmsr)
 	uint32_t msr = low32(c, X86_RCX);
 	uint64_t v = (uint64_t)low32(c, X86_RDX) << 32 | low32(c, X86_RAX);
 
+	offer_msr(c, msr, true);
 	if (!x86_msr_write(c, msr, v))
 		answer(c, c->ops->msr_write(c->opaque, msr, v));
 	return done(c, u);

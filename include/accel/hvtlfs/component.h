@@ -204,6 +204,11 @@ uint64_t partition_reference_time(struct partition *p);
 int partition_pic_acknowledge(struct partition *p);
 void vp_level_ended(struct vp *vp, uint8_t vector);
 /*
+ * @vp's guest has written @value to the register of its local APIC at @offset (HV_APIC_*).  True, of the ICR: what it says is
+ * not sent, the stack sees to that.  Own thread.
+ */
+bool vp_apic_written(struct vp *vp, uint32_t offset, uint64_t value);
+/*
  * A start-up IPI arrived.  Any thread, any lock below LOCK_FRAMES.  It is looked at after an INIT that is still
  * pending (guests send both without a pause), starts the VP if it then waits for
  * SIPI, and is dropped otherwise.

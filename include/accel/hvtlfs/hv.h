@@ -86,6 +86,8 @@ struct stack_ops {
 	 * with @status.
 	 */
 	enum x86_result (*msr)(void *o, struct vp *vp, uint32_t msr, bool write, uint64_t *value);
+	/* Any MSR, of a VP that is to ask (x86_cpu.msr_offered). */
+	enum x86_result (*msr_offer)(void *o, struct vp *vp, uint32_t msr, bool write);
 	enum x86_result (*cpuid)(void *o, struct vp *vp, uint32_t leaf, uint32_t subleaf, uint32_t regs[4]);
 	enum x86_result (*exception)(void *o, struct vp *vp, const struct x86_event *e);
 	enum x86_result (*halt)(void *o, struct vp *vp);
@@ -97,6 +99,8 @@ struct stack_ops {
 	int (*pic_acknowledge)(void *o);
 	/* @vp's local APIC ended interrupt @vector, level triggered: tell the I/O APIC.  Its own thread. */
 	void (*eoi)(void *o, struct vp *vp, uint8_t vector);
+	/* vp_apic_written().  NULL: false. */
+	bool (*apic_written)(void *o, struct vp *vp, uint32_t offset, uint64_t value);
 	/* State of a partition changed (started, suspended, ...).  Any thread; must not call back. */
 	void (*state_changed)(void *o, struct partition *p);
 };

@@ -182,6 +182,8 @@
 	X(notify_never, "a parent is never told that its child could take an interrupt") \
 	X(notify_stays, "what a parent has been told that its child can take stays in the register") \
 	X(notify_queued, "a SINT whose slot is taken is told to be free") \
+	X(apic_sends_anyway, "an APIC sends what its parent is told of") \
+	X(intercept_msr_reads, "an intercept of an MSR for writes is one for reads") \
 	X(register_not_optional, "a register that the child has not does not take 0") \
 	X(vp_state_kept, "the state of a VP that its parent sets is not taken") \
 	X(stats_call_class, "all hypercalls are counted as of no class") \
