@@ -13,6 +13,7 @@
 #include "hv.h"
 #include "hv/gpa.h"
 #include "hv/hypercall.h"
+#include "hv/intercept.h"
 #include "hv/msr.h"
 #include "hv/partition.h"
 #include "hv/port.h"
@@ -38,7 +39,7 @@ enum { VAULT = 0x3005, VAULT_PAGES = 32 };
 #define RWX (HV_MAP_GPA_READABLE | HV_MAP_GPA_WRITABLE | HV_MAP_GPA_EXECUTABLE)
 
 struct entry {
-	uint32_t control[2], in, out, read, write, port, leaf;
+	uint32_t control[2], in, out, read, write, port, leaf, msr, apic, value, unused;
 };
 
 struct world {
@@ -110,7 +111,8 @@ static uint32_t any_register(struct fuzz *f)
 	static const uint32_t some[] = {
 		HV_REGISTER_EXPLICIT_SUSPEND, HV_REGISTER_EXPLICIT_SUSPEND, HV_REGISTER_INTERCEPT_SUSPEND, HV_REGISTER_INTERCEPT_SUSPEND,
 		HV_REGISTER_DISPATCH_SUSPEND, HV_REGISTER_INTERNAL_ACTIVITY_STATE, HV_REGISTER_PENDING_INTERRUPTION,
-		HV_REGISTER_PENDING_EVENT0, HV_REGISTER_RAX, HV_REGISTER_RIP, HV_REGISTER_RFLAGS, HV_REGISTER_CR0, HV_REGISTER_CR3,
+		HV_REGISTER_PENDING_EVENT0, HV_REGISTER_DELIVERABILITY_NOTIFICATIONS, HV_REGISTER_DELIVERABILITY_NOTIFICATIONS,
+		HV_REGISTER_BNDCFGS, HV_REGISTER_XSS, HV_REGISTER_RAX, HV_REGISTER_RIP, HV_REGISTER_RFLAGS, HV_REGISTER_CR0, HV_REGISTER_CR3,
 		HV_REGISTER_CR4, HV_REGISTER_EFER, HV_REGISTER_CS, HV_REGISTER_GDTR, HV_REGISTER_APIC_BASE, HV_REGISTER_HYPERCALL,
 		HV_REGISTER_GUEST_OS_ID, HV_REGISTER_VP_ASSIST_PAGE, HV_REGISTER_SIMP, HV_REGISTER_SIEFP, HV_REGISTER_SCONTROL,
 		HV_REGISTER_SINT0, HV_REGISTER_EOM, HV_REGISTER_STIMER0_CONFIG, HV_REGISTER_TSC, HV_REGISTER_XMM0,
@@ -154,14 +156,16 @@ static uint64_t any_value(struct fuzz *f, const struct world *w, const struct pa
 /* ---- calls ---- */
 
 /*
- * Input by letters.  Of 8 bytes: p partition, n page, a address, g address of a page, x anything, F create flags, S small, Z zero; of 4: v VP
- * index, f map flags, u small, r register, c property, i id of a port, m type of monitor ports, d SINT and event flag, b below
- * 256, s below 17, z zero.
+ * Input by letters.  Of 8 bytes: p partition, n page, a address, g address of a page, x anything, F create flags, S small, I parameter
+ * of an intercept, Z zero; of 4: v VP index, f map flags, u small, r register, c property, i id of a port, m type of monitor ports,
+ * d SINT and event flag, t type of an intercept, T state of a VP, N the register of notifications, whose value is D; b below 256,
+ * s below 17, z zero.
  */
 struct shape {
 	uint16_t code;
 	uint8_t weight;
 	const char *fixed, *element; /* element NULL: no rep call */
+	const char *variable;        /* of 8 bytes each */
 };
 
 static const struct shape shapes[] = {
@@ -181,7 +185,7 @@ static const struct shape shapes[] = {
 	{ HV_CALL_MAP_SPARSE_GPA_PAGES, 6, "pfz", "nn" },
 	{ HV_CALL_MODIFY_SPARSE_GPA_PAGES, 4, "pfz", "n" },
 	{ HV_CALL_GET_GPA_PAGES_ACCESS_STATES, 3, "pSn", "" },
-	{ HV_CALL_INSTALL_INTERCEPT, 6, "puux" },
+	{ HV_CALL_INSTALL_INTERCEPT, 8, "putI" },
 	{ HV_CALL_REGISTER_INTERCEPT_RESULT, 2, "pvuxxxxxx" },
 	{ HV_CALL_UNREGISTER_INTERCEPT_RESULT, 2, "pvuuuZ" },
 	{ HV_CALL_CHECK_FOR_IO_INTERCEPT, 1, "pvzuz" },
@@ -190,9 +194,13 @@ static const struct shape shapes[] = {
 	{ HV_CALL_DISPATCH_VP, 8, "pvuSZ" },
 	{ HV_CALL_GET_VP_REGISTERS, 6, "pvz", "r" },
 	{ HV_CALL_SET_VP_REGISTERS, 14, "pvz", "rzzzxZ" },
+	{ HV_CALL_SET_VP_REGISTERS, 5, "pvz", "NzzzDZ" },
 	{ HV_CALL_GET_VP_CPUID_VALUES, 2, "pvuZ", "xxx" },
 	{ HV_CALL_MAP_VP_STATE_PAGE, 5, "pvuZ" },
 	{ HV_CALL_UNMAP_VP_STATE_PAGE, 4, "pvu" },
+	{ HV_CALL_GET_VP_STATE, 3, "pvzTzZS", .variable = "n" },
+	{ HV_CALL_SET_VP_STATE, 4, "pvzTzZS", .variable = "n" },
+	{ HV_CALL_SET_VP_STATE, 1, "pvzTzZS", .variable = "xxxxxxxxxxxxxxxxxxxxxxxxx" },
 	{ HV_CALL_TRANSLATE_VIRTUAL_ADDRESS, 3, "pvzSn" },
 	{ HV_CALL_TRANSLATE_VIRTUAL_ADDRESS_EX, 2, "pvzSn" },
 	{ HV_CALL_READ_GPA, 4, "pvsaZ" },
@@ -227,6 +235,28 @@ static void add(struct any_call *c, uint64_t v, unsigned n)
 	c->size += n;
 }
 
+/* Leaves, MSRs, vectors, registers of APICs. */
+static uint64_t any_intercept_parameter(struct fuzz *f)
+{
+	static const uint32_t some[] = { 0, 0, 0, 0, 1, 3, 6, 14, 0x1f, 0x1f, 0x1f, 0x10, 0x8b, 0x277, 0x1b, 0x30000, HV_X64_MSR_GUEST_OS_ID };
+
+	return fuzz_chance(f, 8) ? fuzz_number(f) : some[fuzz_below(f, G_N_ELEMENTS(some))];
+}
+
+static uint64_t any_notification(struct fuzz *f)
+{
+	static const uint64_t some[] = { 0, HV_NOTIFY_INTERRUPT, HV_NOTIFY_INTERRUPT, HV_NOTIFY_INTERRUPT | 2 << HV_NOTIFY_PRIORITY_SHIFT, HV_NOTIFY_NMI };
+
+	return some[fuzz_below(f, G_N_ELEMENTS(some))] | (fuzz_chance(f, 2) ? fuzz_below(f, 0x10000) << HV_NOTIFY_SINT_SHIFT : 0);
+}
+
+static uint32_t any_vp_state(struct fuzz *f)
+{
+	static const uint32_t some[] = { HV_VP_STATE_APIC, HV_VP_STATE_XSAVE, HV_VP_STATE_MESSAGE_PAGE, HV_VP_STATE_EVENT_PAGE, HV_VP_STATE_TIMERS };
+
+	return fuzz_chance(f, 16) ? (uint32_t)fuzz_number(f) : some[fuzz_below(f, G_N_ELEMENTS(some))];
+}
+
 static void add_letter(struct fuzz *f, const struct world *w, const struct partition *by, struct any_call *c, char letter)
 {
 	switch (letter) {
@@ -237,6 +267,11 @@ static void add_letter(struct fuzz *f, const struct world *w, const struct parti
 	case 'x': add(c, any_value(f, w, by), 8); break;
 	case 'F': add(c, fuzz_chance(f, 3) ? UINT64_C(1) << fuzz_below(f, 24) : 0, 8); break;
 	case 'S': add(c, fuzz_below(f, 16), 8); break;
+	case 'I': add(c, any_intercept_parameter(f), 8); break;
+	case 't': add(c, fuzz_chance(f, 2) ? fuzz_below(f, 21) : HV_INTERCEPT_GLOBAL_CPUID + fuzz_below(f, 7), 4); break;
+	case 'N': add(c, HV_REGISTER_DELIVERABILITY_NOTIFICATIONS, 4); break;
+	case 'D': add(c, any_notification(f), 8); break;
+	case 'T': add(c, any_vp_state(f), 4); break;
 	case 'v': add(c, fuzz_chance(f, 16) ? fuzz_number(f) : fuzz_below(f, VPS), 4); break;
 	case 'f': add(c, any_map_flags(f), 4); break;
 	case 'u': add(c, fuzz_below(f, fuzz_chance(f, 8) ? 20 : 4), 4); break;
@@ -296,6 +331,10 @@ static void compose(struct fuzz *f, const struct world *w, const struct partitio
 		reps = 1 + fuzz_below(f, fuzz_chance(f, 4) ? 40 : 6);
 	c->control = s->code | reps << HV_CALL_REPS_SHIFT;
 	add_letters(f, w, by, c, s->fixed);
+	if (s->variable) {
+		c->control |= (uint64_t)strlen(s->variable) << HV_CALL_VARIABLE_SHIFT;
+		add_letters(f, w, by, c, s->variable);
+	}
 	for (uint64_t i = 0; i < reps; i++)
 		add_letters(f, w, by, c, s->element);
 	/* One word is something else. */
@@ -334,17 +373,23 @@ static const uint8_t code[] = {
 	0xb9, 0x00, 0x00, 0x00, 0x40,              /* mov ecx, HV_X64_MSR_GUEST_OS_ID */
 	0xb8, 0x01, 0x00, 0x00, 0x00, 0x31, 0xd2, 0x0f, 0x30,   /* mov eax, 1; xor edx, edx; wrmsr */
 	0x41, 0xb8, 0x01, 0x70, 0x00, 0x00, 0x0f, 0x30,   /* inc ecx; mov eax, 0x7001; wrmsr */
+	0xb9, 0x80, 0x00, 0x00, 0x40, 0xb8, 0x01, 0x00, 0x00, 0x00, 0x0f, 0x30,   /* mov ecx, HV_X64_MSR_SCONTROL; mov eax, 1; wrmsr */
+	0xb9, 0x83, 0x00, 0x00, 0x40, 0xb8, 0x01, 0x60, 0x00, 0x00, 0x0f, 0x30,   /* mov ecx, HV_X64_MSR_SIMP; mov eax, 0x6001; wrmsr */
 	0xbd, 0x00, 0x20, 0x00, 0x00,              /* 1: mov ebp, 0x2000 */
 	0x8b, 0x45, 0x00, 0x8b, 0x55, 0x04,        /* 2: mov eax, control[0]; mov edx, control[1] */
 	0x31, 0xdb, 0x8b, 0x4d, 0x08, 0x31, 0xff, 0x8b, 0x75, 0x0c,   /* xor ebx, ebx; mov ecx, in; xor edi, edi; mov esi, out */
 	0x0f, 0x01, 0xc1,                          /* vmcall */
+	0x8b, 0x4d, 0x20, 0x0f, 0x32,              /* mov ecx, msr; rdmsr */
+	0x8b, 0x45, 0x24, 0x8b, 0x55, 0x28, 0x89, 0x10,   /* mov eax, apic; mov edx, value; mov [eax], edx */
+	0xfb, 0x90, 0xfa,                          /* sti; nop; cli */
 	0x8b, 0x45, 0x10, 0x8b, 0x10,              /* mov eax, read; mov edx, [eax] */
 	0x8b, 0x45, 0x14, 0xf0, 0xff, 0x00,        /* mov eax, write; lock inc dword [eax] */
 	0x8b, 0x55, 0x18, 0xec,                    /* mov edx, port; in al, dx */
 	0x8b, 0x45, 0x1c, 0x0f, 0xa2,              /* mov eax, leaf; cpuid */
-	0x83, 0xc5, 0x20, 0x81, 0xfd, 0x00, 0x22, 0x00, 0x00,   /* add ebp, 32; cmp ebp, 0x2200 */
-	0x72, 0xce, 0xeb, 0xc7,                    /* jb 2; jmp 1 */
+	0x83, 0xc5, 0x30, 0x81, 0xfd, 0x00, 0x23, 0x00, 0x00,   /* add ebp, 48; cmp ebp, 0x2300 */
+	0x72, 0xbe, 0xeb, 0xb7,                    /* jb 2; jmp 1 */
 };
+static_assert(sizeof code <= 0x100, "the table is behind it");
 /* Its limit and base, then: null, code, data, all flat. */
 static const uint64_t gdt[] = { UINT64_C(0x11080017), 0, UINT64_C(0x00cf9b000000ffff), UINT64_C(0x00cf93000000ffff) };
 
@@ -363,6 +408,29 @@ static uint32_t program_address(struct fuzz *f, const struct partition *p)
 	return (uint32_t)(page * HV_PAGE_SIZE + 4 * fuzz_below(f, 1024));
 }
 
+/*
+ * What a child does to its APIC: little that would stop it.  The first does nothing: start-up IPIs would have it run anything, and
+ * nobody makes it begin again before the next burst.
+ */
+static void any_apic_write(struct fuzz *f, const struct partition *p, struct entry *e)
+{
+	static const struct { uint32_t offset, value; } some[] = {
+		{ 0x80, 0x20 }, { 0x80, 0 }, { 0xb0, 0 }, { 0xd0, 1 << 24 }, { 0xe0, UINT32_MAX }, { 0xf0, 0x1ff }, { 0x310, 1 << 24 }, { 0x310, 9 << 24 },
+		{ 0x300, 0x4500 }, { 0x300, 0x4601 }, { 0x300, 0x4200 }, { 0x300, 0x4055 }, { 0x350, 0x10700 }, { 0x360, 0x10400 },
+	};
+	unsigned i = p->by_parent ? (unsigned)fuzz_below(f, G_N_ELEMENTS(some)) : 0;
+
+	e->apic = 0xfee00000 + some[i].offset;
+	e->value = some[i].value;
+}
+
+static uint32_t any_msr(struct fuzz *f)
+{
+	static const uint32_t some[] = { 0x10, 0x1b, 0x8b, 0x277, 0xc0000080, HV_X64_MSR_GUEST_OS_ID };
+
+	return some[fuzz_below(f, G_N_ELEMENTS(some))];
+}
+
 static void write_script(struct fuzz *f, const struct world *w, struct partition *p)
 {
 	for (unsigned i = 0; i < ENTRIES; i++) {
@@ -374,8 +442,9 @@ static void write_script(struct fuzz *f, const struct world *w, struct partition
 			.control = { (uint32_t)c.control, (uint32_t)(c.control >> 32) },
 			.in = SCRIPT_IN * HV_PAGE_SIZE + i * ENTRY_BYTES, .out = SCRIPT_OUT * HV_PAGE_SIZE,
 			.read = program_address(f, p), .write = program_address(f, p), .port = (uint32_t)fuzz_below(f, 4),
-			.leaf = (uint32_t)fuzz_below(f, 2),
+			.leaf = (uint32_t)fuzz_below(f, 2), .msr = any_msr(f),
 		};
+		any_apic_write(f, p, &e);
 		partition_write(p, (gpa_t){ e.in }, c.in, sizeof c.in);
 		partition_write(p, (gpa_t){ SCRIPT * HV_PAGE_SIZE + i * sizeof e }, &e, sizeof e);
 	}
