@@ -71,11 +71,11 @@ static bool can_run(struct vp *vp)
 	const struct x86_cpu *c = &vp->cpu;
 	uint32_t pending = atomic_load(&c->pending);
 
-	if (c->activity == X86_ACTIVE || vp->unsettled || pending & X86_PEND_INIT)
+	if (c->activity == X86_ACTIVE || vp->unsettled || pending & X86_PEND_INIT || atomic_load(&vp->sints_due))
 		return true;
 	if (c->activity == X86_WAIT_SIPI)
 		return false;
-	return (pending & X86_PEND_NMI && !c->nmi_blocked) || (c->activity == X86_IDLE && vp_is_wanted(vp)) ||
+	return (pending & (X86_PEND_NMI | X86_PEND_NMI_WINDOW) && !c->nmi_blocked) || (c->activity == X86_IDLE && vp_is_wanted(vp)) ||
 	       (c->eflags & X86_IF && vp_would_interrupt(vp));
 }
 

@@ -260,7 +260,8 @@ static bool settle(struct vp *vp)
 	return !vp->unsettled;
 }
 
-static void run_once(struct vp *vp)
+/* False: it has no processor, so that its parent is told of nothing. */
+static bool run_once(struct vp *vp)
 {
 	if (vp->not_alone) {
 		vp->not_alone = vp->cpu.alone = false;
@@ -268,12 +269,12 @@ static void run_once(struct vp *vp)
 	}
 	vp_service(vp);
 	if (vp->partition->dispatched && !dispatch_enter(vp))
-		return;
+		return false;
 	if (!schedule_enter(vp))
-		return;
+		return false;
 	register_page_leave(vp);
 	if (vp->unsettled && !settle(vp))
-		return;
+		return true;
 	/* T10.1.4.b, T10.1.4.c: the engine takes the interrupt, or goes on behind the read if IF is clear. */
 	if (vp->cpu.activity == X86_IDLE && vp_is_wanted(vp))
 		vp->cpu.activity = X86_ACTIVE;
@@ -281,10 +282,11 @@ static void run_once(struct vp *vp)
 	case X86_RUN_KICKED:
 		break;
 	case X86_RUN_HALTED:
-		if (vp->partition->dispatched)
+		if (vp->partition->dispatched) {
 			dispatch_halted(vp);
-		else
-			vp_sleep(vp);
+			return false;
+		}
+		vp_sleep(vp);
 		break;
 	case X86_RUN_STOPPED:
 		if (vp->stop_exit >= 0)
@@ -300,12 +302,12 @@ static void run_once(struct vp *vp)
 		vp_exit(vp, EXIT_DEBUG);
 		break;
 	}
+	return true;
 }
 
 static void vp_slice(struct vp *vp)
 {
-	run_once(vp);
-	if (vp->partition->by_parent)
+	if (run_once(vp) && vp->partition->by_parent)
 		intercept_tell(vp);
 }
 

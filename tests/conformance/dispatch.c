@@ -199,6 +199,29 @@ RULE_SCHEDULER_GUEST(T10_1_3_e, "a VP that halts ends its dispatch, and signals 
 	check_value(next_message().type, (uint32_t)HV_MESSAGE_IO_INTERCEPT, "type of the message");
 }
 
+RULE_SCHEDULER_GUEST(T10_3_4_b, "a VP that has halted signals when it could take what its root has for it, and is dispatched to tell")
+{
+	static const struct { uint64_t asked; uint32_t type; } ways[] = {
+		{ HV_NOTIFY_INTERRUPT, (uint32_t)HV_MESSAGE_INTERRUPTION_DELIVERABLE }, { HV_NOTIFY_NMI, (uint32_t)HV_MESSAGE_INTERRUPTION_DELIVERABLE },
+		{ 8ull << HV_NOTIFY_SINT_SHIFT, (uint32_t)HV_MESSAGE_SINT_DELIVERABLE },
+	};
+
+	for (unsigned i = 0; i < 3; i++) {
+		/* HLT of a child without an APIC of the hypervisor's is told; it has one unless NMIs are asked for. */
+		struct child c = READY(ways[i].asked == HV_NOTIFY_NMI ? EXO : APIC, STI, HLT);
+
+		if (ways[i].asked == HV_NOTIFY_NMI)
+			child_set(&c, HV_REGISTER_INTERNAL_ACTIVITY_STATE, HV_ACTIVITY_HALT_SUSPEND);
+		child_set(&c, HV_REGISTER_SIMP, 0x8000 | HV_MSR_PAGE_ENABLE);
+		child_set(&c, HV_REGISTER_SCONTROL, HV_SCONTROL_ENABLE);
+		check_halts(&c);
+		child_set(&c, HV_REGISTER_DELIVERABILITY_NOTIFICATIONS, ways[i].asked);
+		check_signal(&c, 0);
+		check_intercepted(&c, 0);
+		check_value(next_message().type, ways[i].type, "type of the message");
+	}
+}
+
 RULE_SCHEDULER_GUEST(T10_1_3_f, "the end of a suspension is no signal of a VP that is halted or waits for its start")
 {
 	struct child c = READY(APIC, HLT);
