@@ -417,6 +417,20 @@ RULE_HOST(T5_6_3_b, "the end of the sender leaves the page to its receiver")
 	check_value(in_use(p.receiver.id), p.receiver_used, "pages that the receiver's pool has lent");
 }
 
+RULE_HOST_QTEST(T14_9_2_d, "behind a reset of its receiver a monitor port is unknown, and its page gone")
+{
+	struct child c = make_sender();
+
+	delete_monitor(SELF);
+	put64(VIEW + GROUP_1, WORD);
+	good(create_port_in(SELF, MONITOR, c.id, monitor_port(VIEW)));
+	check_value(get64(VIEW + GROUP_1), 0, "the page");
+	reset_machine();
+	check_value(get64(VIEW + GROUP_1), WORD, "what was under it");
+	check_status(end_number(HV_CALL_DELETE_PORT, SELF, MONITOR), HV_STATUS_INVALID_PORT_ID);
+	check_value(in_use(SELF), 0, "pages that the pool has lent");
+}
+
 /* ---- what is refused ---- */
 
 RULE_HOST(T14_9_1_r, "reserved words of a monitor port must be 0")
