@@ -793,6 +793,7 @@ static void check_end(struct world *w)
 	FUZZ_CHECK(!p->pool.free->len && !p->pool.used->len && !p->pool.charged, "something is left in the pool");
 	for (unsigned i = 0; i < RAM_PAGES; i++)
 		FUZZ_CHECK(gpa_map_below(&p->map, (gpn_t){ i }, &t) && t.rights == 7, "page %#x has not come back", i);
+	FUZZ_CHECK(!atomic_load(&w->hv->monitored), "monitored notifications are left");
 	FUZZ_CHECK(hv_memory_free(w->hv) == w->ram_left && w->hv->frames.used->len == w->extents, "frames are left");
 	/* One that has been joined may be seen for a moment still. */
 	while (thread_count() > w->threads && g_get_monotonic_time() < until)
