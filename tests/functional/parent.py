@@ -70,7 +70,7 @@ def shell(a, depth):
             equal((child["state"], child["life"], child["vcpus"]), ("running", "active", 1), "child")
             expect(child["pool-in-use"] > 0, f"pool of the child: {child}")
             expect(child["mapped-pages"] >= LINUX << 8, f"pages of the child: {child}")
-            equal((child["ports"], child["connections"]), (0, 0), "ports and connections of the child")
+            equal((child["ports"], child["connections"], child["monitor-pages"]), (0, 0, 0), "ports and connections of the child")
         expect(tree[-1]["id"] in e.qmp.hmp("info partitions"), "info partitions does not list the child")
         e.console.write("poweroff\n")
         equal([x for x in vm.guest_warnings(e.console) if HARMLESS not in x], [], "warnings of the child's kernel")
