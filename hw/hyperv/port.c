@@ -275,8 +275,8 @@ static hv_status connect_port(struct partition *p, uint32_t connection, struct p
 	s = number_add(space, &space->connection, key, port, HV_STATUS_INVALID_CONNECTION_ID);   /* T14.9.3.i */
 	if (s == HV_STATUS_SUCCESS && port->monitor) {
 		s = monitor_connect(port->monitor, &space->monitors, how->self, how->info->monitor);
-		if (s != HV_STATUS_SUCCESS)
-			port_unref(number_remove(space, &space->connection, key, port));
+		if (s != HV_STATUS_SUCCESS && number_remove(space, &space->connection, key, port))
+			port_unref(port);
 	}
 	if (s != HV_STATUS_SUCCESS)
 		atomic_store(&port->connected, false);
