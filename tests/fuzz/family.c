@@ -32,7 +32,7 @@ enum {
 	ENTRIES = 16, ENTRY_BYTES = 512,
 	SPARE = 0x100, FRESH = 0x400,  /* of the first: pages for anything; for the children of the start */
 	POOL_STEP = 32, FAMILY_MAX = 64,
-	TRIGGER_PAGES = 4, VPS = 3, BURSTS = 5, BURST_CALLS = 100, LOOKS = 60, SINGLE_CALLS = 12,
+	TRIGGER_PAGES = 4, EVENT_SINT = 2, VPS = 3, BURSTS = 5, BURST_CALLS = 100, LOOKS = 60, SINGLE_CALLS = 12,
 };
 /* Memory of the first that no parameter of a call names, and of another machine's partition. */
 enum { VAULT = 0x3005, VAULT_PAGES = 32 };
@@ -507,16 +507,20 @@ static void start_vp(struct partition *by, uint64_t *fresh, struct partition *p,
 	const struct hv_in_create_vp create = { .partition_id = p->id, .vp_index = index };
 	struct {
 		struct hv_in_vp vp;
-		struct hv_register_assoc reg[4];
+		struct hv_register_assoc reg[7];
 	} set = { { .partition_id = p->id, .vp_index = index }, {
 		{ .name = HV_REGISTER_CS, .value = { 0, UINT64_C(0x009b00000000ffff) } },
 		{ .name = HV_REGISTER_RIP, .value = { CODE * HV_PAGE_SIZE, 0 } },
 		{ .name = HV_REGISTER_INTERNAL_ACTIVITY_STATE },
+		/* It takes events; interrupts are off. */
+		{ .name = HV_REGISTER_SIEFP, .value = { (LOW - 1) * HV_PAGE_SIZE | HV_MSR_PAGE_ENABLE, 0 } },
+		{ .name = HV_REGISTER_SINT0 + EVENT_SINT, .value = { 0x40, 0 } },
+		{ .name = HV_REGISTER_SCONTROL, .value = { HV_SCONTROL_ENABLE, 0 } },
 		{ .name = HV_REGISTER_EXPLICIT_SUSPEND },
 	} };
 
 	must(by, fresh, p, HV_CALL_CREATE_VP, &create, sizeof create);
-	must(by, fresh, p, HV_CALL_SET_VP_REGISTERS | UINT64_C(4) << HV_CALL_REPS_SHIFT, &set, sizeof set);
+	must(by, fresh, p, HV_CALL_SET_VP_REGISTERS | (uint64_t)G_N_ELEMENTS(set.reg) << HV_CALL_REPS_SHIFT, &set, sizeof set);
 }
 
 /* @pages: its memory; @fresh: by depth, where there are pages that nobody uses. */
@@ -549,7 +553,7 @@ static struct partition *make_child(struct world *w, struct partition *by, uint6
 static void join(struct fuzz *f, struct partition *by, uint64_t *fresh, struct partition *to, struct partition *from, uint32_t id)
 {
 	struct hv_in_create_port port = { .port_partition = to->id, .port_id = id, .connection_partition = from->id,
-					  .info = { .type = HV_PORT_EVENT, .sint = 2, .vp = HV_ANY_VP, .flag_count = 16 } };
+					  .info = { .type = HV_PORT_EVENT, .sint = EVENT_SINT, .vp = HV_ANY_VP, .flag_count = 16 } };
 	struct hv_in_connect_port connection = { .connection_partition = from->id, .connection_id = id, .port_partition = to->id,
 						 .port_id = id, .info.type = HV_PORT_EVENT };
 
