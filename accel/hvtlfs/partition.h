@@ -132,7 +132,8 @@ struct vp_task {
 struct state_page {
 	spn_t frame;
 	gpn_t at;                    /* of the parent */
-	bool mapped;
+	bool mapped, placed;         /* placed: `at` is the parent's choice, where an overlay shows it */
+	struct overlay overlay;
 };
 
 struct hv_register_page;

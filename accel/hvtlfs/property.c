@@ -257,8 +257,13 @@ static uint64_t get_address_width(struct partition *p) { return p->model->phys_b
 static uint64_t get_xsave_states(struct partition *p) { return x86_xcr0_supported(p->model); }
 static uint64_t get_xsave_size(struct partition *p) { return x86_xsave_size(x86_xcr0_supported(p->model)); }
 static uint64_t get_clock(struct partition *p) { return p->hv->tsc_hz; }
-static uint64_t get_none(struct partition *p) { return 0; }
 static uint64_t get_os_id(struct partition *p) { return atomic_load(&p->guest_os_id); }
+
+static uint64_t get_capabilities(struct partition *p)
+{
+	return p->features.privileges & HV_CREATE_PARTITIONS ? HV_VMM_OVERLAY_LOCATION : 0;
+}
+
 static uint64_t get_version(struct partition *p) { return p->compatibility_version; }
 
 static uint64_t get_per_socket(struct partition *p) { return p->topology.cores * p->topology.threads; }
@@ -388,7 +393,7 @@ static const struct property properties[] = {
 	{ HV_PROPERTY_PROCESSOR_FEATURES_0, EARLY | LATE, BOTH(bank_0) },
 	{ HV_PROPERTY_PROCESSOR_FEATURES_1, EARLY | LATE, BOTH(bank_1) },
 	{ HV_PROPERTY_GUEST_OS_ID, 0, get_os_id },
-	{ HV_PROPERTY_VMM_CAPABILITIES, WITH_EX, get_none },
+	{ HV_PROPERTY_VMM_CAPABILITIES, WITH_EX, get_capabilities },
 	{ HV_PROPERTY_ASSIGNABLE_SYNTHETIC_FEATURES, WITH_EX, assignable },
 };
 

@@ -4,7 +4,8 @@
  * intercept message page, which intercept.c fills, and the register page.
  *
  * They are pages of the child's pool.  Its parent, who deposited them, sees them where it had them: they keep that
- * mapping without any right while they are in the pool, and have it back, for data, while they are mapped.
+ * mapping without any right while they are in the pool, and have it back, for data, while they are mapped.  Or it says
+ * where else it wants to see them, as an overlay.
  */
 #include "state-page.h"
 
@@ -131,13 +132,24 @@ static void set_page(struct vp *vp, void *o)
 	lock_release(&vp->lock);
 }
 
+/* Lets the parent see it, or not any more. */
+static void show(struct vp *vp, struct state_page *page, bool seen, struct vp *self)
+{
+	struct partition *parent = vp->partition->parent;
+
+	if (page->placed)
+		gpa_map_overlay(&parent->map, &page->overlay, seen ? page->at : GPN_NOWHERE);
+	else
+		gpa_map_protect(&parent->map, page->at, page->frame, seen ? X86_PAGE_READ | X86_PAGE_WRITE : 0);
+	partition_flush(parent, self);
+}
+
 /* Nobody writes to it any more. */
 static void give_back(struct vp *vp, struct state_page *page, struct vp *self)
 {
 	struct partition *p = vp->partition;
 
-	gpa_map_protect(&p->parent->map, page->at, page->frame, 0);
-	partition_flush(p->parent, self);
+	show(vp, page, false, self);
 	lock_acquire(&p->lock);
 	if (!MUTANT(state_page_lost))
 		pool_give(&p->pool, page->frame);
@@ -160,7 +172,8 @@ static struct state_page *page_named(const struct hv_ctx *c, const struct hv_in_
 {
 	*vp = partition_vp(c->target, in->vp_index);
 	*status = !*vp ? HV_STATUS_INVALID_VP_INDEX :
-		  in->type >= G_N_ELEMENTS((*vp)->state_page) || in->vtl & 0xf || in->flags ? HV_STATUS_INVALID_PARAMETER : HV_STATUS_SUCCESS;
+		  in->type >= G_N_ELEMENTS((*vp)->state_page) || in->vtl & 0xf || in->flags & ~HV_STATE_PAGE_LOCATION ?
+		  HV_STATUS_INVALID_PARAMETER : HV_STATUS_SUCCESS;
 	return *status == HV_STATUS_SUCCESS ? &(*vp)->state_page[in->type] : NULL;
 }
 
@@ -171,6 +184,7 @@ static hv_status map_vp_state_page(struct hv_ctx *c)
 	struct partition *p = c->target;
 	struct state_page_change change = { .type = in->page.type };
 	struct state_page *page;
+	const bool placed = in->page.flags & HV_STATE_PAGE_LOCATION && !MUTANT(state_page_anywhere);
 	struct pool_page taken;
 	struct vp *vp;
 	hv_status s;
@@ -181,15 +195,17 @@ static hv_status map_vp_state_page(struct hv_ctx *c)
 		return s;
 	if (page->mapped)
 		return HV_STATUS_OBJECT_IN_USE;
+	if (placed && in->location >= p->parent->map.pages)
+		return HV_STATUS_INVALID_PARAMETER;
 	lock_acquire(&p->lock);
 	got = pool_take_page(&p->pool, &taken);
 	lock_release(&p->lock);
 	if (!got)
 		return HV_STATUS_INSUFFICIENT_MEMORY;
-	*page = (struct state_page){ .frame = taken.frame, .at = taken.at, .mapped = true };
+	*page = (struct state_page){ .frame = taken.frame, .at = placed ? (gpn_t){ in->location } : taken.at, .mapped = true, .placed = placed,
+		.overlay = { .frame = taken.frame, .at = GPN_NOWHERE, .rights = X86_PAGE_READ | X86_PAGE_WRITE } };
 	memory_fill(p, page->frame, zeros, sizeof zeros);
-	gpa_map_protect(&p->parent->map, page->at, page->frame, X86_PAGE_READ | X86_PAGE_WRITE);
-	partition_flush(p->parent, c->vp);
+	show(vp, page, true, c->vp);
 	change.page = frames_host(&p->hv->frames, page->frame);
 	vp_visit(c->vp, vp, set_page, &change);
 	out->page = page->at.v;

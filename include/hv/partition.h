@@ -132,6 +132,9 @@ enum {
 	HV_PROPERTY_ASSIGNABLE_SYNTHETIC_FEATURES = 0x00090009,
 };
 
+/* HV_PROPERTY_VMM_CAPABILITIES: its calls that show a page of the hypervisor's take the place where (0x00e1, 0x0131). */
+#define HV_VMM_OVERLAY_LOCATION (1ull << 1)
+
 /* 15.1.5: the control; the period is in units of 100 ns */
 #define HV_EMULATED_TIMER_VECTOR 0xffull
 enum { HV_EMULATED_TIMER_MODE_SHIFT = 8, HV_EMULATED_TIMER_MODE_MASK = 7, HV_EMULATED_TIMER_MDA_SHIFT = 56 };

@@ -204,7 +204,7 @@ struct hv_in_vp_state_page {
 	uint32_t vp_index;
 	uint16_t type;
 	uint8_t vtl;
-	uint8_t flags;                /* of 0x00e1: bit 0, the caller tells the place (not offered) */
+	uint8_t flags;                /* of 0x00e1: HV_STATE_PAGE_LOCATION */
 };
 static_assert(sizeof(struct hv_in_vp_state_page) == 16, "later revisions");
 struct hv_in_map_vp_state_page {
@@ -212,6 +212,8 @@ struct hv_in_map_vp_state_page {
 	uint64_t location;
 };
 static_assert(sizeof(struct hv_in_map_vp_state_page) == 24, "later revisions");
+/* The caller says at which of its pages it wants to see it, and loses sight of what is there; else the hypervisor does. */
+enum { HV_STATE_PAGE_LOCATION = 1 << 0 };
 /* 0x00e1: the caller's page number. */
 struct hv_out_map_vp_state_page {
 	uint64_t page;

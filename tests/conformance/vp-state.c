@@ -95,6 +95,42 @@ RULE_HOST(T7_3_2_g, "a state page is not withdrawn while it is mapped, and is ba
 	check_status(state_page_call(HV_CALL_MAP_VP_STATE_PAGE, c.id, 0, HV_VP_STATE_PAGE_REGISTERS), HV_STATUS_SUCCESS);
 }
 
+enum { PLACE = 9 };
+
+RULE_HOST(T8_1_3_a, "a state page is seen where its parent says, above what is there")
+{
+	struct child c = make_child(EXO | HV_CREATE_INTERCEPT_MESSAGE_PAGE);
+	struct hv_in_map_vp_state_page in = {
+		{ .partition_id = c.id, .type = HV_VP_STATE_PAGE_INTERCEPT_MESSAGE, .flags = HV_STATE_PAGE_LOCATION }, test_page(PLACE) >> 12 };
+	struct hv_in_get_partition_property_ex can = { { .partition_id = HV_PARTITION_ID_SELF, .code = HV_PROPERTY_VMM_CAPABILITIES }, 0 };
+	struct hv_out_get_memory_balance before;
+	struct hv_message there;
+	struct reply r;
+
+	check_status(CALL(.code = HV_CALL_GET_PARTITION_PROPERTY_EX, .data = &can, .size = sizeof can, .out = test_page(OUT_PAGE)), HV_STATUS_SUCCESS);
+	check_value(get64(test_page(OUT_PAGE) + 8), HV_VMM_OVERLAY_LOCATION, "capabilities");
+	put64(test_page(PLACE), 0x1234);
+	balance(c.id, &before);
+	r = CALL(.code = HV_CALL_MAP_VP_STATE_PAGE, .data = &in, .size = sizeof in, .out = test_page(OUT_PAGE));
+	check_status(r, HV_STATUS_SUCCESS);
+	check_value(out64(r), test_page(PLACE) >> 12, "page");
+	check_balance(c.id, before.pages_available - 1, before.pages_in_use + 1);
+	run_code(&c, out_80, sizeof out_80);
+	get_bytes(test_page(PLACE), &there, sizeof there);
+	check_type(&there, HV_MESSAGE_IO_INTERCEPT);
+	/* It can be written to, as one that the hypervisor has placed. */
+	put64(test_page(PLACE), 7);
+	check_value(get64(test_page(PLACE)), 7, "what has been written");
+	check_status(state_page_call(HV_CALL_UNMAP_VP_STATE_PAGE, c.id, 0, HV_VP_STATE_PAGE_INTERCEPT_MESSAGE), HV_STATUS_SUCCESS);
+	check_value(get64(test_page(PLACE)), 0x1234, "what was there");
+	check_balance(c.id, before.pages_available, before.pages_in_use);
+	in.page.flags = 2;
+	check_status(CALL(.code = HV_CALL_MAP_VP_STATE_PAGE, .data = &in, .size = sizeof in, .out = test_page(OUT_PAGE)), HV_STATUS_INVALID_PARAMETER);
+	in.page.flags = HV_STATE_PAGE_LOCATION;
+	in.location = BEYOND_GPA_SPACE >> 12;
+	check_status(CALL(.code = HV_CALL_MAP_VP_STATE_PAGE, .data = &in, .size = sizeof in, .out = test_page(OUT_PAGE)), HV_STATUS_INVALID_PARAMETER);
+}
+
 RULE_HOST(T10_4_2_b, "the state pages of a VP that is deleted are in the pool")
 {
 	struct child c = make_child(EXO);

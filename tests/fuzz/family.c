@@ -158,8 +158,8 @@ static uint64_t any_value(struct fuzz *f, const struct world *w, const struct pa
 /*
  * Input by letters.  Of 8 bytes: p partition, n page, a address, g address of a page, x anything, F create flags, S small, I parameter
  * of an intercept, Z zero; of 4: v VP index, f map flags, u small, r register, c property, i id of a port, m type of monitor ports,
- * d SINT and event flag, t type of an intercept, T state of a VP, N the register of notifications, whose value is D; b below 256,
- * s below 17, z zero.
+ * d SINT and event flag, t type of an intercept, T state of a VP, N the register of notifications, whose value is D;
+ * L a state page with a location; b below 256, s below 17, z zero.
  */
 struct shape {
 	uint16_t code;
@@ -197,6 +197,7 @@ static const struct shape shapes[] = {
 	{ HV_CALL_SET_VP_REGISTERS, 5, "pvz", "NzzzDZ" },
 	{ HV_CALL_GET_VP_CPUID_VALUES, 2, "pvuZ", "xxx" },
 	{ HV_CALL_MAP_VP_STATE_PAGE, 5, "pvuZ" },
+	{ HV_CALL_MAP_VP_STATE_PAGE, 3, "pvLn" },
 	{ HV_CALL_UNMAP_VP_STATE_PAGE, 4, "pvu" },
 	{ HV_CALL_GET_VP_STATE, 3, "pvzTzZS", .variable = "n" },
 	{ HV_CALL_SET_VP_STATE, 4, "pvzTzZS", .variable = "n" },
@@ -270,6 +271,7 @@ static void add_letter(struct fuzz *f, const struct world *w, const struct parti
 	case 'I': add(c, any_intercept_parameter(f), 8); break;
 	case 't': add(c, fuzz_chance(f, 2) ? fuzz_below(f, 21) : HV_INTERCEPT_GLOBAL_CPUID + fuzz_below(f, 7), 4); break;
 	case 'N': add(c, HV_REGISTER_DELIVERABILITY_NOTIFICATIONS, 4); break;
+	case 'L': add(c, fuzz_below(f, 3) | (uint64_t)HV_STATE_PAGE_LOCATION << 24, 4); break;
 	case 'D': add(c, any_notification(f), 8); break;
 	case 'T': add(c, any_vp_state(f), 4); break;
 	case 'v': add(c, fuzz_chance(f, 16) ? fuzz_number(f) : fuzz_below(f, VPS), 4); break;

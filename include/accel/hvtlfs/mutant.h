@@ -184,6 +184,8 @@
 	X(notify_queued, "a SINT whose slot is taken is told to be free") \
 	X(apic_sends_anyway, "an APIC sends what its parent is told of") \
 	X(intercept_msr_reads, "an intercept of an MSR for writes is one for reads") \
+	X(state_page_anywhere, "a state page is not where its parent says") \
+	X(vp_state_timer_anew, "an APIC's timer whose state is set begins anew") \
 	X(register_not_optional, "a register that the child has not does not take 0") \
 	X(vp_state_kept, "the state of a VP that its parent sets is not taken") \
 	X(stats_call_class, "all hypercalls are counted as of no class") \
