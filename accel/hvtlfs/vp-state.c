@@ -72,7 +72,7 @@ static hv_status begin(struct hv_ctx *c, struct transfer *t, struct vp **vp)
 	*vp = partition_vp(c->target, in->vp_index);
 	if (!*vp)
 		return HV_STATUS_INVALID_VP_INDEX;
-	if (in->vtl || in->flags)
+	if (in->vtl & 0xf || in->flags)
 		return HV_STATUS_INVALID_PARAMETER;
 	t->type = in->type;
 	t->xsave = in->xsave_components;

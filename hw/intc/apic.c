@@ -1182,6 +1182,9 @@ static void state_set(struct apic *a, const struct hv_apic_state *s)
 		write_lvt(a, i, s->lvt[i] & lvt_writable[i]);
 	timer_set_divide(a, s->divide);
 	write_initial(a, s->initial);
+	/* It goes on where it was; one that had expired for good does not again. */
+	if (!deadline_mode(a) && (s->current || !(s->lvt[LVT_TIMER] & LVT_PERIODIC)) && !MUTANT(vp_state_timer_anew))
+		timer_set(a, s->current ? (int64_t)s->current << divide_shift(a) : INT64_MAX);
 	refresh(a);
 }
 

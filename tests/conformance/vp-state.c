@@ -293,6 +293,29 @@ RULE_HOST(T10_4_4_a, "the parent takes the APIC's state and sets it, an interrup
 	check_value(again.irr[0x77 / 32], 0, "IRR then");
 }
 
+RULE_HOST(T10_4_4_l, "the APIC's timer goes on where it was, and not again if it had expired")
+{
+	enum { BY_1 = 0xb, PERIODIC = 1 << 17, MASKED = 1 << 16 };
+	static const struct { uint32_t lvt, current, want; } timers[] = {
+		{ MASKED, 1000, 1000 }, { MASKED, 0, 0 }, { PERIODIC | MASKED, 1000, 1000 }, { PERIODIC | MASKED, 0, 5000 }, { 2 << 17 | MASKED, 1000, 0 },
+	};
+	struct child c = make_child(EXO | HV_CREATE_LAPIC);
+	struct hv_apic_state s;
+
+	for (unsigned i = 0; i < sizeof timers / sizeof timers[0]; i++) {
+		get_state(&c, HV_VP_STATE_APIC, &s, sizeof s);
+		s.svr = 0x1ff;
+		s.lvt[0] = timers[i].lvt;
+		s.divide = BY_1;
+		s.initial = 5000;
+		s.current = timers[i].current;
+		set_state(&c, HV_VP_STATE_APIC, &s, sizeof s);
+		/* It stands, and so does its VP's time. */
+		get_state(&c, HV_VP_STATE_APIC, &s, sizeof s);
+		check_value(s.current, timers[i].want, "current count, LVT 0x%x", timers[i].lvt);
+	}
+}
+
 RULE_HOST(T10_4_3_a, "vector registers come and go as a compacted image")
 {
 	enum { XMM = 160, HEADER = 512, MXCSR = 24, AREA = 832 };
@@ -367,6 +390,154 @@ RULE_HOST(T10_4_3_b, "timers come and go in the call's own lists")
 	/* The list must lie in a page, and be all there. */
 	check_status(CALL(.code = HV_CALL_GET_VP_STATE, .data = &in.fixed, .size = sizeof in.fixed, .out = test_page(OUT_PAGE) + 0xff8), HV_STATUS_INVALID_ALIGNMENT);
 	check_status(CALL(.code = HV_CALL_SET_VP_STATE, .variable = 24, .data = &in, .size = sizeof in.fixed + 24 * 8), HV_STATUS_INVALID_PARAMETER);
+}
+
+enum { MOST_WORDS = HV_VP_STATE_BYTES / 8 };
+
+static struct reply state_words(uint16_t code, struct hv_in_vp_state fixed, const uint64_t *words, unsigned n)
+{
+	struct { struct hv_in_vp_state fixed; uint64_t words[MOST_WORDS]; } in = { .fixed = fixed };
+
+	for (unsigned i = 0; i < n; i++)
+		in.words[i] = words[i];
+	return CALL(.code = code, .variable = n, .data = &in, .size = sizeof in.fixed + n * 8, .out = test_page(OUT_PAGE));
+}
+
+/* How many words a call about state of @type has. */
+static unsigned words_of(uint16_t code, uint32_t type)
+{
+	return type & HV_VP_STATE_IN_PAGES ? 1 : code == HV_CALL_GET_VP_STATE ? 0 : MOST_WORDS;
+}
+
+/* One kind of VP @vp, to or from OUT_PAGE. */
+static struct reply state_of_vp(uint16_t code, const struct child *c, uint32_t vp, uint32_t type)
+{
+	struct hv_in_vp_state fixed = state_of(c, type);
+	uint64_t words[MOST_WORDS];
+
+	fixed.vp_index = vp;
+	get_bytes(test_page(OUT_PAGE), words, sizeof words);
+	if (type & HV_VP_STATE_IN_PAGES)
+		words[0] = test_page(OUT_PAGE) >> 12;
+	return state_words(code, fixed, words, words_of(code, type));
+}
+
+static const struct { uint32_t type; unsigned bytes; } kinds[] = {
+	{ HV_VP_STATE_APIC, sizeof(struct hv_apic_state) }, { HV_VP_STATE_XSAVE, 832 }, { HV_VP_STATE_MESSAGE_PAGE, 4096 },
+	{ HV_VP_STATE_EVENT_PAGE, 4096 }, { HV_VP_STATE_TIMERS, HV_VP_STATE_BYTES },
+};
+#define KINDS (sizeof kinds / sizeof kinds[0])
+
+static void get_kind(const struct child *c, uint32_t vp, unsigned i, void *to)
+{
+	for (unsigned n = 0; n < 4096; n += 8)
+		put64(test_page(OUT_PAGE) + n, 0);
+	check_status(state_of_vp(HV_CALL_GET_VP_STATE, c, vp, kinds[i].type), HV_STATUS_SUCCESS);
+	get_bytes(test_page(OUT_PAGE), to, kinds[i].bytes);
+}
+
+/* Something of each kind that a new VP has not. */
+static void fill_vp(const struct child *c)
+{
+	const uint32_t words[1024] = { 0x80000010, 0x1234, [1023] = 77 };
+	struct hv_apic_state apic;
+
+	get_state(c, HV_VP_STATE_APIC, &apic, sizeof apic);
+	apic.svr = 0x155;
+	apic.ldr = 0x02000000;
+	apic.lvt[0] = 0x10030;
+	apic.lvt[5] = 0x44;
+	apic.divide = 3;
+	apic.initial = 1000;
+	apic.current = 700;
+	apic.irr[2] = 0x8001;
+	apic.tmr[2] = 0x8000;
+	set_state(c, HV_VP_STATE_APIC, &apic, sizeof apic);
+	set_state(c, HV_VP_STATE_MESSAGE_PAGE, words, sizeof words);
+	set_state(c, HV_VP_STATE_EVENT_PAGE, words, sizeof words);
+	child_set(c, HV_REGISTER_STIMER0_CONFIG + 4, 5 << 16);
+	child_set(c, HV_REGISTER_STIMER0_CONFIG + 5, 1ull << 40);
+	check_status(set_register128(c->id, 0, HV_REGISTER_XMM0 + 5, (struct hv_register_value){ 0x1122334455667788, 0x99 }), HV_STATUS_SUCCESS);
+	check_status(set_register128(c->id, 0, HV_REGISTER_YMM0_HIGH + 5, (struct hv_register_value){ 3, 4 }), HV_STATUS_SUCCESS);
+}
+
+static unsigned first_difference(const uint8_t *a, const uint8_t *b, unsigned n)
+{
+	unsigned i = 0;
+
+	while (i < n && a[i] == b[i])
+		i++;
+	return i;
+}
+
+RULE_HOST(T10_4_3_h, "state of each kind is the same in a VP that it is taken to, and stays where it was")
+{
+	static uint8_t before[4096], there[4096], behind[4096], fresh[4096];
+	struct child c = make_child(EXO | HV_CREATE_LAPIC);
+
+	child_vp(&c, 1);
+	fill_vp(&c);
+	for (unsigned i = 0; i < KINDS; i++) {
+		get_kind(&c, 1, i, fresh);
+		get_kind(&c, 0, i, before);
+		check_that(first_difference(before, fresh, kinds[i].bytes) < kinds[i].bytes, "state 0x%x is that of a new VP", kinds[i].type);
+		check_status(state_of_vp(HV_CALL_SET_VP_STATE, &c, 1, kinds[i].type), HV_STATUS_SUCCESS);
+		get_kind(&c, 1, i, there);
+		get_kind(&c, 0, i, behind);
+		check_value(first_difference(before, there, kinds[i].bytes), kinds[i].bytes, "bytes of state 0x%x that are the same", kinds[i].type);
+		check_value(first_difference(before, behind, kinds[i].bytes), kinds[i].bytes, "bytes of state 0x%x that stayed", kinds[i].type);
+	}
+	check_register(c.id, 1, HV_REGISTER_XMM0 + 5, 0x1122334455667788);
+	check_register(c.id, 1, HV_REGISTER_STIMER0_CONFIG + 5, 1ull << 40);
+}
+
+RULE_HOST(T10_4_4_j, "of each kind: flags, a trust level, more than one page, no kind with the same number")
+{
+	static const uint16_t both[] = { HV_CALL_GET_VP_STATE, HV_CALL_SET_VP_STATE };
+	struct child c = make_child(EXO);
+
+	for (unsigned i = 0; i < KINDS; i++)
+		for (unsigned k = 0; k < 2; k++) {
+			const struct hv_in_vp_state good = state_of(&c, kinds[i].type);
+			const bool in_pages = kinds[i].type & HV_VP_STATE_IN_PAGES;
+			const uint64_t words[MOST_WORDS] = { in_pages ? test_page(OUT_PAGE) >> 12 : 0, in_pages ? test_page(OUT_PAGE) >> 12 : 0 };
+			unsigned n = words_of(both[k], kinds[i].type);
+			struct hv_in_vp_state in = good;
+
+			in.flags = 1;
+			check_status(state_words(both[k], in, words, n), HV_STATUS_INVALID_PARAMETER);
+			in = good;
+			in.vtl = 2;
+			check_status(state_words(both[k], in, words, n), HV_STATUS_INVALID_PARAMETER);
+			in = good;
+			in.type ^= HV_VP_STATE_IN_PAGES;
+			check_status(state_words(both[k], in, words, n), HV_STATUS_INVALID_PARAMETER);
+			if (in_pages)
+				check_status(state_words(both[k], good, words, 2), HV_STATUS_INVALID_PARAMETER);
+			/* The only level there is, said so; padding that nobody looks at.  What the first gives the second takes. */
+			in = good;
+			in.vtl = 0x10;
+			in.padding = 5;
+			check_status(state_words(both[k], in, words, n), HV_STATUS_SUCCESS);
+		}
+}
+
+RULE_HOST(T10_4_4_n, "state is a child's, which is active")
+{
+	static const uint16_t both[] = { HV_CALL_GET_VP_STATE, HV_CALL_SET_VP_STATE };
+	struct child c = make_child(EXO);
+	struct hv_in_vp_state in = state_of(&c, HV_VP_STATE_APIC);
+
+	for (unsigned k = 0; k < 2; k++) {
+		in.partition_id = own_id();
+		check_status(state_call(both[k], in, test_page(STATE_PAGE) >> 12), HV_STATUS_ACCESS_DENIED);
+		in.partition_id = 0x99999999;
+		check_status(state_call(both[k], in, test_page(STATE_PAGE) >> 12), HV_STATUS_INVALID_PARTITION_ID);
+	}
+	call_id(HV_CALL_FINALIZE_PARTITION, c.id);
+	in.partition_id = c.id;
+	for (unsigned k = 0; k < 2; k++)
+		check_status(state_call(both[k], in, test_page(STATE_PAGE) >> 12), HV_STATUS_INVALID_PARTITION_STATE);
 }
 
 RULE_HOST(T10_4_4_c, "state of no kind, of no VP, in no page is refused")
