@@ -439,18 +439,24 @@ static void tell_eois(struct vp *vp)
 {
 	struct hv_message m = { .type = (uint32_t)HV_MESSAGE_APIC_EOI, .payload_size = sizeof(struct hv_vp_message),
 				.sender = vp->partition->id };
+	bool waits = !partition_is_exo(vp->partition), any = false;
 
-	if (!partition_is_exo(vp->partition))
+	if (waits)
 		vp_suspend(vp, SUSPEND_INTERCEPT);
 	for (unsigned vector = 0; vector < 256; vector++) {
 		if (!(vp->eoi_due[vector / 32] >> vector % 32 & 1))
 			continue;
-		vp_count(vp, COUNT_OTHER_MESSAGES);
 		*(struct hv_vp_message *)m.payload = (struct hv_vp_message){ vp->index, vector };
+		if (!intercept_send(vp, &m))
+			break;                             /* T13.3.4.1.l: later */
+		any = true;
+		vp->eoi_due[vector / 32] &= ~(1u << vector % 32);
+		vp_count(vp, COUNT_OTHER_MESSAGES);
 		log_print(LOG_INTERCEPT, "%s/%u: %s vector %#x\n", vp->partition->name, vp->index, hv_message_name(m.type), vector);
-		intercept_send(vp, &m);
 	}
-	memset(vp->eoi_due, 0, sizeof vp->eoi_due);
+	/* Not for what nobody has been told. */
+	if (waits && !any)
+		vp_continue(vp, SUSPEND_INTERCEPT);
 }
 
 void intercept_tell(struct vp *vp)

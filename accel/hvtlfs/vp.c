@@ -721,6 +721,7 @@ bool vp_revive(struct vp *vp, GError **error)
 		memset(vp->component[i], 0, hv->components[i]->size);
 	memset(&vp->turn, 0, sizeof vp->turn);
 	memset(vp->count, 0, sizeof vp->count);
+	memset(vp->eoi_due, 0, sizeof vp->eoi_due);
 	atomic_store(&vp->sipi, 0);
 	atomic_store(&vp->run_time, 0);
 	lock_acquire(&vp->lock);

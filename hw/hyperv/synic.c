@@ -31,7 +31,7 @@
 #define RETRY_NS INT64_C(1000000)
 #define RETRY_LAST_NS INT64_C(64000000)
 
-/* Level-triggered interrupts of a VP whose ends its parent has not seen: as many as an I/O APIC has pins. */
+/* Level-triggered interrupts of a VP whose ends its parent has not seen: as many as an I/O APIC has pins.  Further ones wait in the VP. */
 enum { EOI_BUFFERS = 24 };
 
 struct queue {
@@ -59,6 +59,7 @@ struct synic {
 	struct synic_buffer signal;           /* the same, that it can run: dispatch.c */
 	struct synic_buffer eoi[EOI_BUFFERS]; /* likewise; one a vector */
 	struct partition *parent;             /* who has been told something; the VP's thread */
+	_Atomic int64_t eoi_at;               /* when the VP asks again for one of them; INT64_MAX: it need not */
 };
 
 /* Of a partition: what it is to be told while none of its VPs can take it. */
@@ -530,7 +531,7 @@ static void told_follow(struct synic *s)
 		told_leave(s);
 }
 
-/* The one that an end of the same vector waits in, a free one, or the first. */
+/* The one that an end of the same vector waits in, or a free one; NULL: there is none. */
 static struct synic_buffer *eoi_buffer(struct synic *s, const struct hv_message *m)
 {
 	struct synic_buffer *b = NULL;
@@ -541,7 +542,14 @@ static struct synic_buffer *eoi_buffer(struct synic *s, const struct hv_message 
 		else if (s->eoi[i].message.payload[0] == m->payload[0])
 			return &s->eoi[i];
 	}
-	return b ? b : &s->eoi[0];
+	return b || !MUTANT(eoi_lost) ? b : &s->eoi[0];
+}
+
+/* The parent has more to take than there are buffers. */
+static void eoi_later(struct synic *s)
+{
+	atomic_store(&s->eoi_at, monotonic_ns() + RETRY_NS);
+	vp_deadline_changed(s->vp);
 }
 
 static bool synic_tell_parent(struct vp *vp, void *state, struct partition *parent, const struct hv_message *m)
@@ -554,6 +562,10 @@ static bool synic_tell_parent(struct vp *vp, void *state, struct partition *pare
 		b = eoi_buffer(s, m);
 	else if (m->type == (uint32_t)HV_MESSAGE_SCHEDULER_SIGNAL)
 		b = &s->signal;
+	if (!b) {
+		eoi_later(s);
+		return false;
+	}
 	/* Only this thread tells with it, so it does not become taken meanwhile. */
 	if (b == &s->signal && atomic_load(&b->taken) && !MUTANT(dispatch_counts_all))
 		return false;
@@ -756,13 +768,18 @@ static int64_t synic_next_deadline(struct vp *vp, void *state)
 {
 	struct synic *s = state;
 
-	return atomic_load(&s->retry_at);
+	return MIN(atomic_load(&s->retry_at), atomic_load(&s->eoi_at));
 }
 
 static void synic_expire(struct vp *vp, void *state, int64_t now)
 {
 	struct synic *s = state;
 
+	if (now >= atomic_load(&s->eoi_at)) {
+		atomic_store(&s->eoi_at, INT64_MAX);
+		/* At the boundary it tells what is due. */
+		vp_pend(vp, X86_PEND_STOP);
+	}
 	lock_acquire(&s->lock);
 	if (now >= atomic_load(&s->retry_at)) {
 		vp_count_shared(vp, COUNT_MESSAGE_RETRIES);
@@ -815,6 +832,7 @@ static bool synic_init(struct vp *vp, void *state)
 	s->vp = vp;
 	lock_init(&s->lock, LOCK_APIC, "SynIC");
 	atomic_init(&s->retry_at, INT64_MAX);
+	atomic_init(&s->eoi_at, INT64_MAX);
 	s->messages = msr_page_new(vp_partition(vp), X86_PAGE_READ | X86_PAGE_WRITE);
 	s->flags = msr_page_new(vp_partition(vp), X86_PAGE_READ | X86_PAGE_WRITE);
 	if (makes_ports)

@@ -787,6 +787,13 @@ RULE_HOST(T16_5_8_a, "an exception that cannot be delivered is told")
 enum { SERVED = 0x45, HANDLER = 0x5000, EOI_BYTES = 12 };
 enum eoi_by { EOI_BY_PAGE, EOI_BY_MSR };
 
+static void assert_fixed(const struct child *c, uint8_t vector, uint32_t control)
+{
+	struct hv_in_assert_virtual_interrupt in = { .partition_id = c->id, .type = HV_INTERRUPT_FIXED, .vector = vector, .control = control };
+
+	check_status(CALL(.code = HV_CALL_ASSERT_VIRTUAL_INTERRUPT, .data = &in, .size = sizeof in), HV_STATUS_SUCCESS);
+}
+
 /*
  * The child takes interrupt SERVED; its handler ends it at HANDLER, with EOI_BYTES of code or, by MSR, what lies behind, puts the
  * word of the APIC's ISR that has SERVED into EAX, and does OUT(0x77), which is told.
@@ -803,8 +810,6 @@ static struct child serving(uint64_t flags, bool level, enum eoi_by by)
 	static const uint8_t code[] = { 0x66, 0x67, 0xc7, 0x05, BYTES_32(0xfee000f0), BYTES_32(0x1ff), 0x66, 0x31, 0xd2, 0xfb,
 					0xff, 0x06, 0x00, 0x40, 0xeb, 0xfa };
 	struct child c = make_child(flags);
-	struct hv_in_assert_virtual_interrupt in = { .partition_id = c.id, .type = HV_INTERRUPT_FIXED, .vector = SERVED,
-		.control = level ? HV_INTERRUPT_LEVEL_TRIGGERED : 0 };
 	uint32_t far = HANDLER;
 
 	child_put(&c, SERVED * 4, &far, sizeof far);
@@ -816,7 +821,7 @@ static struct child serving(uint64_t flags, bool level, enum eoi_by by)
 	/* Until its APIC is on. */
 	for (unsigned i = 0; i < 1000 && !child_get64(&c, CHILD_DATA); i++)
 		child_wait();
-	check_status(CALL(.code = HV_CALL_ASSERT_VIRTUAL_INTERRUPT, .data = &in, .size = sizeof in), HV_STATUS_SUCCESS);
+	assert_fixed(&c, SERVED, level ? HV_INTERRUPT_LEVEL_TRIGGERED : 0);
 	return c;
 }
 
@@ -863,6 +868,64 @@ RULE_HOST(T13_3_4_c, "the VP stands until its parent lets it go on; one of an ex
 	check_end(&m, &d);
 	m = next_message();
 	check_type(&m, HV_MESSAGE_IO_INTERCEPT);
+}
+
+/* More ends than a VP has buffers for them. */
+enum { MANY_FIRST = 0x50, MANY = 90, MANY_IRET = HANDLER + EOI_BYTES + 9 };
+
+/* It stands behind the end of an interrupt, whose handler returns. */
+static void serve_on(const struct child *c)
+{
+	child_set(c, HV_REGISTER_RIP, MANY_IRET);
+	child_go(c, 0);
+}
+
+/* The child has ended MANY interrupts, nobody has been told of any, and it stands in an intercept. */
+static struct child ending_many(void)
+{
+	static const uint8_t iret = 0xcf;
+	struct child c = serving(EXO | HV_CREATE_LAPIC, true, EOI_BY_PAGE);
+	struct hv_message m = next_message();
+	uint32_t far = HANDLER;
+
+	check_end(&m, &c);
+	m = next_message();
+	check_type(&m, HV_MESSAGE_IO_INTERCEPT);
+	child_put(&c, MANY_IRET, &iret, sizeof iret);
+	occupy_slot();
+	/* One after the other: a new one would take the place of one that has not been taken (T13.5.1.g). */
+	for (unsigned i = 0; i < MANY; i++) {
+		child_put(&c, (MANY_FIRST + i) * 4u, &far, sizeof far);
+		assert_fixed(&c, (uint8_t)(MANY_FIRST + i), HV_INTERRUPT_LEVEL_TRIGGERED);
+		serve_on(&c);
+		await_intercept(&c, 0);
+	}
+	free_slot();
+	return c;
+}
+
+RULE_HOST(T13_3_4_1_l, "each end is told once, however many there are before the parent looks")
+{
+	struct child c = ending_many();
+	unsigned told[MANY] = { 0 }, ends = 0, good = 0;
+
+	while (ends < MANY) {
+		struct hv_message m = next_message();
+
+		if (m.type == (uint32_t)HV_MESSAGE_IO_INTERCEPT) {
+			serve_on(&c);
+			continue;
+		}
+		if (!check_type(&m, HV_MESSAGE_APIC_EOI))
+			return;
+		ends++;
+		if (MESSAGE_AS(hv_vp_message, &m)->vector - MANY_FIRST < MANY)
+			told[MESSAGE_AS(hv_vp_message, &m)->vector - MANY_FIRST]++;
+	}
+	for (unsigned i = 0; i < MANY; i++)
+		good += told[i] == 1;
+	check_value(good, MANY, "vectors whose end was told once");
+	check_silence();
 }
 
 RULE_HOST(T13_3_4_d, "the end by the synthetic register is told like that by the page")

@@ -92,7 +92,8 @@ struct vp_component {
 	bool (*mmio_has)(struct vp *vp, void *state, gpa_t gpa, enum x86_access a);   /* may one of the two answer? */
 	/*
 	 * A message from the hypervisor to @parent on behalf of @vp, whose last one it replaces if that has
-	 * not arrived.  False: it has not been sent, as an earlier HV_MESSAGE_SCHEDULER_SIGNAL will say the same.
+	 * not arrived; HV_MESSAGE_APIC_EOI replaces only one of the same vector.  False: it has not been sent, as an earlier
+	 * HV_MESSAGE_SCHEDULER_SIGNAL will say the same, or the VP shall come again with its HV_MESSAGE_APIC_EOI and does, soon.
 	 * On @vp's thread, no lock held.  One component of the list has it.
 	 */
 	bool (*tell_parent)(struct vp *vp, void *state, struct partition *parent, const struct hv_message *m);

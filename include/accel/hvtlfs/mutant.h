@@ -177,6 +177,7 @@
 	X(child_privileges, "a new child may create partitions") \
 	X(property_any_time, "a property can be set in any state that its call allows") \
 	X(property_any_privilege, "any bit of a privilege mask can be set") \
+	X(eoi_lost, "of many ends of interrupts that a parent has not been told of yet, one is forgotten") \
 	X(child_has_more, "a partition may give its children privileges that it does not have") \
 	X(property_gives_itself, "a partition may give itself any privilege") \
 	X(notify_never, "a parent is never told that its child could take an interrupt") \
