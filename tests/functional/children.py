@@ -4,7 +4,6 @@
 
 With --long 200 rounds of create and delete.
 """
-import os
 import tempfile
 import time
 
@@ -161,12 +160,7 @@ def rounds(a):
     """rounds of create, start and delete leave the resident size as it was"""
     image, initrd = vm.linux()
     n = 200 if a.long else 40
-    # A build with AddressSanitizer keeps what is freed, 256 MiB of it, and finds leaks in another way.
-    kept = os.environ.get("ASAN_OPTIONS", "")
-    os.environ["ASAN_OPTIONS"] = f"{kept}:quarantine_size_mb=0:thread_local_quarantine_size_kb=0"
-    root = idle_root(a)
-    os.environ["ASAN_OPTIONS"] = kept
-    with root as e:
+    with vm.freed_at_once(), idle_root(a) as e:
         sizes = []
         for i in range(n):
             e.qmp.run("hv-partition-create", id="c", memory=128 * MIB, vcpus=2, kernel=image, initrd=initrd, cmdline="quiet")

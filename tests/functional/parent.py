@@ -119,7 +119,7 @@ def chain(a):
     if not os.path.exists(program):
         raise vm.Skip("the program is not built for this host")
     run_time = lambda e: e.qmp.run("query-hv-partitions")[-1]["run-time-ns"]
-    with vm.Emulator(a.program, "-m", f"{LEVEL * (LEVELS + 2)}M", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x4", "-kernel", program, "-initrd", program,
+    with vm.freed_at_once(), vm.Emulator(a.program, "-m", f"{LEVEL * (LEVELS + 2)}M", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x4", "-kernel", program, "-initrd", program,
                      "-append", f"chain={LEVELS} rounds=1 wait=100000", accel=accelerator()) as e:
         sizes, seen = [], 0
         for _ in range(3):
