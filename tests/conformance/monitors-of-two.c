@@ -107,7 +107,7 @@ static struct child make_sender(void)
 	return c;
 }
 
-RULE_HOST(T14_5_c, "a trigger of a child's signals as the child would: if it may, by its own connection")
+RULE_PARENT(T14_5_c, "a trigger of a child's signals as the child would: if it may, by its own connection")
 {
 	struct child c = make_sender();
 
@@ -122,7 +122,7 @@ RULE_HOST(T14_5_c, "a trigger of a child's signals as the child would: if it may
 	end_own();
 }
 
-RULE_HOST(T14_5_b, "triggers of a parent's reach its child, again and again")
+RULE_PARENT(T14_5_b, "triggers of a parent's reach its child, again and again")
 {
 	struct child c = make_child(EXO);
 
@@ -289,7 +289,7 @@ RULE_HOST(T14_5_4_c, "two partitions see one page, each where it likes")
 	check_child_sees_nothing(&a);
 }
 
-RULE_HOST(T14_5_4_b, "the port is made first, then the connection, by the calls of 2009 as well")
+RULE_PARENT(T14_5_4_b, "the port is made first, then the connection, by the calls of 2009 as well")
 {
 	struct child c = caller_with(0);
 	struct hv_in_create_port port = { .port_partition = SELF, .port_id = MONITOR, .connection_partition = c.id, .info = monitor_port(VIEW) };
@@ -368,7 +368,7 @@ RULE_HOST(T14_9_1_x, "a monitor page is where its port says, and for both gone w
 	delete_monitor(p.receiver.id);
 }
 
-RULE_HOST(T14_9_3_t, "the sender sees the page while it is connected; a new connection shows it again")
+RULE_PARENT(T14_9_3_t, "the sender sees the page while it is connected; a new connection shows it again")
 {
 	struct pair p = make_pair();
 
