@@ -3,45 +3,17 @@
  * What a child's VP does that its parent has to act on: a parent whose VPs stand still, a child that runs a
  * few bytes of code, and the message that comes of it, read as the parent would.
  */
-#include <string.h>
+#include "family.h"
 
-#include "hv/hypercall.h"
 #include "hv/intercept.h"
 #include "hv/msr.h"
-#include "hv/partition.h"
 #include "hv/port.h"
-#include "hv/status.h"
 #include "hv/synic.h"
-#include "accel/hvtlfs/component.h"
-#include "partition.h"
 #include "sync/futex.h"
 
-#define MIB (UINT64_C(1) << 20)
-enum {
-	VPS = 2, SIMP = 0x10000, VECTOR = 0x60, IN = 0x20000, OUT = 0x21000,
-	POOL = 0x100, POOL_PAGES = 1024,     /* parent's pages for the child's pool */
-	OWN = 0x80, OWN_PAGES = 16,
-	SHARED = 0x600,                     /* and those that the child sees from 0 on: */
-	CHILD_PAGES = 16, READ_ONLY = 14, NOTHING = 16, CODE = 0x1000, STACK = 0x3000, DATA = 0x4000,
-};
-
-static gpa_t gpa(uint64_t v) { return (gpa_t){ v }; }
-
-struct world {
-	struct x86_model *model;
-	struct hv *hv;
-	struct partition *p, *child;
-	struct vp *vp;               /* the child's */
-	_Atomic bool quit;           /* for toggle() */
-};
+enum { SIMP = 0x10000, VECTOR = 0x60, NOTHING = 16, DATA = 0x4000 };
 
 static const struct vp_component *const components[] = { &apic_component, &synic_component, NULL };
-
-static void wr(struct vp *vp, uint32_t msr, uint64_t v)
-{
-	if (!vp_wrmsr(vp, msr, v))
-		g_error("WRMSR %#x = %#" PRIx64 " faults", msr, v);
-}
 
 static void synic_on(struct vp *vp)
 {
@@ -50,69 +22,9 @@ static void synic_on(struct vp *vp)
 	wr(vp, HV_X64_MSR_SCONTROL, 1);
 }
 
-/* ---- the child ---- */
-
-/* @n pages of the parent from @first on. */
-static void feed(struct world *w, struct partition *to, unsigned first, unsigned n)
-{
-	struct gpa_target t;
-
-	for (unsigned i = 0; i < n; i++) {
-		g_assert_true(gpa_map_lookup(&w->p->map, (gpn_t){ first + i }, &t));
-		pool_deposit(&to->pool, (struct pool_page){ t.frame, { first + i } });
-	}
-}
-
-static void share(struct world *w)
-{
-	struct gpa_target t;
-
-	for (unsigned i = 0; i < CHILD_PAGES; i++) {
-		g_assert_true(gpa_map_lookup(&w->p->map, (gpn_t){ SHARED + i }, &t));
-		gpa_map_set(&w->child->map, (gpn_t){ i }, 1, t.frame,
-			    i == READ_ONLY ? X86_PAGE_READ : X86_PAGE_READ | X86_PAGE_WRITE | X86_PAGE_EXEC);
-	}
-}
-
-static struct vp *add_vp(struct world *w, uint32_t index)
-{
-	lock_acquire(&w->child->call_lock);
-	g_assert_cmphex(partition_add_vp(w->child, index), ==, HV_STATUS_SUCCESS);
-	lock_release(&w->child->call_lock);
-	return partition_vp(w->child, index);
-}
-
-static void make_child(struct world *w, uint64_t flags)
-{
-	feed(w, w->p, OWN, OWN_PAGES);
-	g_assert_true(pool_charge(&w->p->pool, sizeof *w->p));
-	w->child = partition_new_child(w->p, &w->p->features, (const uint64_t[HIDDEN_COUNT]){ 0 }, flags);
-	g_assert_nonnull(w->child);
-	feed(w, w->child, POOL, POOL_PAGES);
-	g_assert_true(partition_init_child(w->child));
-	atomic_store(&w->child->life, LIFE_ACTIVE);
-	share(w);
-	w->vp = add_vp(w, 0);
-}
-
 static void open_flags(struct world *w, uint64_t flags)
 {
-	struct hv_features features;
-	GError *error = NULL;
-
-	hv_features_init(&features);
-	hv_features_role(&features, HV_ROLE_HOST);
-
-	memset(w, 0, sizeof *w);
-	w->model = x86_model_parse("qemu64", NULL, NULL, &error);
-	g_assert_no_error(error);
-	w->hv = hv_new_with(&(struct hv_config){ .memory = 16 * MIB, .engine = g_getenv("TEST_ENGINE") }, components, &error);
-	g_assert_no_error(error);
-	w->p = partition_new(w->hv, &(struct partition_config){ .name = "parent", .vps = VPS, .model = w->model,
-		.features = &features }, &error);
-	g_assert_no_error(error);
-	g_assert_true(partition_add_ram(w->p, gpa(0), 8 * MIB, &error));
-	make_child(w, flags);
+	family_open(w, components, flags);
 }
 
 static void open_world(struct world *w)
@@ -121,48 +33,12 @@ static void open_world(struct world *w)
 	synic_on(partition_vp(w->p, 0));
 }
 
-static void close_world(struct world *w)
-{
-	partition_unref(w->child);
-	hv_free(w->hv);
-	partition_unref(w->p);
-	x86_model_free(w->model);
-}
-
-static void child_write(struct world *w, uint64_t at, const void *from, size_t n)
-{
-	g_assert_true(partition_write(w->p, gpa(SHARED * 0x1000 + at), from, n));
-}
-
 static uint64_t child_read64(struct world *w, uint64_t at)
 {
 	uint64_t v;
 
 	g_assert_true(partition_read(w->p, gpa(SHARED * 0x1000 + at), &v, sizeof v));
 	return v;
-}
-
-/* Real mode, flat from 0 on without limits: at CODE. */
-static void place(struct world *w, const void *code, size_t n)
-{
-	struct x86_cpu *c = vp_cpu(w->vp);
-
-	vp_wait_parked(w->vp);
-	child_write(w, CODE, code, n);
-	for (unsigned i = 0; i < X86_SEG_COUNT; i++) {
-		c->seg[i].base = 0;
-		c->seg[i].sel = 0;
-		c->seg[i].limit = UINT32_MAX;
-	}
-	c->rip = CODE;
-	c->gpr[X86_RSP] = STACK;
-	x86_mode_update(c);
-}
-
-static void resume(struct world *w)
-{
-	vp_wait_parked(w->vp);
-	vp_continue(w->vp, SUSPEND_EXPLICIT | SUSPEND_INTERCEPT);
 }
 
 /* ---- the parent's page ---- */
@@ -234,12 +110,6 @@ static void check_header(struct world *w, const struct hv_message *m, uint32_t t
 }
 
 /* ---- the parent's calls ---- */
-
-static hv_status call(struct world *w, uint16_t code, const void *in, size_t n)
-{
-	g_assert_true(partition_write(w->p, gpa(IN), in, n));
-	return hv_result_status(vp_hypercall(partition_vp(w->p, 0), code, IN, OUT));
-}
 
 static hv_status install(struct world *w, uint32_t type, uint32_t access, uint64_t parameter)
 {
