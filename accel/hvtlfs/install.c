@@ -55,10 +55,11 @@ struct kind {
 enum { READ = HV_INTERCEPT_MASK_READ, WRITE = HV_INTERCEPT_MASK_WRITE, EXECUTE = HV_INTERCEPT_MASK_EXECUTE };
 
 /*
- * Later revisions have names for types that have no row here, and are refused as one that nobody knows is, so that a host
+ * Later revisions have names for types that have no row here.  They are refused as one that nobody knows is, so that a host
  * learns that it will hear nothing: 5 (MMIO) is what unmapped memory is told as without being asked for; 0x10 (exception
- * traps) is of partitions whose state their host cannot see, and no public source tells its message; registers (4, 0x12) and resets
- * (0x13) are of ARM64, and what they are of x64 processors that virtualize VMX there is nothing of.
+ * traps) is for partitions whose state their host cannot see, and no public source tells what its message holds; 4 and
+ * 0x12 (registers) and 0x13 (resets) are of ARM64.  Message 0x80010009 (start-up IPIs) has no type: it goes to a higher trust
+ * level, and there is one level here.
  */
 static const struct kind kinds[] = {
 	{ HV_INTERCEPT_IO_PORT, READ | WRITE, UINT16_MAX },

@@ -278,9 +278,7 @@ struct x86_ops {
 	enum x86_result (*bad_fetch)(void *o, uint64_t gpa);
 	enum x86_result (*io_read)(void *o, uint16_t port, unsigned size, uint32_t *value);
 	enum x86_result (*io_write)(void *o, uint16_t port, unsigned size, uint32_t value);
-	/*
-	 * With x86_cpu.msr_offered, before RDMSR and WRMSR ask anybody for the MSR: X86_OK goes on as without.
-	 */
+	/* With x86_cpu.msr_offered, before RDMSR and WRMSR ask anybody for the MSR: X86_OK goes on as without. */
 	enum x86_result (*msr_offer)(void *o, uint32_t msr, bool write);
 	/* MSRs that are not the processor's own (target/i386/msr.c has those). */
 	enum x86_result (*msr_read)(void *o, uint32_t msr, uint64_t *value);
