@@ -9,6 +9,7 @@
 #include "hv/msr.h"
 #include "hv/port.h"
 #include "hv/synic.h"
+#include "hv/vp.h"
 #include "sync/futex.h"
 
 enum { SIMP = 0x10000, VECTOR = 0x60, NOTHING = 16, DATA = 0x4000 };
@@ -426,6 +427,59 @@ static void halt_message(void)
 	close_world(&w);
 }
 
+static void notify(struct world *w, uint64_t wanted)
+{
+	struct { struct hv_in_vp vp; struct hv_register_assoc list; } in = {
+		{ .partition_id = partition_id(w->child) }, { .name = HV_REGISTER_DELIVERABILITY_NOTIFICATIONS, .value = { wanted } } };
+
+	g_assert_cmphex(call(w, HV_CALL_SET_VP_REGISTERS | UINT64_C(1) << HV_CALL_REPS_SHIFT, &in, sizeof in), ==, HV_STATUS_SUCCESS);
+}
+
+/* Interrupts are let in in the middle of a block, NMIs at the end of one. */
+static void windows(void)
+{
+	struct hv_message m;
+	struct world w;
+
+	open_world(&w);
+	notify(&w, HV_NOTIFY_INTERRUPT);
+	/* nop; sti; nop; nop; hlt */
+	m = RUN(&w, 0x90, 0xfb, 0x90, 0x90, 0xf4);
+	g_assert_cmphex(m.type, ==, 0x80010008);
+	g_assert_cmphex(((struct hv_deliverable_message *)m.payload)->header.rip, ==, CODE + 3);
+	resume(&w);
+	m = receive(&w);
+	check_header(&w, &m, 0x80010007, 40, HV_INTERCEPT_EXECUTE, CODE + 4);
+	/* iret, to CODE + 1 with interrupts off; hlt */
+	notify(&w, HV_NOTIFY_NMI);
+	vp_cpu(w.vp)->nmi_blocked = 1;
+	child_write(&w, STACK, (const uint16_t[]){ CODE + 1, 0, 2 }, 6);
+	m = RUN(&w, 0xcf, 0xf4);
+	check_header(&w, &m, 0x80010008, 48, HV_INTERCEPT_EXECUTE, CODE + 1);
+	g_assert_cmpuint(((struct hv_deliverable_message *)m.payload)->type, ==, HV_INTERRUPTION_NMI);
+	resume(&w);
+	m = receive(&w);
+	check_header(&w, &m, 0x80010007, 40, HV_INTERCEPT_EXECUTE, CODE + 1);
+	close_world(&w);
+}
+
+static void offered_msrs(void)
+{
+	struct hv_message m;
+	struct world w;
+
+	open_world(&w);
+	g_assert_cmpuint(install(&w, HV_INTERCEPT_MSR_INDEX, HV_INTERCEPT_MASK_READ, 0x10), ==, HV_STATUS_SUCCESS);
+	/* mov ecx, 0x10; wrmsr; rdmsr */
+	m = RUN(&w, 0x66, 0xb9, 0x10, 0, 0, 0, 0x0f, 0x30, 0x0f, 0x32);
+	check_header(&w, &m, 0x80010001, 64, HV_INTERCEPT_READ, CODE + 8);
+	g_assert_cmpuint(intercepts_count(w.child), ==, 1);
+	g_assert_cmpuint(install(&w, HV_INTERCEPT_APIC_WRITE, HV_INTERCEPT_MASK_WRITE, HV_APIC_WRITE_ALL), ==, HV_STATUS_SUCCESS);
+	g_assert_cmpuint(install(&w, HV_INTERCEPT_APIC_EOI, HV_INTERCEPT_MASK_WRITE, 0), ==, HV_STATUS_SUCCESS);
+	g_assert_cmpuint(intercepts_count(w.child), ==, 7);
+	close_world(&w);
+}
+
 static void wrong_installs(void)
 {
 	static const struct {
@@ -812,6 +866,8 @@ static void storm(void)
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/intercept/windows", windows);
+	g_test_add_func("/intercept/offered-msrs", offered_msrs);
 	g_test_add_func("/intercept/port", port_message);
 	g_test_add_func("/intercept/port/string", port_string);
 	g_test_add_func("/intercept/port/ignored", port_ignored);
