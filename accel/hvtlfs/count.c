@@ -15,9 +15,14 @@ void vp_count(struct vp *vp, enum vp_count n)
 	vp_count_add(vp, n, 1);
 }
 
+bool vp_is_timed(const struct vp *vp)
+{
+	return atomic_load_explicit(&vp->timed, memory_order_relaxed);
+}
+
 int64_t vp_cost_begin(const struct vp *vp)
 {
-	return atomic_load_explicit(&vp->timed, memory_order_relaxed) ? monotonic_ns() : 0;
+	return vp_is_timed(vp) ? monotonic_ns() : 0;
 }
 
 void vp_cost_end(struct vp *vp, enum vp_count n, int64_t from)

@@ -391,6 +391,8 @@ enum x86_result memory_param_check(struct vp *vp, gpa_t at, enum x86_access a);
 
 /* ---- count.c ---- */
 
+/* Somebody sees what its exits cost. */
+bool vp_is_timed(const struct vp *vp);
 /* Around what counts as @n, in ns, while somebody sees it; own thread. */
 int64_t vp_cost_begin(const struct vp *vp);
 void vp_cost_end(struct vp *vp, enum vp_count n, int64_t from);

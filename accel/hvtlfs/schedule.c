@@ -18,7 +18,7 @@
 
 enum { WINDOW_NS = 20000000, TURN_NS = 4000000 };
 
-static uint64_t thread_ns(void)
+uint64_t schedule_thread_ns(void)
 {
 	struct timespec t;
 
@@ -289,7 +289,7 @@ bool schedule_enter(struct vp *vp)
 		until = vp->turn.window + WINDOW_NS;
 	lock_release(&s->lock);
 	if (mine) {
-		vp->turn.began = thread_ns();
+		vp->turn.began = schedule_thread_ns();
 		return true;
 	}
 	gate_wait(&vp->gate, until);
@@ -304,7 +304,7 @@ void schedule_leave(struct vp *vp, bool sleeps)
 
 	if (!atomic_load_explicit(&vp->turn.holds, memory_order_relaxed) && !(sleeps && vp->turn.listed))
 		return;
-	ran = thread_ns() - vp->turn.began;
+	ran = schedule_thread_ns() - vp->turn.began;
 	now = monotonic_ns();
 	lock_acquire(&s->lock);
 	turn_window(vp, now);

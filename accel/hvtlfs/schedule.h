@@ -64,6 +64,8 @@ bool schedule_room(struct partition *p);
 bool schedule_enter(struct vp *vp);
 /* It does not run any more; @sleeps: nor does it want to.  If it does, it may have been given another turn.  Own thread, outside. */
 void schedule_leave(struct vp *vp, bool sleeps);
+/* How long the host's processors have run the calling thread. */
+uint64_t schedule_thread_ns(void);
 /* The VP's thread has ended. */
 void schedule_forget(struct vp *vp);
 

@@ -218,7 +218,8 @@ static const struct {
 	{ HV_STATS_VP_CONTROL, offsetof(struct x86_counts, control) },
 	{ HV_STATS_VP_MWAIT, offsetof(struct x86_counts, mwait) },
 	{ HV_STATS_VP_DEBUG, offsetof(struct x86_counts, debug) },
-	{ HV_STATS_VP_TLB_FILLS, offsetof(struct x86_counts, tlb_fill) },
+	{ HV_STATS_VP_LARGE_TLB_FILLS, offsetof(struct x86_counts, tlb_fill_large) },
+	{ HV_STATS_VP_SMALL_TLB_FILLS, offsetof(struct x86_counts, tlb_fill_small) },
 	{ HV_STATS_VP_PAGE_FAULTS, offsetof(struct x86_counts, page_faults) },
 	{ HV_STATS_VP_SPACE_SWITCHES, offsetof(struct x86_counts, spaces) },
 	{ HV_STATS_VP_DOMAIN_FLUSHES, offsetof(struct x86_counts, flush_all) },
@@ -233,6 +234,7 @@ static const struct {
 } vp_costs[] = {
 	{ HV_STATS_VP_HYPERCALLS, COUNT_HYPERCALLS_NS },
 	{ HV_STATS_VP_IO, COUNT_IO_NS },
+	{ HV_STATS_VP_HLT, COUNT_HLT_NS },
 	{ HV_STATS_VP_CPUID, COUNT_CPUID_NS },
 	{ HV_STATS_VP_MSR, COUNT_MSR_NS },
 	{ HV_STATS_VP_EMULATED, COUNT_MMIO_NS },

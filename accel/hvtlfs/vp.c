@@ -193,12 +193,16 @@ void vp_service(struct vp *vp)
 
 static void vp_sleep(struct vp *vp)
 {
+	uint64_t from = vp_is_timed(vp) ? schedule_thread_ns() : 0;
+
 	/* The gate has its own alarm; the timer thread need not kick us. */
 	timers_arm(vp->partition->hv, vp, INT64_MAX);
 	atomic_store(&vp->halted, true);
 	vp_count(vp, COUNT_HALTS);
 	gate_wait(&vp->gate, vp->next_deadline);
 	atomic_store(&vp->halted, false);
+	if (from)
+		vp_count_add(vp, COUNT_HLT_NS, schedule_thread_ns() - from);
 }
 
 void vp_exit(struct vp *vp, enum exit_reason reason)

@@ -576,6 +576,10 @@ static const struct x86_tlb_back *tlb_fill(struct x86_cpu *c, uint64_t lin, enum
 
 	X86_COUNT(c, tlb_fill);
 	walk_for(c, lin, a, mmu, &w);
+	if (w.shift > 12)
+		X86_COUNT(c, tlb_fill_large);
+	else
+		X86_COUNT(c, tlb_fill_small);
 	to = page_at(c, &w, a);
 	clean = to.host && !x86_has_code(to.code);
 	tlb2_put(c, page, &w, &to, clean);

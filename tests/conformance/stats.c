@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Statistics pages (21) and their counters (33: appendix J). */
 #include "child.h"
+#include "hv/interrupt.h"
 #include "hv/msr.h"
 #include "hv/time.h"
 
@@ -874,6 +875,27 @@ RULE_HOST(T33_4_f, "virtual interrupts are all, those of SINTs among them")
 	check_that(word(page, HV_STATS_VP_VIRTUAL_INTERRUPTS) - all >= word(page, HV_STATS_VP_SYNTHETIC_INTERRUPTS) - synthetic, "fewer than of SINTs");
 }
 
+static void check_cost_of_sleep(void)
+{
+	enum { VECTOR_OF_CHILD = 0x45, HANDLER = 0x5000 };
+	static const uint8_t code[] = { 0xfb, 0xf4, OUT(0x80) }, iret = 0xcf;   /* sti; hlt; out 0x80, al */
+	const uint32_t far = HANDLER;
+	struct child c = make_child(EXO | HV_CREATE_LAPIC);
+	uint64_t page = see(HV_STATS_VP, vp(c.id, 0));
+
+	child_apic_set(&c, 0, CHILD_APIC_SVR, 0x1ff);
+	child_put(&c, VECTOR_OF_CHILD * 4, &far, sizeof far);
+	child_put(&c, HANDLER, &iret, sizeof iret);
+	child_put(&c, CHILD_CODE, code, sizeof code);
+	child_start_at(&c, 0, CHILD_CODE);
+	child_go(&c, 0);
+	for (unsigned i = 0; i < 1000 && !word(page, HV_STATS_VP_HLT); i++)
+		child_wait();
+	check_status(child_assert(&c, HV_INTERRUPT_FIXED, 0, VECTOR_OF_CHILD), HV_STATUS_SUCCESS);
+	next_message();
+	check_passes(page, HV_STATS_VP_HLT + 1, 0, "what HLT costs");
+}
+
 RULE_HOST(T33_4_g, "behind a counter stands what its item cost")
 {
 	static const uint8_t items[] = { HV_STATS_VP_HYPERCALLS, HV_STATS_VP_MSR, HV_STATS_VP_CPUID };
@@ -888,6 +910,26 @@ RULE_HOST(T33_4_g, "behind a counter stands what its item cost")
 		check_passes(page, items[i], 1999, "items");
 		check_passes(page, items[i] + 1u, 0, "what they cost");
 	}
+	check_cost_of_sleep();
+}
+
+/* Fills of a TLB from large pages are those of who has large pages. */
+static void check_large_pages_if_any(void)
+{
+	static const uint32_t gpa[] = { CHILD_DATA };
+	struct child c = make_child(EXO);
+	uint64_t page = see(HV_STATS_VP, vp(c.id, 0)), small;
+
+	RUN_CODE(&c, OUT(0x80));
+	check_passes(page, HV_STATS_VP_SMALL_TLB_FILLS, 0, "fills from small pages");
+	settle();
+	check_value(word(page, HV_STATS_VP_LARGE_TLB_FILLS), 0, "fills from large pages without paging");
+	small = word(page, HV_STATS_VP_SMALL_TLB_FILLS);
+	child_paged(&c, gpa, 1);
+	/* mov eax, [CHILD_PAGED]; out 0x80, al */
+	RUN_AS_IS(&c, 0xa1, BYTES_32(CHILD_PAGED), OUT(0x80));
+	check_passes(page, HV_STATS_VP_LARGE_TLB_FILLS, 0, "fills from large pages");
+	check_passes(page, HV_STATS_VP_SMALL_TLB_FILLS, small, "fills from small pages");
 }
 
 RULE_HOST(T33_4_h, "what there is not is counted as 0")
@@ -902,4 +944,5 @@ RULE_HOST(T33_4_h, "what there is not is counted as 0")
 	for (unsigned index = 46; index <= 49; index++)
 		check_value(word(page, counter(page, HV_STATS_GROUP_V, index, 1, 0)), 0, "counter %u", index);
 	check_value(word(page, counter(page, HV_STATS_GROUP_V, 21, 1, 0)), 0, "pending interrupts");
+	check_large_pages_if_any();
 }

@@ -60,7 +60,8 @@ struct vp;
 	X(COUNT_IO_NS, "io-ns", "the same of I/O ports") \
 	X(COUNT_MSR_NS, "msr-ns", "the same of MSRs") \
 	X(COUNT_CPUID_NS, "cpuid-ns", "the same of CPUID") \
-	X(COUNT_MMIO_NS, "mmio-ns", "the same of memory of devices")
+	X(COUNT_MMIO_NS, "mmio-ns", "the same of memory of devices") \
+	X(COUNT_HLT_NS, "hlt-ns", "the same of HLT: of the host's processor, not of the sleep")
 
 enum vp_count {
 #define X(number, name, help) number,
@@ -69,7 +70,7 @@ enum vp_count {
 	VP_COUNT_COUNT
 };
 /* Those that count ns stand together. */
-enum { COUNT_FIRST_NS = COUNT_HYPERCALLS_NS, COUNT_LAST_NS = COUNT_MMIO_NS };
+enum { COUNT_FIRST_NS = COUNT_HYPERCALLS_NS, COUNT_LAST_NS = COUNT_HLT_NS };
 
 /* One more.  On the VP's thread; each counter is counted by this or by the next, not both. */
 void vp_count(struct vp *vp, enum vp_count n);

@@ -420,6 +420,8 @@ struct x86_event {
 	X(store_slow, "stores to RAM without a TLB tag") \
 	X(tlb_refill, "TLB fills from its second level") \
 	X(tlb_fill, "TLB fills by a page walk") \
+	X(tlb_fill_small, "of these, those that found a page of 4 KiB") \
+	X(tlb_fill_large, "of these, those that found a larger one") \
 	X(walk_short, "page walks that began at the last table") \
 	X(flush_all, "TLB flushes, everything") \
 	X(flush_non_global, "TLB flushes, all but global pages") \
