@@ -31,7 +31,7 @@ static const char *const row_name[ROWS] = { "call", "msr", "ipi", "timer", "slee
 struct level {
 	/* Written by the level above before this one runs. */
 	uint32_t depth, chain, rounds;
-	uint64_t above;              /* its parent's id; 0: the machine's partition */
+	uint64_t above;              /* its parent's id; 0: it has none */
 	/* By itself. */
 	uint64_t id, child;
 	uint64_t row[ROWS];          /* cycles */
