@@ -540,6 +540,7 @@ struct x86_cpu {
 	 * changed only with engine->forget().
 	 */
 	bool alone;
+	_Atomic bool msr_offered;     /* ops->msr_offer is asked; written by any thread */
 	/* The frame whose decoded code a store of this processor met; the engine takes it. */
 	struct x86_code_page *code_hit;
 
@@ -558,7 +559,6 @@ struct x86_cpu {
 	uint64_t mtrr_fixed[11], mtrr_var[16];
 	uint64_t mcg_status, mcg_ctl, mc_bank[4 * 8];
 	uint64_t apic_base;           /* IA32_APIC_BASE; owned by the APIC component */
-	_Atomic bool msr_offered;     /* ops->msr_offer is asked; written by any thread */
 	uint64_t monitor_gpa;
 	bool monitor_armed;
 
