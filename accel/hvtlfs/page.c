@@ -21,7 +21,8 @@ static bool own_frame(struct partition *p, spn_t *frame)
 
 /*
  * The root does not choose where these pages are: it takes what it finds in the MSR and sets the enable
- * bit.  So each has a page of its own at the end of the GPA space, where no memory is.
+ * bit.  So each has a page of its own at the end of the GPA space, where no memory is, and is seen there from the start: Linux
+ * looks at its assist page for an EOI that need not be made before it has set that bit.
  */
 static uint64_t home_of(struct partition *p)
 {
@@ -56,6 +57,12 @@ struct msr_page *msr_page_paid(struct partition *p, uint32_t rights)
 	return m;
 }
 
+/* Where it is seen while it is not enabled. */
+static gpn_t at_home(const struct msr_page *m)
+{
+	return m->home && !MUTANT(page_no_home) ? (gpn_t){ m->home >> HV_MSR_PAGE_SHIFT } : GPN_NOWHERE;
+}
+
 struct msr_page *msr_page_new(struct partition *p, uint32_t rights)
 {
 	struct msr_page *m;
@@ -73,6 +80,7 @@ struct msr_page *msr_page_new(struct partition *p, uint32_t rights)
 	m->source = PAGE_EXTENT;
 	m->home = home_of(p);
 	atomic_init(&m->value, m->home);
+	gpa_map_overlay(&p->map, &m->page, at_home(m));
 	return m;
 }
 
@@ -115,7 +123,7 @@ void msr_page_set(struct msr_page *m, uint64_t value)
 
 	lock_assert_held(&m->partition->lock);
 	atomic_store(&m->value, value);
-	gpa_map_overlay(&m->partition->map, &m->page, enable ? (gpn_t){ value >> HV_MSR_PAGE_SHIFT } : GPN_NOWHERE);
+	gpa_map_overlay(&m->partition->map, &m->page, enable ? (gpn_t){ value >> HV_MSR_PAGE_SHIFT } : at_home(m));
 }
 
 void msr_page_show(struct msr_page *m, uint64_t value)

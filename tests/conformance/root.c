@@ -500,6 +500,20 @@ RULE_ROOT(T22_3_e, "memory is the root's to read, write and execute; not what th
 	check_reps(map_pages(id, 1, HV_MAP_GPA_READABLE, page + 1, 1), HV_STATUS_OPERATION_DENIED, 0);
 }
 
+/* Where the root has found the page before it enables it, as Linux does for a moment with interrupts on. */
+RULE_ROOT_QTEST(T31_g, "the root finds its pages where their MSRs say, empty, before it enables them")
+{
+	static const uint32_t pages[] = { HV_X64_MSR_VP_ASSIST_PAGE, HV_X64_MSR_SIMP, HV_X64_MSR_SIEFP };
+
+	restart_bare();
+	for (unsigned i = 0; i < sizeof pages / sizeof pages[0]; i++) {
+		uint64_t at = msr_of(pages[i]);
+
+		check_that(at && !(at & HV_MSR_PAGE_ENABLE), "MSR 0x%x is 0x%llx", pages[i], (unsigned long long)at);
+		check_value(get64(at & ~0xfffull), 0, "first word of the page of MSR 0x%x", pages[i]);
+	}
+}
+
 RULE_ROOT(T22_3_h, "no VP of the root is suspended")
 {
 	for (uint32_t i = 0; i < VPS; i++) {

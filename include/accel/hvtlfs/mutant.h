@@ -261,6 +261,7 @@
 	X(dispatch_deaf, "an interrupt of the caller does not end a dispatch") \
 	X(dispatch_counts_all, "a signal that has not arrived yet is sent again") \
 	X(dispatch_tells_twice, "an intercept that ends a dispatch is a message as well") \
+	X(page_no_home, "a root finds nothing where its pages are until they are enabled") \
 	X(message_number, "the message of a timer has another timer's number")
 
 enum mutant {
