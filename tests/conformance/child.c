@@ -349,6 +349,21 @@ bool check_type(const struct hv_message *m, int32_t type)
 	return m->type == (uint32_t)type;
 }
 
+void check_both_tell(const struct child *c, const void *code, size_t n, int32_t type)
+{
+	child_put(c, CHILD_CODE, code, n);
+	for (uint32_t vp = 0; vp < 2; vp++) {
+		struct hv_message m;
+
+		if (vp)
+			child_vp(c, vp);
+		child_go(c, vp);
+		m = next_message();
+		check_type(&m, type);
+		check_value(header(&m)->vp, vp, "VP");
+	}
+}
+
 static uint32_t low_half(const struct child *c, uint32_t vp, uint32_t name)
 {
 	struct got got = get_register(c->id, vp, name);

@@ -122,6 +122,8 @@ bool child_waits(const struct child *c, uint32_t vp, uint8_t vector);
 /* Of the common header of @m. */
 const struct hv_intercept_header *header(const struct hv_message *m);
 #define MESSAGE_AS(type, m) ((const struct type *)(const void *)(m)->payload)
+/* VP 0, and VP 1 that comes now, are told with this type at @code. */
+void check_both_tell(const struct child *c, const void *code, size_t n, int32_t type);
 /* It is of this type; false, and the rule failed, if not. */
 bool check_type(const struct hv_message *m, int32_t type);
 

@@ -10,9 +10,9 @@
 #include "hv/stats.h"
 #include "hv/time.h"
 
-/* A mutant's dispatch ends by it; no other does. */
 /* With an APIC it can halt. */
 #define APIC (EXO | HV_CREATE_LAPIC)
+/* A mutant's dispatch ends by the long slice; no other does. */
 enum { LONG_SLICE = 100000000, SHORT_SLICE = 20000, AP = 1, HLT = 0xf4, STI = 0xfb };
 
 /* mov dword [its spurious vector register], 0x1ff */

@@ -324,17 +324,7 @@ RULE_HOST(T9_3_1_a, "an intercept is of all VPs, of those too that come later")
 {
 	struct child c = child_telling(OF_2009, HV_INTERCEPT_IO_PORT, 0x80);
 
-	child_put(&c, CHILD_CODE, out_80, sizeof out_80);
-	for (uint32_t vp = 0; vp < 2; vp++) {
-		struct hv_message m;
-
-		if (vp)
-			child_vp(&c, vp);
-		child_go(&c, vp);
-		m = next_message();
-		check_type(&m, HV_MESSAGE_IO_INTERCEPT);
-		check_value(header(&m)->vp, vp, "VP");
-	}
+	check_both_tell(&c, out_80, sizeof out_80, HV_MESSAGE_IO_INTERCEPT);
 }
 
 RULE_HOST(T9_3_1_b, "access type 0 removes an intercept")

@@ -154,17 +154,7 @@ RULE_HOST(T9_3_1_a, "an intercept of an MSR is of all VPs, of those too that com
 	const uint8_t code[] = { RDMSR(TSC), OUT(0x80) };
 
 	must(install(c.id, HV_INTERCEPT_MSR_INDEX, READ, TSC));
-	child_put(&c, CHILD_CODE, code, sizeof code);
-	for (uint32_t vp = 0; vp < 2; vp++) {
-		struct hv_message m;
-
-		if (vp)
-			child_vp(&c, vp);
-		child_go(&c, vp);
-		m = next_message();
-		check_type(&m, HV_MESSAGE_MSR_INTERCEPT);
-		check_value(header(&m)->vp, vp, "VP");
-	}
+	check_both_tell(&c, code, sizeof code, HV_MESSAGE_MSR_INTERCEPT);
 }
 
 RULE_HOST(T9_1_1_e, "an intercept of the microcode's revision is of its reads")
@@ -203,13 +193,6 @@ static void sleeping_vp(const struct child *c)
 	child_go(c, 1);
 }
 
-static struct reply send_sipi(const struct child *c)
-{
-	struct hv_in_assert_virtual_interrupt in = { .partition_id = c->id, .type = HV_INTERRUPT_SIPI, .destination = 1, .vector = 2 };
-
-	return CALL(.code = HV_CALL_ASSERT_VIRTUAL_INTERRUPT, .data = &in, .size = sizeof in);
-}
-
 RULE_HOST(T9_1_d, "INITs and start-up IPIs that a child's APIC would send are told instead, and its parent sends them")
 {
 	struct child c = make_child(EXO | HV_CREATE_LAPIC);
@@ -225,7 +208,7 @@ RULE_HOST(T9_1_d, "INITs and start-up IPIs that a child's APIC would send are to
 	check_port(&m, 0x80);
 	check_silence();
 	check_register(c.id, 1, HV_REGISTER_INTERNAL_ACTIVITY_STATE, HV_ACTIVITY_STARTUP_SUSPEND);
-	must(send_sipi(&c));
+	must(child_assert(&c, HV_INTERRUPT_SIPI, 1, 2));
 	m = next_message();
 	check_port(&m, 0x81);
 	check_value(header(&m)->vp, 1, "VP");
