@@ -217,24 +217,28 @@ void vp_exit(struct vp *vp, enum exit_reason reason)
 		partition_set_stopped(p, PARTITION_CRASHED);
 }
 
-bool vp_is_wanted(struct vp *vp)
+/* Does a component's @verb say so? */
+static bool any_says(struct vp *vp, size_t verb)
 {
 	struct hv *hv = vp->partition->hv;
 
-	for (unsigned i = 0; i < hv->component_count; i++)
-		if (hv->components[i]->requested && hv->components[i]->requested(vp, vp->component[i]))
+	for (unsigned i = 0; i < hv->component_count; i++) {
+		bool (*says)(struct vp *vp, void *state) = *(bool (*const *)(struct vp *, void *))((const char *)hv->components[i] + verb);
+
+		if (says && says(vp, vp->component[i]))
 			return true;
+	}
 	return false;
+}
+
+bool vp_is_wanted(struct vp *vp)
+{
+	return any_says(vp, offsetof(struct vp_component, requested));
 }
 
 bool vp_would_interrupt(struct vp *vp)
 {
-	struct hv *hv = vp->partition->hv;
-
-	for (unsigned i = 0; i < hv->component_count; i++)
-		if (hv->components[i]->interrupt_pending && hv->components[i]->interrupt_pending(vp, vp->component[i]))
-			return true;
-	return false;
+	return any_says(vp, offsetof(struct vp_component, interrupt_pending));
 }
 
 static enum x86_run vp_run_engine(struct vp *vp)
@@ -686,6 +690,7 @@ static bool vp_set_up(struct vp *vp, GError **error)
 	/* Its root dispatches it once, to learn that it is suspended. */
 	atomic_store(&vp->dispatch.blocked, p->dispatched);
 	atomic_store(&vp->dispatch.signals, 0);
+	vp->dispatch.inject = false;
 	return true;
 }
 
