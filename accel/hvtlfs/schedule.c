@@ -9,12 +9,12 @@
  */
 #include "schedule.h"
 
-#include <sched.h>
 #include <time.h>
 
 #include "accel/hvtlfs/mutant.h"
 #include "partition.h"
 #include "sync/futex.h"
+#include "sync/host.h"
 
 enum { WINDOW_NS = 20000000, TURN_NS = 4000000 };
 
@@ -28,11 +28,9 @@ uint64_t schedule_thread_ns(void)
 
 void schedule_init(struct hv *hv)
 {
-	cpu_set_t host;
-
 	lock_init(&hv->schedule.lock, LOCK_CLOCK, "schedule");
 	hv->schedule.vps = g_ptr_array_new();
-	hv->schedule.processors = sched_getaffinity(0, sizeof host, &host) == 0 ? (unsigned)CPU_COUNT(&host) : 1;
+	hv->schedule.processors = host_processors();
 }
 
 void schedule_fini(struct hv *hv)
