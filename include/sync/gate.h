@@ -12,7 +12,8 @@
 
 struct gate {
 	_Atomic uint32_t state;
-	uint32_t spin;          /* the sleeper's own: rounds of its next spin */
+	_Atomic int64_t opened_ns;   /* when it was opened for one that slept; CLOCK_MONOTONIC */
+	int64_t spin_ns;            /* the sleeper's own: how long it spins next time */
 };
 
 void gate_init(struct gate *g);

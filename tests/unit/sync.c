@@ -34,6 +34,29 @@ static void test_gate_timeout(void)
 	g_assert_false(gate_wait(&g, 0));
 }
 
+/* Spinning for what does not come stops; for what comes soon, it begins. */
+static void test_gate_spins_less(void)
+{
+	struct gate g;
+	int64_t longer;
+
+	gate_init(&g);
+	longer = 16 * g.spin_ns;
+	g.spin_ns = longer;
+	g_assert_false(gate_wait(&g, monotonic_ns() + MS));
+	g_assert_cmpint(g.spin_ns, <, longer);
+	/* An open that was there already says nothing of the next. */
+	longer = g.spin_ns;
+	gate_open(&g);
+	g_assert_true(gate_wait(&g, INT64_MAX));
+	g_assert_cmpint(g.spin_ns, ==, longer);
+	for (int i = 0; i < 20; i++)
+		gate_wait(&g, 0);
+	longer = g.spin_ns;
+	gate_init(&g);
+	g_assert_cmpint(longer, ==, g.spin_ns);
+}
+
 struct rally {
 	struct gate here, there;
 	unsigned rounds, got;
@@ -54,17 +77,22 @@ static void *rally_partner(void *o)
 static void test_gate_rally(void)
 {
 	struct rally r = { .rounds = 20000 };
+	int64_t least, most = 0;
 	pthread_t t;
 
 	gate_init(&r.here);
 	gate_init(&r.there);
+	least = r.here.spin_ns;
 	g_assert_cmpint(pthread_create(&t, NULL, rally_partner, &r), ==, 0);
 	for (unsigned i = 0; i < r.rounds; i++) {
 		gate_open(&r.there);
 		g_assert_true(gate_wait(&r.here, INT64_MAX));
 		g_assert_cmpuint(r.got, ==, i + 1);
+		most = MAX(most, r.here.spin_ns);
 	}
 	pthread_join(t, NULL);
+	/* Of so many, some answers came after a sleep that was short. */
+	g_assert_cmpint(most, >, least);
 }
 
 static void test_lock_excludes(void)
@@ -152,6 +180,7 @@ int main(int argc, char **argv)
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/sync/gate/open-first", test_gate_open_first);
 	g_test_add_func("/sync/gate/timeout", test_gate_timeout);
+	g_test_add_func("/sync/gate/spins-less", test_gate_spins_less);
 	g_test_add_func("/sync/gate/rally", test_gate_rally);
 	g_test_add_func("/sync/lock/excludes", test_lock_excludes);
 #ifdef DEBUG_LOCKS
