@@ -213,7 +213,7 @@ static bool lend(struct vp *vp, struct loan *l, uint32_t flags)
 			atomic_store(&d->blocked, false);
 			d->inject |= flags & HV_DISPATCH_SCAN_INJECTION && !MUTANT(dispatch_no_scan);
 			vp->parked = false;
-			pthread_cond_broadcast(&vp->changed);
+			vp_changed(vp);
 		}
 	}
 	lock_release(&vp->lock);

@@ -162,6 +162,7 @@ struct vp {
 	struct state_page state_page[2];   /* by HV_VP_STATE_PAGE_*; call_lock */
 
 	struct gate gate;            /* where it sleeps while halted */
+	struct gate parking;         /* where it sleeps while parked */
 	_Atomic uint32_t pending_tasks;
 	_Atomic uint32_t sipi;       /* SIPI_VALID | vector */
 	_Atomic bool deadline_dirty; /* a component's deadline moved */
@@ -314,6 +315,8 @@ bool vp_start_thread(struct vp *vp, GError **error);
 void vp_join(struct vp *vp);
 bool vp_revive(struct vp *vp, GError **error);
 void vp_free(struct vp *vp);
+/* Locks: vp->lock held.  Who changed something of the block under it wakes the VP and all who wait for it. */
+void vp_changed(struct vp *vp);
 void vp_suspend(struct vp *vp, uint32_t why);      /* does not wait */
 void vp_wait_parked(struct vp *vp);                /* at once on its own thread */
 void vp_continue(struct vp *vp, uint32_t why);     /* clears the bits of @why */

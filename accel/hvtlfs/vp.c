@@ -371,6 +371,13 @@ static void tell_components(struct vp *vp, size_t verb)
 	lock_acquire(&vp->lock);
 }
 
+void vp_changed(struct vp *vp)
+{
+	lock_assert_held(&vp->lock);
+	pthread_cond_broadcast(&vp->changed);
+	gate_open(&vp->parking);
+}
+
 /* Locks: vp->lock held; released while it sleeps. */
 static void park(struct vp *vp)
 {
@@ -388,8 +395,11 @@ static void park(struct vp *vp)
 		}
 		if (!vp->borrowed)
 			run_tasks(vp);
-		if (vp->borrowed || (vp->suspend && !vp->quit && !vp->tasks))
-			pthread_cond_wait(&vp->changed, &vp->lock.mutex);
+		if (vp->borrowed || (vp->suspend && !vp->quit && !vp->tasks)) {
+			lock_release(&vp->lock);
+			gate_wait(&vp->parking, INT64_MAX);
+			lock_acquire(&vp->lock);
+		}
 	}
 	vp->parked = false;
 	tell_components(vp, offsetof(struct vp_component, resume));
@@ -491,7 +501,7 @@ void vp_continue(struct vp *vp, uint32_t why)
 	/* Whoever waits for `parked` after the next suspend must not see the old one. */
 	if (!vp->suspend)
 		vp->parked = false;
-	pthread_cond_broadcast(&vp->changed);
+	vp_changed(vp);
 	lock_release(&vp->lock);
 }
 
@@ -541,7 +551,7 @@ static void task_post(struct vp *vp, struct vp_task *t)
 	while (*end)
 		end = &(*end)->next;
 	*end = t;
-	pthread_cond_broadcast(&vp->changed);
+	vp_changed(vp);
 }
 
 void vp_call(struct vp *vp, void (*f)(struct vp *vp, void *o), void *o)
@@ -614,7 +624,7 @@ void vp_visit(struct vp *self, struct vp *vp, void (*f)(struct vp *vp, void *o),
 		vp_leave(vp);
 		lock_acquire(&vp->lock);
 		vp->borrowed = false;
-		pthread_cond_broadcast(&vp->changed);
+		vp_changed(vp);
 		lock_release(&vp->lock);
 	} else {
 		vp_call(vp, f, o);
@@ -705,6 +715,7 @@ struct vp *vp_new(struct partition *p, uint32_t index, GError **error)
 	lock_and_condition_init(vp);
 	flush_init(vp);
 	gate_init(&vp->gate);
+	gate_init(&vp->parking);
 	vp->component = g_new0(void *, p->hv->component_count + 1);
 	for (unsigned i = 0; i < p->hv->component_count; i++)
 		vp->component[i] = g_malloc0(MAX(p->hv->components[i]->size, 1));
@@ -797,7 +808,7 @@ void vp_join(struct vp *vp)
 
 	lock_acquire(&vp->lock);
 	vp->quit = true;
-	pthread_cond_broadcast(&vp->changed);
+	vp_changed(vp);
 	lock_release(&vp->lock);
 	vp_pend(vp, X86_PEND_STOP);
 	pthread_join(vp->thread, NULL);
