@@ -22,28 +22,28 @@ enum { CHILD_BASE = 64 * MIB };
 
 static struct child child;
 static bool plain, at_start = true;
+static volatile bool ticked;
 static struct bundle bundle;
-
-static void put_raw(uint8_t c)
-{
-	while (!(inb(UART_PORT + 5) & 0x20))
-		pause_cpu();
-	outb(UART_PORT, c);
-}
 
 static void child_prints(uint8_t c)
 {
 	if (!plain && at_start) {
-		put_raw('|');
-		put_raw(' ');
+		guest_putc('|');
+		guest_putc(' ');
 	}
 	at_start = c == '\n';
-	put_raw(c);
+	guest_putc(c);
 }
 
-/* Our own console's input is the child's. */
+/*
+ * Our own console's input is the child's.  Each look may be an exit to a parent of our own, so one a tick is
+ * enough for who types.
+ */
 static void pass_input(void)
 {
+	if (!ticked)
+		return;
+	ticked = false;
 	/* What does not fit waits in our own; the child has to be told of what does. */
 	while (child.ports.uart.count < UART_INPUT && inb(UART_PORT + 5) & 1)
 		uart_input(&child.ports.uart, inb(UART_PORT));
@@ -82,7 +82,7 @@ static void one_round(void)
 		stats_map(&child);
 	why = guest_option("dispatch", 0) ? dispatch_run(&child, pass_input) : run();
 	if (!at_start)
-		put_raw('\n');
+		guest_putc('\n');
 	at_start = true;
 	if (guest_option("stats", 0))
 		stats_tell(&child);
@@ -95,6 +95,7 @@ static void one_round(void)
 
 static void tick(struct frame *f)
 {
+	ticked = true;
 	apic_eoi();
 }
 
@@ -111,6 +112,7 @@ void guest_main(void)
 		guest_die("child=%u MiB do not fit below the bundle at 0x%lx: give the parent more memory",
 			  (unsigned)(child.size / MIB), (unsigned long)guest_module);
 	parent_init();
+	guest_fifo();
 	handler[TICK_VECTOR] = tick;
 	wrmsr(HV_X64_MSR_STIMER0_CONFIG, HV_TIMER_ENABLE | HV_TIMER_PERIODIC | HV_TIMER_DIRECT | TICK_VECTOR << HV_TIMER_VECTOR_SHIFT);
 	wrmsr(HV_X64_MSR_STIMER0_COUNT, HV_REFERENCE_HZ / 50);
