@@ -27,15 +27,18 @@
 enum {
 	RAM_PAGES = 6144, FRAMES = 8192,   /* of the first; of the machine */
 	LOW = 64,                    /* what every partition has from 0 on */
-	CODE = 1, SCRIPT = 2, SCRIPT_IN = 3, SCRIPT_OUT = 5, OWN = 16,   /* pages of it; from OWN on others may get them */
-	IN = 8, OUT = 9,             /* for calls from outside */
+	CODE = 1, SCRIPT = 2, SCRIPT_IN = 3, SCRIPT_OUT = 5, OWN = 16,   /* pages of it, of its program; from OWN on others may get them */
+	IN = 8, OUT = 9,             /* of its program, for calls from outside */
 	ENTRIES = 16, ENTRY_BYTES = 512,
 	SPARE = 0x100, FRESH = 0x400,  /* of the first: pages for anything; for the children of the start */
 	POOL_STEP = 32, FAMILY_MAX = 64,
 	TRIGGER_PAGES = 4, EVENT_SINT = 2, VPS = 3, BURSTS = 5, BURST_CALLS = 100, LOOKS = 60, SINGLE_CALLS = 12,
 };
-/* Memory of the first that no parameter of a call names, and of another machine's partition. */
-enum { VAULT = 0x3005, VAULT_PAGES = 32 };
+/*
+ * Memory of the first that no parameter of a call names, and of another machine's partition.  Behind it is the first's own
+ * program: in the hands of its children it would be they who say where it writes.
+ */
+enum { VAULT = 0x3005, VAULT_PAGES = 32, FIRST_PROGRAM = VAULT + VAULT_PAGES, PROGRAM_PAGES = OWN };
 #define RWX (HV_MAP_GPA_READABLE | HV_MAP_GPA_WRITABLE | HV_MAP_GPA_EXECUTABLE)
 
 struct entry {
@@ -56,6 +59,9 @@ struct world {
 };
 
 static gpa_t page_gpa(uint64_t page) { return (gpa_t){ page << HV_PAGE_SHIFT }; }
+
+/* Where page @page of @p's program is. */
+static gpa_t program_gpa(const struct partition *p, uint64_t page) { return page_gpa((p->by_parent ? 0 : FIRST_PROGRAM) + page); }
 
 /* ---- numbers that mean something ---- */
 
@@ -351,9 +357,9 @@ static uint64_t call(struct partition *by, struct vp *vp, uint64_t control, cons
 {
 	uint64_t result;
 
-	if (!partition_write(by, page_gpa(IN), in, size))
+	if (!partition_write(by, program_gpa(by, IN), in, size))
 		return UINT64_MAX;
-	result = vp_hypercall(vp, control, page_gpa(IN).v, page_gpa(OUT).v);
+	result = vp_hypercall(vp, control, program_gpa(by, IN).v, program_gpa(by, OUT).v);
 	hv_fuzz_check_result(control, result);
 	return result;
 }
@@ -361,7 +367,7 @@ static uint64_t call(struct partition *by, struct vp *vp, uint64_t control, cons
 /* ---- set-up ---- */
 
 /*
- * In real mode at first; then makes the calls of the script over and over, and between them reads, writes and does what
+ * In real mode at first, with segments from where the program begins; then makes the calls of the script over and over, and between them reads, writes and does what
  * can be intercepted.
  */
 static const uint8_t code[] = {
@@ -391,7 +397,10 @@ static const uint8_t code[] = {
 	0x83, 0xc5, 0x30, 0x81, 0xfd, 0x00, 0x23, 0x00, 0x00,   /* add ebp, 48; cmp ebp, 0x2300 */
 	0x72, 0xbe, 0xeb, 0xb7,                    /* jb 2; jmp 1 */
 };
-static_assert(sizeof code <= 0x100, "the table is behind it");
+/* What counts from where the program begins, each of four bytes: ljmpl, mov ebp, cmp ebp. */
+static const uint8_t code_address[] = { 17, 90, 154 };
+enum { GDT = 0x100, GDT_BASE = 2 };
+static_assert(sizeof code <= GDT, "the table is behind it");
 /* Its limit and base, then: null, code, data, all flat. */
 static const uint64_t gdt[] = { UINT64_C(0x11080017), 0, UINT64_C(0x00cf9b000000ffff), UINT64_C(0x00cf93000000ffff) };
 
@@ -401,7 +410,7 @@ static const uint64_t gdt[] = { UINT64_C(0x11080017), 0, UINT64_C(0x00cf9b000000
  */
 static uint32_t program_address(struct fuzz *f, const struct partition *p)
 {
-	uint64_t page = SCRIPT_OUT;
+	uint64_t page = program_gpa(p, SCRIPT_OUT).v >> HV_PAGE_SHIFT;
 
 	if (fuzz_chance(f, 8))
 		page = OWN + fuzz_below(f, LOW + 4 - OWN);
@@ -442,20 +451,37 @@ static void write_script(struct fuzz *f, const struct world *w, struct partition
 		compose(f, w, p, &c);
 		e = (struct entry){
 			.control = { (uint32_t)c.control, (uint32_t)(c.control >> 32) },
-			.in = SCRIPT_IN * HV_PAGE_SIZE + i * ENTRY_BYTES, .out = SCRIPT_OUT * HV_PAGE_SIZE,
+			.in = (uint32_t)program_gpa(p, SCRIPT_IN).v + i * ENTRY_BYTES, .out = (uint32_t)program_gpa(p, SCRIPT_OUT).v,
 			.read = program_address(f, p), .write = program_address(f, p), .port = (uint32_t)fuzz_below(f, 4),
 			.leaf = (uint32_t)fuzz_below(f, 2), .msr = any_msr(f),
 		};
 		any_apic_write(f, p, &e);
 		partition_write(p, (gpa_t){ e.in }, c.in, sizeof c.in);
-		partition_write(p, (gpa_t){ SCRIPT * HV_PAGE_SIZE + i * sizeof e }, &e, sizeof e);
+		partition_write(p, (gpa_t){ program_gpa(p, SCRIPT).v + i * sizeof e }, &e, sizeof e);
 	}
+}
+
+/* What is @base bytes further on than it says. */
+static void move(uint8_t *address, uint64_t base)
+{
+	uint32_t v;
+
+	memcpy(&v, address, sizeof v);
+	v += (uint32_t)base;
+	memcpy(address, &v, sizeof v);
 }
 
 static void write_code(struct partition *p)
 {
-	partition_write(p, page_gpa(CODE), code, sizeof code);
-	partition_write(p, (gpa_t){ 0x1100 }, gdt, sizeof gdt);
+	uint64_t base = program_gpa(p, 0).v;
+	uint8_t page[GDT + sizeof gdt] = { 0 };
+
+	memcpy(page, code, sizeof code);
+	memcpy(page + GDT, gdt, sizeof gdt);
+	for (unsigned i = 0; i < sizeof code_address; i++)
+		move(page + code_address[i], base);
+	move(page + GDT + GDT_BASE, base);
+	partition_write(p, program_gpa(p, CODE), page, sizeof page);
 }
 
 static void point(struct vp *vp, void *o)
@@ -466,8 +492,12 @@ static void point(struct vp *vp, void *o)
 	x86_reset(c, X86_RESET_INIT);
 	x86_tlb_flush(c, X86_FLUSH_ALL);
 	c->activity = X86_ACTIVE;
-	for (unsigned s = 0; s < X86_SEG_COUNT; s++)
+	for (unsigned s = 0; s < X86_SEG_COUNT; s++) {
 		x86_set_seg_real(c, s, 0);
+		c->seg[s].base = program_gpa(vp->partition, 0).v;
+	}
+	/* Nor has it interrupt handlers: where they would be, children may write. */
+	c->idt.limit = 0;
 	x86_mode_update(c);
 	c->rip = CODE * HV_PAGE_SIZE;
 }
@@ -535,7 +565,7 @@ static struct partition *make_child(struct world *w, struct partition *by, uint6
 	uint64_t id;
 
 	must(by, fresh, by, HV_CALL_CREATE_PARTITION, &create, sizeof create);
-	FUZZ_CHECK(partition_read(by, page_gpa(OUT), &id, sizeof id), "no output");
+	FUZZ_CHECK(partition_read(by, program_gpa(by, OUT), &id, sizeof id), "no output");
 	p = hv_partition_by_id(w->hv, id);
 	FUZZ_CHECK(p, "partition %" PRIu64 " is not there", id);
 	set.partition_id = id;
@@ -618,7 +648,7 @@ static void *world_open(void)
 	w->first = machine_partition(w, "first", VPS);
 	w->quiet = machine_partition(w, "quiet", 1);
 	hv_fuzz_add_ram(w->first, 0, RAM_PAGES);
-	hv_fuzz_add_ram(w->first, VAULT, VAULT_PAGES);
+	hv_fuzz_add_ram(w->first, VAULT, VAULT_PAGES + PROGRAM_PAGES);
 	hv_fuzz_add_ram(w->quiet, VAULT, VAULT_PAGES);
 	fuzz_bytes(&f, w->secret, sizeof w->secret);
 	FUZZ_CHECK(partition_write(w->first, page_gpa(VAULT), w->secret, sizeof w->secret), "no RAM");
@@ -759,6 +789,16 @@ static void check_frames(const struct tally *all)
 	}
 }
 
+/* What has come to @now of the vault: what differs. */
+static void tell_page(const uint8_t *was, const uint8_t *now)
+{
+	for (unsigned i = 0, told = 0; i < HV_PAGE_SIZE && told < 16; i++)
+		if (was[i] != now[i]) {
+			fprintf(stderr, "# + %#x: %#04x was %#04x\n", i, now[i], was[i]);
+			told++;
+		}
+}
+
 static void check_secrets(const struct world *w)
 {
 	struct partition *const all[] = { w->first, w->quiet };
@@ -767,8 +807,10 @@ static void check_secrets(const struct world *w)
 	for (unsigned i = 0; i < G_N_ELEMENTS(all); i++)
 		for (unsigned k = 0; k < VAULT_PAGES; k++) {
 			FUZZ_CHECK(gpa_map_below(&all[i]->map, (gpn_t){ VAULT + k }, &t), "page %u of '%s' is gone", k, all[i]->name);
-			FUZZ_CHECK(!memcmp(frames_host(&w->hv->frames, t.frame), w->secret[k], HV_PAGE_SIZE), "page %u of '%s' has changed", k,
-				   all[i]->name);
+			if (!memcmp(frames_host(&w->hv->frames, t.frame), w->secret[k], HV_PAGE_SIZE))
+				continue;
+			tell_page(w->secret[k], frames_host(&w->hv->frames, t.frame));
+			FUZZ_CHECK(false, "page %u of '%s' has changed", k, all[i]->name);
 		}
 }
 
