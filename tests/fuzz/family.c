@@ -367,8 +367,8 @@ static uint64_t call(struct partition *by, struct vp *vp, uint64_t control, cons
 /* ---- set-up ---- */
 
 /*
- * In real mode at first, with segments from where the program begins; then makes the calls of the script over and over, and between them reads, writes and does what
- * can be intercepted.
+ * In real mode at first, with segments from where the program begins; then makes the calls of the script over and
+ * over, and between them reads, writes and does what can be intercepted.
  */
 static const uint8_t code[] = {
 	0xfa,                                      /* cli */

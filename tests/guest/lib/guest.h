@@ -25,10 +25,10 @@ extern size_t guest_module_size;
 
 /* ---- console, TAP -------------------------------------------------------------- */
 
-/* %c %s %d %u %x %lx %llx %p with width and zero padding. */
 void guest_putc(char c);
 /* From now on the FIFO of the serial port takes 16 characters for one look at its state. */
 void guest_fifo(void);
+/* %c %s %d %u %x %lx %llx %p with width and zero padding. */
 void print(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void vprint(const char *fmt, va_list *ap);
 /* One TAP line. */
